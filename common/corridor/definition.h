@@ -1,0 +1,193 @@
+// What a service is made of: its name, its schema, and a plain function for each RPC, event and timer.
+// Everything else (threads, lanes, retries, marks, metrics) is the corridor's and the same for all five.
+#ifndef TANDEM_COMMON_CORRIDOR_DEFINITION_H_
+#define TANDEM_COMMON_CORRIDOR_DEFINITION_H_
+
+#include <functional>
+#include <map>
+#include <memory>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "absl/functional/any_invocable.h"
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "common/bus/event.h"
+#include "common/corridor/decision.h"
+#include "common/corridor/endpoint.h"
+#include "common/corridor/view.h"
+#include "common/store/migration.h"
+#include "google/protobuf/message.h"
+
+namespace tandem::corridor {
+
+// A timer that fell due.
+struct FiredTimer {
+  std::string id;
+  absl::Time due;
+  std::string key;                    // the bus key it was set with
+  bool judged_while_lagging = false;  // its facts could not be read up to the due instant
+};
+
+// How a kind of timer becomes ready.
+enum class Readiness {
+  kWhenDue,    // at its due instant
+  kFactBound,  // when every fact that was published up to the due instant has been applied
+};
+
+// Immutable once the runtime has it. The functions are called on the lane's thread, one at a time, and
+// are pure but for what they load through the view: called again, they decide anew.
+class ServiceDefinition {
+ public:
+  using Message = google::protobuf::Message;
+  using CommandRule =
+      std::function<absl::StatusOr<Decision>(const Message&, const Inputs&, View&)>;
+  using QueryRule = std::function<absl::StatusOr<MessagePtr>(const Message&, const Inputs&, View&)>;
+  using EventRule = std::function<absl::StatusOr<Decision>(const Message&, const bus::Event&,
+                                                           const Inputs&, View&)>;
+  using TimerRule = std::function<absl::StatusOr<Decision>(const FiredTimer&, const Message&,
+                                                           const Inputs&, View&)>;
+  using Performer = std::function<void(const FiredTimer&, MessagePtr,
+                                       absl::AnyInvocable<void(absl::Status)>)>;
+  using EffectRule = std::function<absl::StatusOr<Decision>(
+      const FiredTimer&, const Message&, const absl::Status&, const Inputs&, View&)>;
+  using Validator = std::function<absl::Status(const Message&)>;
+
+  struct Method {
+    const google::protobuf::MethodDescriptor* descriptor = nullptr;
+    Validator validate;  // may be empty
+    CommandRule decide;  // set for a command …
+    QueryRule answer;    // … or this for a query
+  };
+  struct EventReaction {
+    const Message* prototype = nullptr;
+    EventRule decide;
+    // Questions that the event alone already tells, asked while earlier events are applied.
+    std::function<std::vector<Question>(const Message&, const bus::Event&)> gather;
+  };
+  struct TimerKind {
+    Readiness readiness = Readiness::kWhenDue;
+    const Message* prototype = nullptr;
+    TimerRule decide;    // a plain timer …
+    Performer perform;   // … or an effect: carried out off the lane, at least once, then decided
+    EffectRule decide_effect;
+  };
+
+  ServiceDefinition(std::string name, store::Schema schema)
+      : name_(std::move(name)), schema_(std::move(schema)) {}
+
+  // A mutating RPC: Req has a request_id; decided once per (caller, method, request_id).
+  template <typename Req>
+  void OnCommand(std::string_view method,
+                 std::function<absl::Status(const Req&)> validate,
+                 std::function<absl::StatusOr<Decision>(const Req&, const Inputs&, View&)> decide) {
+    AddMethod(method,
+              {nullptr,
+               [validate = std::move(validate)](const Message& m) {
+                 return validate(static_cast<const Req&>(m));
+               },
+               [decide = std::move(decide)](const Message& m, const Inputs& in, View& view) {
+                 return decide(static_cast<const Req&>(m), in, view);
+               },
+               nullptr});
+  }
+
+  // A reading RPC, answered from committed state by the reader pool.
+  template <typename Req, typename Rep>
+  void OnQuery(std::string_view method, std::function<absl::Status(const Req&)> validate,
+               std::function<absl::StatusOr<Rep>(const Req&, const Inputs&, View&)> answer) {
+    AddMethod(method, {nullptr,
+                       [validate = std::move(validate)](const Message& m) {
+                         return validate(static_cast<const Req&>(m));
+                       },
+                       nullptr,
+                       [answer = std::move(answer)](const Message& m, const Inputs& in,
+                                                    View& view) -> absl::StatusOr<MessagePtr> {
+                         absl::StatusOr<Rep> reply = answer(static_cast<const Req&>(m), in, view);
+                         if (!reply.ok()) return reply.status();
+                         return std::make_shared<const Rep>(*std::move(reply));
+                       }});
+  }
+
+  // A reaction to the event type E. An event that changes nothing any more is an empty decision.
+  // UNAVAILABLE and the like are retried; any other error parks the event as a dead letter.
+  template <typename E>
+  void OnEvent(
+      std::function<absl::StatusOr<Decision>(const E&, const bus::Event&, const Inputs&, View&)>
+          decide,
+      std::function<std::vector<Question>(const E&, const bus::Event&)> gather = nullptr) {
+    EventReaction reaction;
+    reaction.prototype = &E::default_instance();
+    reaction.decide = [decide = std::move(decide)](const Message& m, const bus::Event& event,
+                                                   const Inputs& in, View& view) {
+      return decide(static_cast<const E&>(m), event, in, view);
+    };
+    if (gather) {
+      reaction.gather = [gather = std::move(gather)](const Message& m, const bus::Event& event) {
+        return gather(static_cast<const E&>(m), event);
+      };
+    }
+    events_[std::string(E::descriptor()->full_name())] = std::move(reaction);
+  }
+
+  // A kind of timer with a payload of type P.
+  template <typename P>
+  void OnTimer(std::string kind, Readiness readiness,
+               std::function<absl::StatusOr<Decision>(const FiredTimer&, const P&, const Inputs&,
+                                                      View&)>
+                   decide) {
+    timers_[std::move(kind)] = {
+        readiness, &P::default_instance(),
+        [decide = std::move(decide)](const FiredTimer& timer, const Message& m, const Inputs& in,
+                                     View& view) {
+          return decide(timer, static_cast<const P&>(m), in, view);
+        },
+        nullptr, nullptr};
+  }
+
+  // A kind of timer whose firing does something outside the database: `perform` is called off the lane
+  // with the payload, at least once; its result is then decided in the commit that deletes the timer.
+  // UNAVAILABLE from `perform` is tried again with back-off and not decided.
+  template <typename P>
+  void OnEffect(std::string kind,
+                std::function<void(const FiredTimer&, std::shared_ptr<const P>,
+                                   absl::AnyInvocable<void(absl::Status)>)>
+                    perform,
+                std::function<absl::StatusOr<Decision>(const FiredTimer&, const P&,
+                                                       const absl::Status&, const Inputs&, View&)>
+                    decide) {
+    timers_[std::move(kind)] = {
+        Readiness::kWhenDue, &P::default_instance(), nullptr,
+        [perform = std::move(perform)](const FiredTimer& timer, MessagePtr payload,
+                                       absl::AnyInvocable<void(absl::Status)> done) {
+          perform(timer, std::static_pointer_cast<const P>(payload), std::move(done));
+        },
+        [decide = std::move(decide)](const FiredTimer& timer, const Message& m,
+                                     const absl::Status& result, const Inputs& in, View& view) {
+          return decide(timer, static_cast<const P&>(m), result, in, view);
+        }};
+  }
+
+  const std::string& name() const { return name_; }
+  const store::Schema& schema() const { return schema_; }
+  const std::map<std::string, Method, std::less<>>& methods() const { return methods_; }
+  const std::map<std::string, EventReaction, std::less<>>& events() const { return events_; }
+  const std::map<std::string, TimerKind, std::less<>>& timers() const { return timers_; }
+  // OK, or which method of a served protobuf service has no function, or which name is no method.
+  absl::Status Check() const;
+
+ private:
+  void AddMethod(std::string_view method, Method handler);
+
+  std::string name_;
+  store::Schema schema_;
+  std::map<std::string, Method, std::less<>> methods_;  // by "package.Service/Method"
+  std::map<std::string, EventReaction, std::less<>> events_;
+  std::map<std::string, TimerKind, std::less<>> timers_;
+  std::vector<std::string> unknown_methods_;
+};
+
+}  // namespace tandem::corridor
+
+#endif  // TANDEM_COMMON_CORRIDOR_DEFINITION_H_

@@ -1,0 +1,67 @@
+// Statuses with google.rpc details, made where the error is found and mapped to gRPC once, at the edge.
+// A message names the thing and the way out; it never quotes a text that a customer wrote.
+#ifndef TANDEM_COMMON_CORRIDOR_ERRORS_H_
+#define TANDEM_COMMON_CORRIDOR_ERRORS_H_
+
+#include <cstddef>
+#include <cstdint>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/time/time.h"
+#include "google/protobuf/message.h"
+
+namespace tandem::corridor {
+
+// `status` with an ErrorInfo{reason, domain "tandem"}; `reason` is UPPER_SNAKE_CASE.
+absl::Status WithReason(absl::Status status, std::string_view reason);
+// `status` with a RetryInfo.
+absl::Status WithRetryAfter(absl::Status status, absl::Duration after);
+
+// NOT_FOUND "<what> <id> does not exist", reason <WHAT>_NOT_FOUND (spaces as underscores).
+absl::Status NotFound(std::string_view what, std::string_view id);
+// FAILED_PRECONDITION with a reason.
+absl::Status FailedPrecondition(std::string_view reason, std::string_view message);
+// ABORTED VERSION_CONFLICT: "<what> <id> has version <current>, not <expected>; read it again".
+absl::Status VersionConflict(std::string_view what, std::string_view id, int64_t expected,
+                             int64_t current);
+
+// Collects every bad field of a request, so that one answer names them all. Not thread-safe.
+class Violations {
+ public:
+  // Adds "<field>: <problem>" when `good` is false; returns `good`.
+  bool Require(bool good, std::string_view field, std::string_view problem);
+  // An id: 1 to 128 bytes of [A-Za-z0-9_.:-]; `optional` lets it be empty.
+  bool Id(std::string_view field, std::string_view value, bool optional = false);
+  // Valid UTF-8 without NUL of at most `max_bytes`; at least one byte unless `optional`.
+  bool Text(std::string_view field, std::string_view value, size_t max_bytes, bool optional = false);
+  // A key such as a product or category: 1 to 64 bytes of [a-z0-9_.-], `optional` lets it be empty.
+  bool Key(std::string_view field, std::string_view value, bool optional = false);
+  // A list of at most `max` entries.
+  bool Count(std::string_view field, size_t size, size_t max);
+  // `min` <= value <= `max`.
+  bool Range(std::string_view field, int64_t value, int64_t min, int64_t max);
+  // A page size of 0 (the default) to `max`.
+  bool PageSize(int64_t value, int64_t max);
+
+  bool ok() const { return violations_.empty(); }
+  // OK, or INVALID_ARGUMENT that lists all, with a google.rpc.BadRequest.
+  absl::Status status() const;
+
+ private:
+  struct Violation {
+    std::string field, problem;
+  };
+  std::vector<Violation> violations_;
+};
+
+// Finds, by reflection over the whole message tree, what no field may hold whatever its meaning: enum
+// numbers that the binary does not know, timestamps outside years 1970 to 9999, durations outside
+// +-100 years, lists over 1,000 entries, strings over 1 MiB.
+void CheckShape(const google::protobuf::Message& message, Violations& violations);
+
+}  // namespace tandem::corridor
+
+#endif  // TANDEM_COMMON_CORRIDOR_ERRORS_H_
