@@ -2,10 +2,7 @@
 
 #include <openssl/evp.h>
 
-#include <array>
 #include <utility>
-
-#include "absl/strings/str_cat.h"
 
 namespace tandem::id {
 namespace {
@@ -33,7 +30,9 @@ std::string Base32(std::string_view bytes, size_t characters) {
 
 std::string Hash(std::initializer_list<std::string_view> parts) {
   std::string input;
-  for (std::string_view part : parts) absl::StrAppend(&input, part.size(), ":", part);
+  for (const std::string_view part : parts) {
+    input.append(std::to_string(part.size())).append(":").append(part);
+  }
   std::string digest(32, '\0');
   // The one-shot form fails only when the library lacks SHA-256, which no supported build does.
   EVP_Digest(input.data(), input.size(), reinterpret_cast<unsigned char*>(digest.data()), nullptr,
@@ -42,7 +41,8 @@ std::string Hash(std::initializer_list<std::string_view> parts) {
 }
 
 std::string Derive(std::string_view prefix, std::initializer_list<std::string_view> parts) {
-  return absl::StrCat(prefix, "_", Base32(Hash(parts), 26));
+  std::string id(prefix);
+  return id.append("_").append(Base32(Hash(parts), 26));
 }
 
 bool IsWellFormed(std::string_view text) {
@@ -59,7 +59,7 @@ Ids::Ids(std::string service, std::string cause)
     : service_(std::move(service)), cause_(std::move(cause)) {}
 
 std::string Ids::Next(std::string_view prefix) {
-  return Derive(prefix, {service_, cause_, absl::StrCat(ordinal_++)});
+  return Derive(prefix, {service_, cause_, std::to_string(ordinal_++)});
 }
 
 }  // namespace tandem::id

@@ -1,5 +1,5 @@
-// Ids that come out the same whenever the same cause is decided again: SHA-256 over service, cause and
-// ordinal. A retried request therefore meets its own rows instead of making new ones.
+// Ids that come out the same whenever the same cause is decided again: SHA-256 over service, cause
+// and ordinal. A retried request therefore meets its own rows instead of making new ones.
 #ifndef TANDEM_COMMON_ID_ID_H_
 #define TANDEM_COMMON_ID_ID_H_
 
@@ -10,7 +10,8 @@
 
 namespace tandem::id {
 
-// 32 raw bytes of SHA-256 over the parts; each part is length-prefixed, so ("a","bc") != ("ab","c").
+// 32 raw bytes of SHA-256 over the parts; each part is length-prefixed, so ("a","bc") !=
+// ("ab","c").
 std::string Hash(std::initializer_list<std::string_view> parts);
 
 // `prefix` + "_" + 26 characters of lower-case base32 (130 bits) of Hash(parts).
