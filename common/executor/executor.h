@@ -1,6 +1,6 @@
 // Where steps run. Lane, relay, gate and consumer are state machines whose steps are posted to an
-// executor; between steps they hold plain values. One executor runs one step at a time, in the order
-// of posting, so what only its steps touch needs no lock.
+// executor; between steps they hold plain values. One executor runs one step at a time, in the
+// order of posting, so what only its steps touch needs no lock.
 #ifndef TANDEM_COMMON_EXECUTOR_EXECUTOR_H_
 #define TANDEM_COMMON_EXECUTOR_EXECUTOR_H_
 
@@ -17,8 +17,8 @@ class Executor {
   virtual ~Executor() = default;
   // Runs `task` soon, after everything posted before it.
   virtual void Post(Task task) = 0;
-  // Runs `task` at or after `instant` by the executor's clock; tasks of one instant run in the order
-  // of posting. There is no cancel: a task that is no longer wanted finds that out by itself.
+  // Runs `task` at or after `instant` by the executor's clock; tasks of one instant run in the
+  // order of posting. There is no cancel: a task that is no longer wanted finds that out by itself.
   virtual void PostAt(absl::Time instant, Task task) = 0;
 };
 

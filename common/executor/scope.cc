@@ -1,0 +1,27 @@
+#include "common/executor/scope.h"
+
+namespace tandem::executor {
+
+Scope::Scope(Executor* executor) : executor_(executor), state_(std::make_shared<State>()) {}
+
+Task Scope::Guarded(std::shared_ptr<State> state, Task task) {
+  return [state = std::move(state), task = std::move(task)]() mutable {
+    const absl::MutexLock lock(&state->running);
+    if (!state->closed) task();
+  };
+}
+
+void Scope::Post(Task task) { executor_->Post(Guarded(state_, std::move(task))); }
+
+void Scope::PostAt(absl::Time instant, Task task) {
+  executor_->PostAt(instant, Guarded(state_, std::move(task)));
+}
+
+void Scope::Close() {
+  const absl::MutexLock lock(&state_->running);
+  state_->closed = true;
+}
+
+void Scope::Quiesce() { const absl::MutexLock lock(&state_->running); }
+
+}  // namespace tandem::executor
