@@ -1,15 +1,17 @@
-// What a rule decides: rows to save, timers, events, effects and the reply, or the questions that it has
-// to ask first. A value; nothing has happened until the lane commits it.
+// What a rule decides: rows to save, timers, events, effects and the reply, or the questions that
+// it has to ask first. A value; nothing has happened until the lane commits it.
 #ifndef TANDEM_COMMON_CORRIDOR_DECISION_H_
 #define TANDEM_COMMON_CORRIDOR_DECISION_H_
 
+#include <algorithm>
+#include <functional>
+#include <map>
 #include <memory>
 #include <optional>
 #include <string>
 #include <utility>
 #include <vector>
 
-#include "absl/container/flat_hash_map.h"
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
 #include "common/corridor/endpoint.h"
@@ -29,7 +31,7 @@ struct Question {
 // The answers gathered so far. UNAVAILABLE stands for "the other side is down".
 class Answers {
  public:
-  bool Has(std::string_view name) const { return answers_.contains(name); }
+  bool Has(std::string_view name) const { return answers_.find(name) != answers_.end(); }
   // The answer to an asked question; the reply is of type M.
   template <typename M>
   absl::StatusOr<std::shared_ptr<const M>> Get(std::string_view name) const {
@@ -60,17 +62,17 @@ class Answers {
     absl::StatusOr<MessagePtr> reply;
     absl::Time asked_at;
   };
-  absl::flat_hash_map<std::string, Answer> answers_;
+  std::map<std::string, Answer, std::less<>> answers_;
 };
 
 // Everything a rule may use beside the state that it loads. Valid during one call.
 struct Inputs {
-  absl::Time now;                 // the service's clock when the decision began
-  std::string_view caller;        // an RPC's caller, else empty
-  std::string_view cause;         // id of the request, event or timer
-  id::Ids* ids = nullptr;         // ids that come out the same when the same cause is decided again
+  absl::Time now;           // the service's clock when the decision began
+  std::string_view caller;  // an RPC's caller, else empty
+  std::string_view cause;   // id of the request, event or timer
+  id::Ids* ids = nullptr;   // ids that come out the same when the same cause is decided again
   const Answers* answers = nullptr;
-  std::string_view secret;        // 32 fresh unguessable bytes; differs at every attempt
+  std::string_view secret;  // 32 fresh unguessable bytes; differs at every attempt
 };
 
 class Decision {
@@ -100,8 +102,8 @@ class Decision {
   void Save(const store::Table<M>& table, std::string key, M body) {
     saves.push_back({&table, std::move(key), std::make_shared<const M>(std::move(body)), false});
   }
-  // Adds a record under a new derived id, without loading it; if the id exists the command is answered
-  // ALREADY_EXISTS with that id.
+  // Adds a record under a new derived id, without loading it; if the id exists the command is
+  // answered ALREADY_EXISTS with that id.
   template <typename M>
   void Insert(const store::Table<M>& table, std::string key, M body) {
     saves.push_back({&table, std::move(key), std::make_shared<const M>(std::move(body)), true});
@@ -113,12 +115,12 @@ class Decision {
   // Publishes a fact about `subject` under the bus key `key`.
   template <typename M>
   void Publish(std::string subject, std::string key, absl::Time time, M body) {
-    events.push_back({std::move(subject), std::move(key), time,
-                      std::make_shared<const M>(std::move(body))});
+    events.push_back(
+        {std::move(subject), std::move(key), time, std::make_shared<const M>(std::move(body))});
   }
-  // Sets the timer `id` (chosen by the service, unique within it; setting it again replaces it). Its
-  // kind was declared by ServiceDefinition::OnTimer. `key` is the bus key whose facts it depends on and
-  // whose timers fire in order of their due instants.
+  // Sets the timer `id` (chosen by the service, unique within it; setting it again replaces it).
+  // Its kind was declared by ServiceDefinition::OnTimer. `key` is the bus key whose facts it
+  // depends on and whose timers fire in order of their due instants.
   template <typename M>
   void SetTimer(std::string id, absl::Time due, std::string kind, std::string key, M payload) {
     timers.push_back({std::move(id), due, std::move(kind), std::move(key),

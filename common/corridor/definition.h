@@ -1,5 +1,6 @@
-// What a service is made of: its name, its schema, and a plain function for each RPC, event and timer.
-// Everything else (threads, lanes, retries, marks, metrics) is the corridor's and the same for all five.
+// What a service is made of: its name, its schema, and a plain function for each RPC, event and
+// timer. Everything else (threads, lanes, retries, marks, metrics) is the corridor's and the same
+// for all five.
 #ifndef TANDEM_COMMON_CORRIDOR_DEFINITION_H_
 #define TANDEM_COMMON_CORRIDOR_DEFINITION_H_
 
@@ -36,20 +37,19 @@ enum class Readiness {
   kFactBound,  // when every fact that was published up to the due instant has been applied
 };
 
-// Immutable once the runtime has it. The functions are called on the lane's thread, one at a time, and
-// are pure but for what they load through the view: called again, they decide anew.
+// Immutable once the runtime has it. The functions are called on the lane's thread, one at a time,
+// and are pure but for what they load through the view: called again, they decide anew.
 class ServiceDefinition {
  public:
   using Message = google::protobuf::Message;
-  using CommandRule =
-      std::function<absl::StatusOr<Decision>(const Message&, const Inputs&, View&)>;
+  using CommandRule = std::function<absl::StatusOr<Decision>(const Message&, const Inputs&, View&)>;
   using QueryRule = std::function<absl::StatusOr<MessagePtr>(const Message&, const Inputs&, View&)>;
   using EventRule = std::function<absl::StatusOr<Decision>(const Message&, const bus::Event&,
                                                            const Inputs&, View&)>;
   using TimerRule = std::function<absl::StatusOr<Decision>(const FiredTimer&, const Message&,
                                                            const Inputs&, View&)>;
-  using Performer = std::function<void(const FiredTimer&, MessagePtr,
-                                       absl::AnyInvocable<void(absl::Status)>)>;
+  using Performer =
+      std::function<void(const FiredTimer&, MessagePtr, absl::AnyInvocable<void(absl::Status)>)>;
   using EffectRule = std::function<absl::StatusOr<Decision>(
       const FiredTimer&, const Message&, const absl::Status&, const Inputs&, View&)>;
   using Validator = std::function<absl::Status(const Message&)>;
@@ -59,6 +59,9 @@ class ServiceDefinition {
     Validator validate;  // may be empty
     CommandRule decide;  // set for a command …
     QueryRule answer;    // … or this for a query
+    // What the functions were written for: Check compares them with the descriptor.
+    const google::protobuf::Descriptor* request_type = nullptr;
+    const google::protobuf::Descriptor* reply_type = nullptr;  // queries only
   };
   struct EventReaction {
     const Message* prototype = nullptr;
@@ -69,8 +72,8 @@ class ServiceDefinition {
   struct TimerKind {
     Readiness readiness = Readiness::kWhenDue;
     const Message* prototype = nullptr;
-    TimerRule decide;    // a plain timer …
-    Performer perform;   // … or an effect: carried out off the lane, at least once, then decided
+    TimerRule decide;   // a plain timer …
+    Performer perform;  // … or an effect: carried out off the lane, at least once, then decided
     EffectRule decide_effect;
   };
 
@@ -79,35 +82,28 @@ class ServiceDefinition {
 
   // A mutating RPC: Req has a request_id; decided once per (caller, method, request_id).
   template <typename Req>
-  void OnCommand(std::string_view method,
-                 std::function<absl::Status(const Req&)> validate,
+  void OnCommand(std::string_view method, std::function<absl::Status(const Req&)> validate,
                  std::function<absl::StatusOr<Decision>(const Req&, const Inputs&, View&)> decide) {
     AddMethod(method,
-              {nullptr,
-               [validate = std::move(validate)](const Message& m) {
-                 return validate(static_cast<const Req&>(m));
-               },
+              {nullptr, Checked<Req>(std::move(validate)),
                [decide = std::move(decide)](const Message& m, const Inputs& in, View& view) {
                  return decide(static_cast<const Req&>(m), in, view);
                },
-               nullptr});
+               nullptr, Req::descriptor(), nullptr});
   }
 
   // A reading RPC, answered from committed state by the reader pool.
   template <typename Req, typename Rep>
   void OnQuery(std::string_view method, std::function<absl::Status(const Req&)> validate,
                std::function<absl::StatusOr<Rep>(const Req&, const Inputs&, View&)> answer) {
-    AddMethod(method, {nullptr,
-                       [validate = std::move(validate)](const Message& m) {
-                         return validate(static_cast<const Req&>(m));
-                       },
-                       nullptr,
+    AddMethod(method, {nullptr, Checked<Req>(std::move(validate)), nullptr,
                        [answer = std::move(answer)](const Message& m, const Inputs& in,
                                                     View& view) -> absl::StatusOr<MessagePtr> {
                          absl::StatusOr<Rep> reply = answer(static_cast<const Req&>(m), in, view);
                          if (!reply.ok()) return reply.status();
                          return std::make_shared<const Rep>(*std::move(reply));
-                       }});
+                       },
+                       Req::descriptor(), Rep::descriptor()});
   }
 
   // A reaction to the event type E. An event that changes nothing any more is an empty decision.
@@ -133,10 +129,10 @@ class ServiceDefinition {
 
   // A kind of timer with a payload of type P.
   template <typename P>
-  void OnTimer(std::string kind, Readiness readiness,
-               std::function<absl::StatusOr<Decision>(const FiredTimer&, const P&, const Inputs&,
-                                                      View&)>
-                   decide) {
+  void OnTimer(
+      std::string kind, Readiness readiness,
+      std::function<absl::StatusOr<Decision>(const FiredTimer&, const P&, const Inputs&, View&)>
+          decide) {
     timers_[std::move(kind)] = {
         readiness, &P::default_instance(),
         [decide = std::move(decide)](const FiredTimer& timer, const Message& m, const Inputs& in,
@@ -146,9 +142,9 @@ class ServiceDefinition {
         nullptr, nullptr};
   }
 
-  // A kind of timer whose firing does something outside the database: `perform` is called off the lane
-  // with the payload, at least once; its result is then decided in the commit that deletes the timer.
-  // UNAVAILABLE from `perform` is tried again with back-off and not decided.
+  // A kind of timer whose firing does something outside the database: `perform` is called off the
+  // lane with the payload, at least once; its result is then decided in the commit that deletes the
+  // timer. UNAVAILABLE from `perform` is tried again with back-off and not decided.
   template <typename P>
   void OnEffect(std::string kind,
                 std::function<void(const FiredTimer&, std::shared_ptr<const P>,
@@ -174,10 +170,18 @@ class ServiceDefinition {
   const std::map<std::string, Method, std::less<>>& methods() const { return methods_; }
   const std::map<std::string, EventReaction, std::less<>>& events() const { return events_; }
   const std::map<std::string, TimerKind, std::less<>>& timers() const { return timers_; }
-  // OK, or which method of a served protobuf service has no function, or which name is no method.
+  // OK, or all that is wrong: a method of a served protobuf service without a function, a name that
+  // is no method or is bound twice, a function for another message, a command without a request_id.
   absl::Status Check() const;
 
  private:
+  template <typename Req>
+  static Validator Checked(std::function<absl::Status(const Req&)> validate) {
+    if (!validate) return nullptr;
+    return [validate = std::move(validate)](const Message& m) {
+      return validate(static_cast<const Req&>(m));
+    };
+  }
   void AddMethod(std::string_view method, Method handler);
 
   std::string name_;
@@ -185,7 +189,7 @@ class ServiceDefinition {
   std::map<std::string, Method, std::less<>> methods_;  // by "package.Service/Method"
   std::map<std::string, EventReaction, std::less<>> events_;
   std::map<std::string, TimerKind, std::less<>> timers_;
-  std::vector<std::string> unknown_methods_;
+  std::vector<std::string> problems_;  // unknown names, names bound twice
 };
 
 }  // namespace tandem::corridor

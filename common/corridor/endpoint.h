@@ -1,6 +1,6 @@
-// An RPC as a plain asynchronous function, without gRPC types: what a service serves (Endpoint) and how
-// a service asks another one (Peer). In one process a peer is an endpoint; between processes the gRPC
-// adapter of common/rpc stands between them.
+// An RPC as a plain asynchronous function, without gRPC types: what a service serves (Endpoint) and
+// how a service asks another one (Peer). In one process a peer is an endpoint; between processes
+// the gRPC adapter of common/rpc stands between them.
 #ifndef TANDEM_COMMON_CORRIDOR_ENDPOINT_H_
 #define TANDEM_COMMON_CORRIDOR_ENDPOINT_H_
 
@@ -22,8 +22,8 @@ using MessagePtr = std::shared_ptr<const google::protobuf::Message>;
 using ReplyCallback = absl::AnyInvocable<void(absl::StatusOr<MessagePtr>)>;
 
 struct CallContext {
-  std::string caller;        // who calls, as the door knows it; empty = unknown
-  std::string traceparent;   // W3C trace context; may be empty
+  std::string caller;       // who calls, as the door knows it; empty = unknown
+  std::string traceparent;  // W3C trace context; may be empty
   absl::Time deadline = absl::InfiniteFuture();
 };
 

@@ -1,5 +1,5 @@
-// Statuses with google.rpc details, made where the error is found and mapped to gRPC once, at the edge.
-// A message names the thing and the way out; it never quotes a text that a customer wrote.
+// Statuses with google.rpc details, made where the error is found and mapped to gRPC once, at the
+// edge. A message names the thing and the way out; it never quotes a text that a customer wrote.
 #ifndef TANDEM_COMMON_CORRIDOR_ERRORS_H_
 #define TANDEM_COMMON_CORRIDOR_ERRORS_H_
 
@@ -36,7 +36,8 @@ class Violations {
   // An id: 1 to 128 bytes of [A-Za-z0-9_.:-]; `optional` lets it be empty.
   bool Id(std::string_view field, std::string_view value, bool optional = false);
   // Valid UTF-8 without NUL of at most `max_bytes`; at least one byte unless `optional`.
-  bool Text(std::string_view field, std::string_view value, size_t max_bytes, bool optional = false);
+  bool Text(std::string_view field, std::string_view value, size_t max_bytes,
+            bool optional = false);
   // A key such as a product or category: 1 to 64 bytes of [a-z0-9_.-], `optional` lets it be empty.
   bool Key(std::string_view field, std::string_view value, bool optional = false);
   // A list of at most `max` entries.
@@ -57,8 +58,9 @@ class Violations {
   std::vector<Violation> violations_;
 };
 
-// Finds, by reflection over the whole message tree, what no field may hold whatever its meaning: enum
-// numbers that the binary does not know, timestamps outside years 1970 to 9999, durations outside
+// Finds, by reflection over the whole message tree, what no field may hold whatever its meaning:
+// enum numbers that the binary does not know, timestamps outside years 1970 to 9999, durations
+// outside
 // +-100 years, lists over 1,000 entries, strings over 1 MiB.
 void CheckShape(const google::protobuf::Message& message, Violations& violations);
 

@@ -1,6 +1,6 @@
-// How a rule's caller loads state. In a lane the view shows what earlier decisions of the same batch
-// decided, and remembers every version that was read: what a decision relied on is checked when it is
-// committed. For a query it is a plain reader.
+// How a rule's caller loads state. In a lane the view shows what earlier decisions of the same
+// batch decided, and remembers every version that was read: what a decision relied on is checked
+// when it is committed. For a query it is a plain reader.
 #ifndef TANDEM_COMMON_CORRIDOR_VIEW_H_
 #define TANDEM_COMMON_CORRIDOR_VIEW_H_
 
@@ -43,8 +43,8 @@ class View {
   }
 
   // The records that `tail` ("WHERE … ORDER BY … LIMIT …") finds. In a lane a range is read before
-  // anything else of the batch: the lane commits what came before and calls the rule again, so return
-  // the status as it is.
+  // anything else of the batch: the lane commits what came before and calls the rule again, so
+  // return the status as it is.
   template <typename M>
   absl::StatusOr<std::vector<Loaded<M>>> Select(const store::Table<M>& table, std::string_view tail,
                                                 std::vector<store::Value> params) {
@@ -56,8 +56,8 @@ class View {
     return typed;
   }
 
-  // Any other question in SQL (counts, sums); same rule about ranges. What it finds is not checked at
-  // commit: a rule across records owns a record that each such decision saves.
+  // Any other question in SQL (counts, sums); same rule about ranges. What it finds is not checked
+  // at commit: a rule across records owns a record that each such decision saves.
   virtual absl::Status Query(const store::Statement& statement,
                              absl::FunctionRef<void(const store::RowView&)> on_row) = 0;
 
@@ -75,7 +75,8 @@ class View {
  private:
   template <typename M>
   static Loaded<M> Typed(Raw raw) {
-    return {std::move(raw.key), raw.version, std::static_pointer_cast<const M>(std::move(raw.body))};
+    return {std::move(raw.key), raw.version,
+            std::static_pointer_cast<const M>(std::move(raw.body))};
   }
 };
 

@@ -1,0 +1,298 @@
+#include "common/corridor/errors.h"
+
+#include <algorithm>
+
+#include "absl/strings/cord.h"
+#include "absl/strings/str_cat.h"
+#include "common/id/id.h"
+#include "google/protobuf/descriptor.h"
+#include "google/protobuf/duration.pb.h"
+#include "google/protobuf/timestamp.pb.h"
+#include "google/rpc/error_details.pb.h"
+
+namespace tandem::corridor {
+namespace {
+
+using google::protobuf::Descriptor;
+using google::protobuf::FieldDescriptor;
+using google::protobuf::Message;
+using google::protobuf::Reflection;
+
+// An answer's details travel in HTTP/2 trailers, of which clients read 8 KiB by default, message
+// and details together. A list of bad fields that would not fit is cut and says by how much.
+constexpr size_t kMaxListedBytes = 900;
+
+constexpr int64_t kLastSecondOfYear9999 = 253402300799;
+constexpr int64_t kHundredYearsSeconds = 3155760000;
+constexpr int32_t kMaxNanos = 999'999'999;
+constexpr int kMaxListEntries = 1000;
+constexpr size_t kMaxStringBytes = size_t{1} << 20;
+
+template <typename Detail>
+void Attach(absl::Status& status, const Detail& detail) {
+  status.SetPayload(absl::StrCat("type.googleapis.com/", Detail::descriptor()->full_name()),
+                    absl::Cord(detail.SerializeAsString()));
+}
+
+// A well-formed byte sequence of UTF-8: no overlong forms, no surrogates, nothing above U+10FFFF.
+bool IsUtf8(std::string_view text) {
+  size_t i = 0;
+  const auto byte = [&text](size_t at) { return static_cast<unsigned char>(text[at]); };
+  while (i < text.size()) {
+    const unsigned char lead = byte(i);
+    size_t size = 1;
+    unsigned char low = 0x80, high = 0xBF;  // what the second byte may be
+    if (lead < 0x80) {
+      ++i;
+      continue;
+    } else if (lead >= 0xC2 && lead <= 0xDF) {
+      size = 2;
+    } else if (lead >= 0xE0 && lead <= 0xEF) {
+      size = 3;
+      if (lead == 0xE0) low = 0xA0;
+      if (lead == 0xED) high = 0x9F;
+    } else if (lead >= 0xF0 && lead <= 0xF4) {
+      size = 4;
+      if (lead == 0xF0) low = 0x90;
+      if (lead == 0xF4) high = 0x8F;
+    } else {
+      return false;
+    }
+    if (text.size() - i < size || byte(i + 1) < low || byte(i + 1) > high) return false;
+    for (size_t k = 2; k < size; ++k) {
+      if ((byte(i + k) & 0xC0) != 0x80) return false;
+    }
+    i += size;
+  }
+  return true;
+}
+
+std::string Named(std::string_view what, std::string_view id) {
+  // What is no id may be anything, a customer's text included: it is not repeated.
+  std::string named(what);
+  if (id::IsWellFormed(id)) named.append(" ").append(id);
+  return named;
+}
+
+// Where the walk stands; the path is only spelled when something is wrong.
+struct Place {
+  const Place* above = nullptr;
+  const FieldDescriptor* field = nullptr;
+  int index = -1;
+};
+
+std::string PathOf(const Place& place) {
+  std::string path = place.above == nullptr ? "" : absl::StrCat(PathOf(*place.above), ".");
+  absl::StrAppend(&path, place.field->name());
+  if (place.index >= 0) absl::StrAppend(&path, "[", place.index, "]");
+  return path;
+}
+
+void CheckMessage(const Message& message, const Place* above, Violations& violations);
+
+void CheckValue(const Message& message, const Place& place, Violations& violations) {
+  const Reflection* reflection = message.GetReflection();
+  const FieldDescriptor* field = place.field;
+  const bool repeated = place.index >= 0;
+  switch (field->cpp_type()) {
+    case FieldDescriptor::CPPTYPE_ENUM: {
+      const int number = repeated ? reflection->GetRepeatedEnumValue(message, field, place.index)
+                                  : reflection->GetEnumValue(message, field);
+      if (field->enum_type()->FindValueByNumber(number) == nullptr) {
+        violations.Require(false, PathOf(place),
+                           absl::StrCat(number, " is no ", field->enum_type()->name()));
+      }
+      return;
+    }
+    case FieldDescriptor::CPPTYPE_STRING: {
+      std::string scratch;
+      const std::string& value =
+          repeated ? reflection->GetRepeatedStringReference(message, field, place.index, &scratch)
+                   : reflection->GetStringReference(message, field, &scratch);
+      if (value.size() > kMaxStringBytes) {
+        violations.Require(false, PathOf(place),
+                           absl::StrCat(value.size(), " bytes, at most ", kMaxStringBytes));
+      }
+      return;
+    }
+    case FieldDescriptor::CPPTYPE_MESSAGE:
+      CheckMessage(repeated ? reflection->GetRepeatedMessage(message, field, place.index)
+                            : reflection->GetMessage(message, field),
+                   &place, violations);
+      return;
+    default:
+      return;
+  }
+}
+
+void CheckMessage(const Message& message, const Place* above, Violations& violations) {
+  const auto complain = [&](std::string_view problem) {
+    violations.Require(false, above == nullptr ? "request" : PathOf(*above), problem);
+  };
+  const Descriptor* descriptor = message.GetDescriptor();
+  const Reflection* reflection = message.GetReflection();
+  const auto number = [&](int tag) {
+    const FieldDescriptor* field = descriptor->FindFieldByNumber(tag);
+    return field->cpp_type() == FieldDescriptor::CPPTYPE_INT64
+               ? reflection->GetInt64(message, field)
+               : int64_t{reflection->GetInt32(message, field)};
+  };
+  switch (descriptor->well_known_type()) {
+    case Descriptor::WELLKNOWNTYPE_TIMESTAMP: {
+      const int64_t seconds = number(google::protobuf::Timestamp::kSecondsFieldNumber);
+      const int64_t nanos = number(google::protobuf::Timestamp::kNanosFieldNumber);
+      if (seconds < 0 || seconds > kLastSecondOfYear9999) {
+        complain("must lie in the years 1970 to 9999");
+      } else if (nanos < 0 || nanos > kMaxNanos) {
+        complain("nanos must be 0 to 999999999");
+      }
+      return;
+    }
+    case Descriptor::WELLKNOWNTYPE_DURATION: {
+      const int64_t seconds = number(google::protobuf::Duration::kSecondsFieldNumber);
+      const int64_t nanos = number(google::protobuf::Duration::kNanosFieldNumber);
+      if (seconds < -kHundredYearsSeconds || seconds > kHundredYearsSeconds) {
+        complain("must be within 100 years");
+      } else if (nanos < -kMaxNanos || nanos > kMaxNanos || (seconds > 0 && nanos < 0) ||
+                 (seconds < 0 && nanos > 0)) {
+        complain("nanos must be within 999999999 and have the sign of the seconds");
+      }
+      return;
+    }
+    default:
+      break;
+  }
+  std::vector<const FieldDescriptor*> fields;
+  reflection->ListFields(message, &fields);
+  for (const FieldDescriptor* field : fields) {
+    if (!field->is_repeated()) {
+      CheckValue(message, Place{above, field, -1}, violations);
+      continue;
+    }
+    const int size = reflection->FieldSize(message, field);
+    if (size > kMaxListEntries) {
+      violations.Require(false, PathOf(Place{above, field, -1}),
+                         absl::StrCat(size, " entries, at most ", kMaxListEntries));
+      continue;
+    }
+    const FieldDescriptor::CppType type = field->cpp_type();
+    if (type != FieldDescriptor::CPPTYPE_ENUM && type != FieldDescriptor::CPPTYPE_STRING &&
+        type != FieldDescriptor::CPPTYPE_MESSAGE) {
+      continue;  // any number of the right type has a good shape
+    }
+    for (int i = 0; i < size; ++i) CheckValue(message, Place{above, field, i}, violations);
+  }
+}
+
+}  // namespace
+
+absl::Status WithReason(absl::Status status, std::string_view reason) {
+  google::rpc::ErrorInfo info;
+  info.set_reason(std::string(reason));
+  info.set_domain("tandem");
+  Attach(status, info);
+  return status;
+}
+
+absl::Status WithRetryAfter(absl::Status status, absl::Duration after) {
+  google::rpc::RetryInfo info;
+  absl::Duration rest;
+  const int64_t seconds =
+      absl::IDivDuration(std::max(after, absl::ZeroDuration()), absl::Seconds(1), &rest);
+  info.mutable_retry_delay()->set_seconds(seconds);
+  info.mutable_retry_delay()->set_nanos(static_cast<int32_t>(absl::ToInt64Nanoseconds(rest)));
+  Attach(status, info);
+  return status;
+}
+
+absl::Status NotFound(std::string_view what, std::string_view id) {
+  std::string reason(what);
+  for (char& c : reason) {
+    if (c == ' ') {
+      c = '_';
+    } else if (c >= 'a' && c <= 'z') {
+      c = static_cast<char>(c - 'a' + 'A');
+    }
+  }
+  return WithReason(absl::NotFoundError(absl::StrCat(Named(what, id), " does not exist")),
+                    absl::StrCat(reason, "_NOT_FOUND"));
+}
+
+absl::Status FailedPrecondition(std::string_view reason, std::string_view message) {
+  return WithReason(absl::FailedPreconditionError(std::string(message)), reason);
+}
+
+absl::Status VersionConflict(std::string_view what, std::string_view id, int64_t expected,
+                             int64_t current) {
+  return WithReason(absl::AbortedError(absl::StrCat(Named(what, id), " has version ", current,
+                                                    ", not ", expected, "; read it again")),
+                    "VERSION_CONFLICT");
+}
+
+bool Violations::Require(bool good, std::string_view field, std::string_view problem) {
+  if (!good) violations_.push_back({std::string(field), std::string(problem)});
+  return good;
+}
+
+bool Violations::Id(std::string_view field, std::string_view value, bool optional) {
+  if (value.empty()) return Require(optional, field, "is required");
+  return Require(id::IsWellFormed(value), field, "must be 1 to 128 bytes of A-Z a-z 0-9 _ . : -");
+}
+
+bool Violations::Text(std::string_view field, std::string_view value, size_t max_bytes,
+                      bool optional) {
+  if (value.empty()) return Require(optional, field, "is required");
+  if (value.size() > max_bytes) {
+    return Require(false, field, absl::StrCat(value.size(), " bytes, at most ", max_bytes));
+  }
+  if (value.find('\0') != std::string_view::npos) return Require(false, field, "holds a NUL");
+  return Require(IsUtf8(value), field, "is not UTF-8");
+}
+
+bool Violations::Key(std::string_view field, std::string_view value, bool optional) {
+  if (value.empty()) return Require(optional, field, "is required");
+  const auto is_key_char = [](char c) {
+    return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '_' || c == '.' || c == '-';
+  };
+  return Require(value.size() <= 64 && std::all_of(value.begin(), value.end(), is_key_char), field,
+                 "must be 1 to 64 bytes of a-z 0-9 _ . -");
+}
+
+bool Violations::Count(std::string_view field, size_t size, size_t max) {
+  if (size <= max) return true;
+  return Require(false, field, absl::StrCat(size, " entries, at most ", max));
+}
+
+bool Violations::Range(std::string_view field, int64_t value, int64_t min, int64_t max) {
+  if (value >= min && value <= max) return true;
+  return Require(false, field, absl::StrCat(value, " is not within ", min, " to ", max));
+}
+
+bool Violations::PageSize(int64_t value, int64_t max) { return Range("page_size", value, 0, max); }
+
+absl::Status Violations::status() const {
+  if (violations_.empty()) return absl::OkStatus();
+  google::rpc::BadRequest details;
+  std::string message;
+  for (size_t i = 0; i < violations_.size(); ++i) {
+    const Violation& violation = violations_[i];
+    if (message.size() + violation.field.size() + violation.problem.size() > kMaxListedBytes) {
+      absl::StrAppend(&message, i == 0 ? "" : "; ", violations_.size() - i,
+                      i == 0 ? " bad fields" : " more bad fields");
+      break;
+    }
+    absl::StrAppend(&message, i == 0 ? "" : "; ", violation.field, ": ", violation.problem);
+    auto* entry = details.add_field_violations();
+    entry->set_field(violation.field);
+    entry->set_description(violation.problem);
+  }
+  absl::Status status = absl::InvalidArgumentError(message);
+  Attach(status, details);
+  return status;
+}
+
+void CheckShape(const Message& message, Violations& violations) {
+  CheckMessage(message, nullptr, violations);
+}
+
+}  // namespace tandem::corridor
