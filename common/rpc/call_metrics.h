@@ -1,0 +1,44 @@
+// Rate, errors and duration of the RPCs served: tandem_rpc_requests_total{service,method,code},
+// tandem_rpc_duration_seconds{service,method}, tandem_rpc_in_flight{service,method}. `service` is
+// the protobuf service's full name; only methods of served descriptors are counted.
+#ifndef TANDEM_COMMON_RPC_CALL_METRICS_H_
+#define TANDEM_COMMON_RPC_CALL_METRICS_H_
+
+#include <string>
+
+#include "absl/status/status.h"
+#include "absl/time/time.h"
+#include "common/metrics/metrics.h"
+#include "google/protobuf/descriptor.h"
+
+namespace tandem::rpc {
+
+// One method's series. Callable from any thread; a copy counts into the same series.
+class MethodMetrics {
+ public:
+  void Started() const { in_flight_.Add(1); }
+  void Finished(absl::StatusCode code, absl::Duration took) const;
+
+ private:
+  friend class ServiceMetrics;
+  std::string method_;
+  metrics::CounterFamily requests_;
+  metrics::Counter answered_;  // the series of code OK: looked up once
+  metrics::Histogram duration_;
+  metrics::Gauge in_flight_;
+};
+
+class ServiceMetrics {
+ public:
+  ServiceMetrics(const google::protobuf::ServiceDescriptor* service, metrics::Registry* registry);
+  MethodMetrics Of(const google::protobuf::MethodDescriptor* method) const;
+
+ private:
+  metrics::CounterFamily requests_;
+  metrics::HistogramFamily duration_;
+  metrics::GaugeFamily in_flight_;
+};
+
+}  // namespace tandem::rpc
+
+#endif  // TANDEM_COMMON_RPC_CALL_METRICS_H_

@@ -1,0 +1,60 @@
+// The gRPC door: every method of the endpoints' protobuf services, bound by descriptor, beside
+// health and reflection. It parses, tells the endpoint who calls and until when, and maps the
+// answer; it never blocks and decides nothing.
+#ifndef TANDEM_COMMON_RPC_SERVER_H_
+#define TANDEM_COMMON_RPC_SERVER_H_
+
+#include <cstddef>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "absl/status/statusor.h"
+#include "absl/time/time.h"
+#include "common/corridor/endpoint.h"
+#include "common/log/log.h"
+#include "common/metrics/metrics.h"
+#include "common/rpc/tls.h"
+
+namespace tandem::rpc {
+
+struct ServerOptions {
+  std::string address;  // "127.0.0.1:7400", "[::1]:7400", "0.0.0.0:7400"; port 0 = any free one
+  TlsFiles tls;         // with `ca`, clients must show a certificate
+  bool allow_insecure = false;                  // lets a non-loopback address go without TLS
+  int max_message_bytes = 4 << 20;              // of a request, and of a reply
+  int max_concurrent_streams = 1024;            // of one connection; 1 or more
+  size_t max_memory_bytes = size_t{256} << 20;  // of all connections' buffers
+  absl::Duration keepalive = absl::Minutes(1);  // silence after which a connection is probed
+};
+
+// Callable from any thread, but Drain and the end from one that is not gRPC's.
+class Server {
+ public:
+  // Listens at once; health says NOT_SERVING until SetServing(true). The endpoints, the logger and
+  // the registry outlive the server. INVALID_ARGUMENT: a broken address or TLS file, an address
+  // beyond loopback without TLS, a protobuf service twice. UNAVAILABLE: nothing can listen there
+  // (the port is in use, …), with the address and the reason.
+  static absl::StatusOr<std::unique_ptr<Server>> Start(ServerOptions options,
+                                                       std::vector<corridor::Endpoint*> endpoints,
+                                                       log::Logger* logger,
+                                                       metrics::Registry* registry);
+  // Drains with no time left.
+  virtual ~Server() = default;
+
+  // The address listened on, with the real port.
+  virtual const std::string& address() const = 0;
+  virtual int port() const = 0;
+
+  // What the health service answers, for "" and for every served protobuf service.
+  virtual void SetServing(bool serving) = 0;
+
+  // Says NOT_SERVING, accepts no call any more, lets the calls under way finish until `deadline`,
+  // then cancels them. Blocks until the last one is answered; endpoints may still be at work
+  // afterwards, their late answers are dropped. Later calls return at once.
+  virtual void Drain(absl::Time deadline) = 0;
+};
+
+}  // namespace tandem::rpc
+
+#endif  // TANDEM_COMMON_RPC_SERVER_H_

@@ -1,0 +1,394 @@
+#include "common/rpc/server.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <atomic>
+#include <chrono>
+#include <functional>
+#include <future>
+#include <mutex>
+#include <optional>
+#include <thread>
+
+#include "common/corridor/errors.h"
+#include "common/rpc/channel.h"
+#include "common/rpc/client.h"
+#include "common/rpc/testing.h"
+#include "common/rpc/traceparent.h"
+#include "google/rpc/error_details.pb.h"
+
+namespace tandem::rpc {
+namespace {
+
+using ::testing::AllOf;
+using ::testing::ContainsRegex;
+using testing::EchoRequest;
+using testing::EchoResponse;
+using ::testing::ElementsAre;
+using ::testing::HasSubstr;
+using ::testing::IsSupersetOf;
+using testing::kEcho;
+using ::testing::MatchesRegex;
+using ::testing::Not;
+using ::testing::StartsWith;
+using testing::World;
+
+class ServerTest : public ::testing::Test {
+ protected:
+  World world_;
+};
+
+TEST_F(ServerTest, AnswersACall) {
+  world_.Serve();
+  const auto reply = world_.Call("hello");
+  ASSERT_TRUE(reply.ok()) << reply.status();
+  EXPECT_EQ(reply->text(), "hello");
+  EXPECT_EQ(world_.Metric("tandem_rpc_requests_total", "Echo", "OK"), 1);
+}
+
+TEST_F(ServerTest, TellsTheEndpointWhoCallsAndUntilWhen) {
+  world_.Serve();
+  world_.client_options.caller = "triage";
+  world_.client_options.metadata = {
+      {"traceparent", "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"}};
+  world_.client_options.timeout = absl::Seconds(30);
+  const absl::Time before = absl::Now();
+  const auto reply = world_.Call("hello");
+  ASSERT_TRUE(reply.ok()) << reply.status();
+  EXPECT_EQ(reply->caller(), "triage");
+  EXPECT_THAT(reply->traceparent(), StartsWith("00-4bf92f3577b34da6a3ce929d0e0e4736-"));
+  EXPECT_THAT(reply->traceparent(), Not(HasSubstr("00f067aa0ba902b7")));
+  EXPECT_TRUE(IsTraceparent(reply->traceparent()));
+  EXPECT_GT(world_.endpoint.seen().deadline, before + absl::Seconds(20));
+  EXPECT_LT(world_.endpoint.seen().deadline, before + absl::Seconds(50));
+}
+
+TEST_F(ServerTest, StartsATraceWhereTheCallerHasNone) {
+  world_.Serve();
+  world_.client_options.metadata = {{"traceparent", "00-not-a-trace"}};
+  const auto reply = world_.Call("hello");
+  ASSERT_TRUE(reply.ok()) << reply.status();
+  EXPECT_TRUE(IsTraceparent(reply->traceparent())) << reply->traceparent();
+  EXPECT_EQ(reply->caller(), "");
+}
+
+TEST_F(ServerTest, SendsTheDetailsOfAnError) {
+  world_.endpoint.answer = [](const auto&, const auto&, corridor::ReplyCallback done) {
+    corridor::Violations violations;
+    violations.Id("ticket_id", "no id");
+    violations.Text("subject", "", 500);
+    std::move(done)(corridor::WithRetryAfter(
+        corridor::WithReason(violations.status(), "BAD_TICKET"), absl::Seconds(3)));
+  };
+  world_.Serve();
+  const absl::Status status = world_.Call("hello").status();
+  EXPECT_EQ(status.code(), absl::StatusCode::kInvalidArgument);
+  EXPECT_THAT(std::string(status.message()), HasSubstr("subject: is required"));
+  google::rpc::BadRequest bad;
+  ASSERT_TRUE(testing::Detail(status, &bad));
+  EXPECT_EQ(bad.field_violations_size(), 2);
+  google::rpc::ErrorInfo info;
+  ASSERT_TRUE(testing::Detail(status, &info));
+  EXPECT_EQ(info.reason(), "BAD_TICKET");
+  google::rpc::RetryInfo retry;
+  ASSERT_TRUE(testing::Detail(status, &retry));
+  EXPECT_EQ(retry.retry_delay().seconds(), 3);
+}
+
+class InternalError : public ServerTest, public ::testing::WithParamInterface<absl::StatusCode> {};
+
+TEST_P(InternalError, StaysInTheLog) {
+  world_.endpoint.answer = [](const auto&, const auto&, corridor::ReplyCallback done) {
+    absl::Status status(GetParam(), "row 17 of tickets is broken");
+    status.SetPayload("type.googleapis.com/some.Detail", absl::Cord("row 17"));
+    std::move(done)(status);
+  };
+  world_.Serve();
+  const absl::Status status = world_.Call("hello").status();
+  EXPECT_EQ(status.code(), GetParam());
+  EXPECT_THAT(std::string(status.message()),
+              MatchesRegex("internal error; reference ref-[0-9a-z]+"));
+  EXPECT_THAT(status.ToString(), Not(HasSubstr("17")));
+  const std::string reference =
+      std::string(status.message()).substr(strlen("internal error; reference "));
+  EXPECT_THAT(world_.LogLines(),
+              ::testing::Contains(AllOf(HasSubstr("row 17 of tickets is broken"),
+                                        HasSubstr(reference), HasSubstr("EchoService.Echo"))));
+}
+
+INSTANTIATE_TEST_SUITE_P(Codes, InternalError,
+                         ::testing::Values(absl::StatusCode::kInternal, absl::StatusCode::kUnknown,
+                                           absl::StatusCode::kDataLoss));
+
+TEST_F(ServerTest, AnswersInternalWhenAnEndpointAnswersWithAnotherMessage) {
+  world_.endpoint.answer = [](const auto&, const auto&, corridor::ReplyCallback done) {
+    std::move(done)(corridor::MessagePtr(std::make_shared<EchoRequest>()));
+  };
+  world_.Serve();
+  EXPECT_EQ(world_.Call("hello").status().code(), absl::StatusCode::kInternal);
+}
+
+TEST_F(ServerTest, IsUnavailableWhenTheEndpointDropsTheCall) {
+  world_.endpoint.answer = [](const auto&, const auto&, corridor::ReplyCallback) {};
+  world_.Serve();
+  EXPECT_EQ(world_.Call("hello").status().code(), absl::StatusCode::kUnavailable);
+}
+
+TEST_F(ServerTest, EndsACallAtItsDeadlineAndDropsTheLateAnswer) {
+  testing::Held held;
+  world_.endpoint.answer = held.Hold();
+  world_.Serve();
+  world_.client_options.timeout = absl::Milliseconds(100);
+  EXPECT_EQ(world_.Call("hello").status().code(), absl::StatusCode::kDeadlineExceeded);
+  corridor::ReplyCallback late = held.Take();
+  // Returns once the call has ended on the server's side, long before this deadline.
+  world_.server->Drain(absl::Now() + absl::Seconds(60));
+  EXPECT_EQ(world_.Metric("tandem_rpc_requests_total", "Echo", "DEADLINE_EXCEEDED"), 1);
+  std::move(late)(corridor::MessagePtr(std::make_shared<EchoResponse>()));
+  world_.server.reset();
+}
+
+TEST_F(ServerTest, EndsACallThatItsClientCancels) {
+  testing::Held held;
+  world_.endpoint.answer = held.Hold();
+  world_.Serve();
+  std::promise<absl::Status> answered;
+  {
+    auto peer = world_.Peer();
+    corridor::CallContext context;
+    peer->Ask(context, kEcho, std::make_shared<EchoRequest>(),
+              [&answered](const absl::StatusOr<corridor::MessagePtr>& reply) {
+                answered.set_value(reply.status());
+              });
+    held.Wait();
+  }
+  EXPECT_EQ(testing::Get(answered).code(), absl::StatusCode::kCancelled);
+  corridor::ReplyCallback late = held.Take();
+  world_.server->Drain(absl::Now() + absl::Seconds(60));
+  EXPECT_EQ(world_.Metric("tandem_rpc_requests_total", "Echo", "CANCELLED"), 1);
+  EXPECT_EQ(world_.Metric("tandem_rpc_in_flight", "Echo"), 0);
+  world_.server.reset();
+  std::move(late)(absl::InternalError("too late for anybody"));
+}
+
+TEST_F(ServerTest, DrainsByLettingCallsFinishAndTakingNoNewOnes) {
+  testing::Held held;
+  world_.endpoint.answer = held.Hold();
+  world_.Serve();
+  world_.server->SetServing(true);
+  auto under_way = std::async(std::launch::async, [this] { return world_.Call("first"); });
+  held.Wait();
+  auto drained = std::async(std::launch::async,
+                            [this] { world_.server->Drain(absl::Now() + absl::Seconds(60)); });
+  // The listener goes away while the first call is still held.
+  while (true) {
+    const absl::Status status = world_.Call("second", absl::Seconds(1)).status();
+    ASSERT_FALSE(status.ok());
+    if (status.code() == absl::StatusCode::kUnavailable) break;
+  }
+  EXPECT_EQ(under_way.wait_for(std::chrono::seconds(0)), std::future_status::timeout);
+  auto reply = std::make_shared<EchoResponse>();
+  reply->set_text("finished");
+  held.Answer(corridor::MessagePtr(reply));
+  ASSERT_EQ(drained.wait_for(std::chrono::seconds(60)), std::future_status::ready);
+  const auto first = under_way.get();
+  ASSERT_TRUE(first.ok()) << first.status();
+  EXPECT_EQ(first->text(), "finished");
+}
+
+TEST_F(ServerTest, CancelsWhatDoesNotFinishWithinTheDrain) {
+  testing::Held held;
+  world_.endpoint.answer = held.Hold();
+  world_.Serve();
+  auto under_way = std::async(std::launch::async, [this] { return world_.Call("first"); });
+  held.Wait();
+  world_.server->Drain(absl::Now() + absl::Milliseconds(50));
+  EXPECT_FALSE(under_way.get().ok());
+}
+
+TEST_F(ServerTest, RefusesWhatIsTooLarge) {
+  world_.Serve();
+  const absl::Status status = world_.Call(std::string(5 << 20, 'x')).status();
+  EXPECT_EQ(status.code(), absl::StatusCode::kResourceExhausted);
+  EXPECT_THAT(std::string(status.message()), HasSubstr("larger than max"));
+  EXPECT_TRUE(world_.Call("the next one").ok());
+}
+
+TEST_F(ServerTest, SaysWhenAReplyIsTooLarge) {
+  world_.endpoint.answer = [](const auto&, const auto&, corridor::ReplyCallback done) {
+    auto reply = std::make_shared<EchoResponse>();
+    reply->set_text(std::string(5 << 20, 'x'));
+    std::move(done)(corridor::MessagePtr(std::move(reply)));
+  };
+  world_.Serve();
+  EXPECT_EQ(world_.Call("hello").status().code(), absl::StatusCode::kResourceExhausted);
+}
+
+TEST_F(ServerTest, DoesNotKnowOtherMethods) {
+  world_.Serve();
+  for (const char* path : {"/tandem.rpc.testing.EchoService/Sing",
+                           "/tandem.rpc.testing.OtherService/Look", "/x", "/"}) {
+    EXPECT_EQ(world_.Client().CallRaw(path, "").status().code(), absl::StatusCode::kUnimplemented)
+        << path;
+  }
+}
+
+TEST_F(ServerTest, RefusesBytesThatAreNoMessage) {
+  world_.Serve();
+  const std::string path = std::string("/") + std::string(kEcho);
+  std::string deep;  // each level says that a Part-like submessage of all the rest follows
+  for (int i = 0; i < 2000; ++i) deep += "\x1b";
+  for (const std::string& bytes : {std::string("\xff\xff\xff"), std::string("\x12\x05hi"),
+                                   std::string("\x12\x02\xff\xfe"), deep}) {
+    const absl::Status status = world_.Client().CallRaw(path, bytes).status();
+    EXPECT_EQ(status.code(), absl::StatusCode::kInvalidArgument) << status;
+    EXPECT_EQ(std::string(status.message()), "the request is no tandem.rpc.testing.EchoRequest");
+  }
+  EXPECT_EQ(world_.endpoint.calls(), 0);
+}
+
+TEST_F(ServerTest, RefusesAHostileCaller) {
+  world_.Serve();
+  for (const std::string& caller :
+       {std::string("a b"), std::string("x;drop"), std::string(129, 'x'), std::string("\"")}) {
+    world_.client_options.caller = caller;
+    const absl::Status status = world_.Call("hello").status();
+    EXPECT_EQ(status.code(), absl::StatusCode::kInvalidArgument) << caller;
+    EXPECT_THAT(std::string(status.message()), HasSubstr("tandem-caller"));
+  }
+  world_.client_options.caller = "";
+  world_.client_options.metadata = {{"tandem-caller", "a"}, {"tandem-caller", "b"}};
+  EXPECT_EQ(world_.Call("hello").status().code(), absl::StatusCode::kInvalidArgument);
+  EXPECT_EQ(world_.endpoint.calls(), 0);
+}
+
+TEST_F(ServerTest, RefusesHeadersWithoutEnd) {
+  world_.Serve();
+  world_.client_options.metadata = {{"x", std::string(20'000, 'y')}};
+  EXPECT_EQ(world_.Call("hello").status().code(), absl::StatusCode::kResourceExhausted);
+}
+
+TEST_F(ServerTest, NamesTheAddressWhosePortIsInUse) {
+  world_.Serve();
+  ServerOptions options;
+  options.address = world_.server->address();
+  const absl::Status status = world_.Start(options).status();
+  EXPECT_EQ(status.code(), absl::StatusCode::kUnavailable);
+  EXPECT_EQ(std::string(status.message()),
+            "cannot listen on " + world_.server->address() + ": the port is in use");
+}
+
+TEST_F(ServerTest, NamesAnAddressThatIsNotThisMachines) {
+  ServerOptions options;
+  options.address = "192.0.2.1:0";  // TEST-NET-1: nobody has it
+  options.allow_insecure = true;
+  const absl::Status status = world_.Start(options).status();
+  EXPECT_EQ(status.code(), absl::StatusCode::kUnavailable);
+  EXPECT_THAT(std::string(status.message()), HasSubstr("cannot listen on 192.0.2.1:0: "));
+}
+
+TEST_F(ServerTest, GoesBeyondLoopbackOnlyWithTlsOrWhenAllowed) {
+  ServerOptions options;
+  for (const char* address : {"0.0.0.0:0", "[::]:0", "tandem.example:0"}) {
+    options.address = address;
+    const absl::Status status = world_.Start(options).status();
+    EXPECT_EQ(status.code(), absl::StatusCode::kInvalidArgument);
+    EXPECT_THAT(std::string(status.message()),
+                AllOf(HasSubstr(address), HasSubstr("--allow-insecure")));
+  }
+  options.address = "0.0.0.0:0";
+  options.allow_insecure = true;
+  EXPECT_TRUE(world_.Start(options).ok());
+}
+
+TEST_F(ServerTest, RefusesAnAddressThatIsNone) {
+  ServerOptions options;
+  for (const char* address : {"", ":", "7400", ":7400", "127.0.0.1", "127.0.0.1:", "127.0.0.1:x",
+                              "127.0.0.1:65536", "127.0.0.1:-1", "::1:7400", "[::1]"}) {
+    options.address = address;
+    EXPECT_EQ(world_.Start(options).status().code(), absl::StatusCode::kInvalidArgument) << address;
+  }
+}
+
+TEST_F(ServerTest, RefusesTwoEndpointsForOneService) {
+  ServerOptions options;
+  options.address = "127.0.0.1:0";
+  testing::Endpoint twin;
+  EXPECT_THAT(std::string(world_.Start(options, {&world_.endpoint, &twin}).status().message()),
+              HasSubstr("tandem.rpc.testing.EchoService is served by two endpoints"));
+}
+
+// grpc.health.v1.HealthCheckRequest{service} and HealthCheckResponse{status}, as bytes: SERVING is
+// 1, NOT_SERVING 2.
+absl::StatusOr<std::string> Health(const World& world, const std::string& service) {
+  std::string request;
+  if (!service.empty())
+    request = "\x0a" + std::string(1, static_cast<char>(service.size())) + service;
+  return world.Client().CallRaw("/grpc.health.v1.Health/Check", request);
+}
+
+TEST_F(ServerTest, SaysItsHealthByService) {
+  world_.Serve();
+  for (const char* service : {"", "tandem.rpc.testing.EchoService"}) {
+    world_.server->SetServing(false);
+    EXPECT_EQ(Health(world_, service).value_or("?"), "\x08\x02") << service;
+    world_.server->SetServing(true);
+    EXPECT_EQ(Health(world_, service).value_or("?"), "\x08\x01") << service;
+  }
+  EXPECT_EQ(Health(world_, "no.Service").status().code(), absl::StatusCode::kNotFound);
+}
+
+TEST_F(ServerTest, StartsAsNotServing) {
+  world_.Serve();
+  EXPECT_EQ(Health(world_, "").value_or("?"), "\x08\x02");
+}
+
+TEST_F(ServerTest, ListsItsServicesByReflection) {
+  world_.Serve();
+  // ServerReflectionRequest{list_services: "*"}: a stream of one message is a unary call on the
+  // wire.
+  const auto listed = world_.Client().CallRaw(
+      "/grpc.reflection.v1alpha.ServerReflection/ServerReflectionInfo", "\x3a\x01*");
+  ASSERT_TRUE(listed.ok()) << listed.status();
+  EXPECT_THAT(*listed, AllOf(HasSubstr("tandem.rpc.testing.EchoService"),
+                             HasSubstr("grpc.health.v1.Health")));
+  // {file_containing_symbol: …}: the descriptor itself, so that a tool can form requests.
+  const std::string symbol = "tandem.rpc.testing.EchoService";
+  const auto file =
+      world_.Client().CallRaw("/grpc.reflection.v1alpha.ServerReflection/ServerReflectionInfo",
+                              "\x22" + std::string(1, static_cast<char>(symbol.size())) + symbol);
+  ASSERT_TRUE(file.ok()) << file.status();
+  EXPECT_THAT(*file, HasSubstr("EchoRequest"));
+}
+
+TEST_F(ServerTest, ManyCallsAtOnceAreAllAnswered) {
+  // Answers come from a thread of the endpoint's, as a lane gives them.
+  testing::Held held;
+  world_.endpoint.answer = held.Hold();
+  world_.Serve();
+  auto peer = world_.Peer();
+  constexpr int kCalls = 500;
+  std::atomic<int> good = 0;
+  std::atomic<int> left = kCalls;
+  std::promise<absl::Status> all;
+  for (int i = 0; i < kCalls; ++i) {
+    auto request = std::make_shared<EchoRequest>();
+    request->set_text(std::to_string(i));
+    peer->Ask({}, kEcho, request, [&, i](absl::StatusOr<corridor::MessagePtr> reply) {
+      if (reply.ok() && static_cast<const EchoResponse&>(**reply).text() == std::to_string(i)) {
+        ++good;
+      }
+      if (--left == 0) all.set_value(absl::OkStatus());
+    });
+  }
+  std::thread lane([&held] {
+    for (int i = 0; i < kCalls; ++i) held.Echo();
+  });
+  EXPECT_TRUE(testing::Get(all).ok());
+  lane.join();
+  EXPECT_EQ(good, kCalls);
+}
+
+}  // namespace
+}  // namespace tandem::rpc
