@@ -2,11 +2,14 @@
 
 #include <algorithm>
 #include <array>
+#include <cctype>
+#include <cstdint>
 #include <map>
 #include <set>
 #include <tuple>
 #include <utility>
 
+#include "absl/strings/escaping.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "absl/time/time.h"
@@ -81,7 +84,7 @@ class Check {
     absl::TimeZone loaded;
     if (!is_name || zone == "localtime" || zone == "posixrules" || zone.rfind("right/", 0) == 0 ||
         zone.rfind("Fixed/", 0) == 0 || !absl::LoadTimeZone(zone, &loaded)) {
-      Add("zone", absl::StrCat("\"", zone.substr(0, 64),
+      Add("zone", absl::StrCat("\"", absl::CEscape(zone.substr(0, 64)),
                                "\" is not an IANA time zone known to this machine"));
     }
   }
@@ -251,12 +254,17 @@ std::vector<Problem> Validate(const CalendarSpec& spec) { return Check(spec).Run
 
 absl::Status ProblemsToStatus(std::string_view calendar_name,
                               const std::vector<Problem>& problems) {
-  std::string message =
-      absl::StrCat("calendar \"", std::string(calendar_name.substr(0, kMaxNameBytes)), "\"");
-  const char* separator = ": ";
-  for (const Problem& problem : problems) {
-    absl::StrAppend(&message, separator, problem.path, ": ", problem.what);
-    separator = "; ";
+  // A name that is too long may be cut within a character, hence the stricter escaping.
+  const std::string name = calendar_name.size() > kMaxNameBytes
+                               ? absl::CEscape(std::string(calendar_name.substr(0, kMaxNameBytes)))
+                               : absl::Utf8SafeCEscape(std::string(calendar_name));
+  std::string message = absl::StrCat("calendar \"", name, "\"");
+  const size_t told = std::min(problems.size(), kMaxProblemsTold);
+  for (size_t i = 0; i < told; ++i) {
+    absl::StrAppend(&message, i == 0 ? ": " : "; ", problems[i].path, ": ", problems[i].what);
+  }
+  if (told < problems.size()) {
+    absl::StrAppend(&message, "; and ", problems.size() - told, " more");
   }
   return absl::InvalidArgumentError(message);
 }

@@ -19,8 +19,8 @@ inline constexpr size_t kMaxNameBytes = 128;        // of a calendar
 inline constexpr size_t kMaxLabelBytes = 200;       // of a holiday's or an override's name
 inline constexpr size_t kMaxWeeklyIntervals = 168;  // entries of CalendarSpec::weekly
 inline constexpr size_t kMaxSpansADay = 24;         // open hours and breaks that begin on one day
-inline constexpr size_t kMaxHolidays = 2000;        // dated and annual together
-inline constexpr size_t kMaxOverrides = 2000;       // dates
+inline constexpr size_t kMaxHolidays = 1000;        // dated and annual together
+inline constexpr size_t kMaxOverrides = 1000;       // dates
 inline constexpr int kFirstYear = 1950;             // of holidays, overrides and answers
 inline constexpr int kLastYear = 2099;
 
@@ -91,11 +91,14 @@ struct Problem {
   friend bool operator==(const Problem&, const Problem&) = default;
 };
 
+inline constexpr size_t kMaxProblemsTold = 40;
+
 // Every problem of `spec`, in the order of its fields; none = Calendar::Create accepts it.
 std::vector<Problem> Validate(const CalendarSpec& spec);
 
-// INVALID_ARGUMENT that names the calendar and every problem: calendar "x": path: what; path: what.
-// `problems` is not empty.
+// INVALID_ARGUMENT that names the calendar and its problems: calendar "x": path: what; path: what.
+// After the first kMaxProblemsTold it says how many more there are, as a status has to fit into the
+// trailer of an RPC. `problems` is not empty.
 absl::Status ProblemsToStatus(std::string_view calendar_name, const std::vector<Problem>& problems);
 
 // "09:00"; with seconds only where there are any, "09:00:30". 86400 is "24:00".

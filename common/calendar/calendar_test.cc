@@ -520,6 +520,14 @@ TEST(Create, NamesEveryProblemAtOnce) {
                     HasSubstr("overrides[1].date: repeats overrides[0]")));
 }
 
+TEST(Create, TellsTheFirstProblemsAndHowManyMoreThereAre) {
+  CalendarSpec spec = NewYorkSpec();
+  spec.holidays.assign(45, {.month = 2, .day = 30});
+  const std::string message(Calendar::Create(spec).status().message());
+  EXPECT_THAT(message, AllOf(HasSubstr("holidays[39].annual"), HasSubstr("; and 5 more")));
+  EXPECT_EQ(message.find("holidays[40]"), std::string::npos);
+}
+
 TEST(Create, RefusesACalendarThatNeverOpens) {
   EXPECT_THAT(
       Problems(
@@ -566,8 +574,8 @@ TEST(Create, RefusesMoreThanItsLimits) {
                                           "weekly: WED has 25 open hours and breaks, at most 24",
                                           "weekly: THU has 25 open hours and breaks, at most 24",
                                           "weekly: FRI has 25 open hours and breaks, at most 24",
-                                          "holidays: has 2001 entries, at most 2000",
-                                          "overrides: has 2001 entries, at most 2000"));
+                                          "holidays: has 1001 entries, at most 1000",
+                                          "overrides: has 1001 entries, at most 1000"));
 }
 
 TEST(AWholeWeek, MayBeOpenWithoutOverlap) {
