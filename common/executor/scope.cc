@@ -2,7 +2,15 @@
 
 namespace tandem::executor {
 
-Scope::Scope(Executor* executor) : executor_(executor), state_(std::make_shared<State>()) {}
+Scope::Scope(Executor* executor) : executor_(executor), state_(std::make_shared<State>()) {
+  const absl::MutexLock lock(&state_->giving);
+  state_->executor = executor;
+}
+
+void Scope::Give(const std::shared_ptr<State>& state, Task task) {
+  const absl::MutexLock lock(&state->giving);
+  if (state->executor != nullptr) state->executor->Post(Guarded(state, std::move(task)));
+}
 
 Task Scope::Guarded(std::shared_ptr<State> state, Task task) {
   return [state = std::move(state), task = std::move(task)]() mutable {
@@ -18,6 +26,10 @@ void Scope::PostAt(absl::Time instant, Task task) {
 }
 
 void Scope::Close() {
+  {
+    const absl::MutexLock lock(&state_->giving);
+    state_->executor = nullptr;
+  }
   const absl::MutexLock lock(&state_->running);
   state_->closed = true;
 }

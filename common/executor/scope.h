@@ -22,6 +22,17 @@ class Scope {
 
   void Post(Task task);
   void PostAt(absl::Time instant, Task task);
+  // A function to give away: whoever calls it, from any thread and whenever, `run` is posted as a
+  // step with the arguments; after the scope has closed nothing happens, even if the executor is
+  // gone.
+  template <typename... Args, typename Run>
+  absl::AnyInvocable<void(Args...)> Callback(Run run) {
+    return [state = state_, run = std::move(run)](Args... args) mutable {
+      Give(state, [run = std::move(run), ... given = std::move(args)]() mutable {
+        run(std::move(given)...);
+      });
+    };
+  }
   // Waits for the step under way; afterwards no step of this scope starts.
   void Close();
   // Waits for the step under way, if there is one.
@@ -31,7 +42,11 @@ class Scope {
   struct State {
     absl::Mutex running;  // held during a step
     bool closed ABSL_GUARDED_BY(running) = false;
+    absl::Mutex giving;                                    // held while a callback posts
+    Executor* executor ABSL_GUARDED_BY(giving) = nullptr;  // null after the close
   };
+  // Posts `task` unless the scope has closed.
+  static void Give(const std::shared_ptr<State>& state, Task task);
   static Task Guarded(std::shared_ptr<State> state, Task task);
 
   Executor* const executor_;

@@ -1,0 +1,403 @@
+#include "common/lane/batch.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "common/corridor/errors.h"
+#include "common/id/id.h"
+#include "common/time/micros.h"
+
+namespace tandem::lane {
+namespace {
+
+using store::Blob;
+using store::Expect;
+using store::Value;
+
+constexpr const char* kRequestMarks = "request_marks";
+constexpr const char* kEventMarks = "event_marks";
+constexpr const char* kSequences = "sequences";
+
+absl::Status NeedsFreshBatchStatus() {
+  return absl::AbortedError("a range is read first in a batch");
+}
+
+std::vector<size_t> Unique(std::vector<size_t> members) {
+  std::sort(members.begin(), members.end());
+  members.erase(std::unique(members.begin(), members.end()), members.end());
+  return members;
+}
+
+}  // namespace
+
+class Batch::LaneView : public corridor::View {
+ public:
+  explicit LaneView(Batch* batch) : batch_(batch) {}
+
+  absl::Status Query(const store::Statement& statement,
+                     absl::FunctionRef<void(const store::RowView&)> on_row) override {
+    if (!MayReadRange()) return NeedsFreshBatchStatus();
+    return batch_->reader_->Query(statement, on_row);
+  }
+
+  void Begin() {
+    loaded_.clear();
+    needs_fresh_batch_ = false;
+  }
+  bool needs_fresh_batch() const { return needs_fresh_batch_; }
+  const std::vector<Row*>& loaded() const { return loaded_; }
+
+ protected:
+  absl::StatusOr<Raw> LoadRaw(const store::RecordTable& table, std::string_view key) override {
+    absl::StatusOr<Row*> row = batch_->Find(table, key);
+    if (!row.ok()) return row.status();
+    loaded_.push_back(*row);
+    return Raw{std::string(key), (*row)->version, (*row)->body};
+  }
+
+  absl::StatusOr<std::vector<Raw>> SelectRaw(const store::RecordTable& table, std::string_view tail,
+                                             std::vector<Value> params) override {
+    if (!MayReadRange()) return NeedsFreshBatchStatus();
+    std::vector<Raw> found;
+    bool parsed = true;
+    absl::Status status = batch_->reader_->Query(
+        table.SelectWhere(tail, std::move(params)), [&](const store::RowView& line) {
+          std::shared_ptr<google::protobuf::Message> body = table.New();
+          const std::string_view bytes = line.Text(2);
+          parsed = parsed && body->ParseFromArray(bytes.data(), static_cast<int>(bytes.size()));
+          found.push_back({std::string(line.Text(0)), line.Int(1), std::move(body)});
+        });
+    if (!status.ok()) return status;
+    if (!parsed)
+      return absl::DataLossError(absl::StrCat("a record of ", table.name(), " is broken"));
+    for (const Raw& raw : found) {
+      const auto [it, inserted] = batch_->rows_.try_emplace({table.name(), raw.key}, nullptr);
+      if (inserted) {
+        it->second = std::make_unique<Row>();
+        it->second->table = &table;
+        it->second->base = it->second->version = raw.version;
+        it->second->body = raw.body;
+      }
+      loaded_.push_back(it->second.get());
+    }
+    return found;
+  }
+
+ private:
+  bool MayReadRange() {
+    needs_fresh_batch_ = needs_fresh_batch_ || !batch_->empty();
+    return !needs_fresh_batch_;
+  }
+
+  Batch* const batch_;
+  std::vector<Row*> loaded_;
+  bool needs_fresh_batch_ = false;
+};
+
+Batch::Batch(const corridor::ServiceDefinition* definition, store::Reader* reader,
+             RecordCache* cache, int partitions)
+    : definition_(definition),
+      reader_(reader),
+      cache_(cache),
+      partitions_(partitions),
+      view_(std::make_unique<LaneView>(this)) {}
+
+Batch::~Batch() = default;
+
+corridor::View& Batch::Begin() {
+  view_->Begin();
+  return *view_;
+}
+
+bool Batch::NeedsFreshBatch() const { return view_->needs_fresh_batch(); }
+
+absl::StatusOr<Batch::Row*> Batch::Find(const store::RecordTable& table, std::string_view key) {
+  const RecordKey place{table.name(), std::string(key)};
+  const auto it = rows_.find(place);
+  if (it != rows_.end()) return it->second.get();
+  auto row = std::make_unique<Row>();
+  row->table = &table;
+  if (const CachedRecord* cached = cache_->Find(place)) {
+    row->base = row->version = cached->version;
+    row->body = cached->body;
+  } else {
+    bool parsed = true;
+    absl::Status status = reader_->Query(table.SelectByKey(key), [&](const store::RowView& line) {
+      std::shared_ptr<google::protobuf::Message> body = table.New();
+      const std::string_view bytes = line.Text(1);
+      parsed = body->ParseFromArray(bytes.data(), static_cast<int>(bytes.size()));
+      row->base = row->version = line.Int(0);
+      row->body = std::move(body);
+    });
+    if (!status.ok()) return status;
+    if (!parsed) {
+      return absl::DataLossError(
+          absl::StrCat("record ", std::string(key), " of ", table.name(), " is broken"));
+    }
+  }
+  Row* const found = row.get();
+  rows_.emplace(place, std::move(row));
+  return found;
+}
+
+absl::Status Batch::Apply(size_t member, const corridor::Decision& decision, const Origin& origin) {
+  // Everything that can be refused is refused before anything is changed.
+  for (const corridor::Decision::Saved& saved : decision.saves) {
+    const auto it = rows_.find({saved.table->name(), saved.key});
+    if (saved.insert) {
+      if (it != rows_.end() && it->second->version > 0) {
+        return corridor::WithReason(
+            absl::AlreadyExistsError(absl::StrCat(saved.key, " exists already")), "ID_EXISTS");
+      }
+      continue;
+    }
+    const bool loaded =
+        it != rows_.end() && std::find(view_->loaded().begin(), view_->loaded().end(),
+                                       it->second.get()) != view_->loaded().end();
+    if (!loaded) {
+      return absl::InternalError(absl::StrCat("a rule saves ", saved.table->name(), " ", saved.key,
+                                              " without loading it"));
+    }
+  }
+  for (const corridor::Decision::TimerSet& timer : decision.timers) {
+    if (!definition_->timers().contains(timer.kind)) {
+      return absl::InternalError(absl::StrCat("a rule sets a timer of unknown kind ", timer.kind));
+    }
+  }
+  std::vector<Counter*> counters;
+  for (const corridor::Decision::Published& published : decision.events) {
+    absl::StatusOr<Counter*> counter =
+        FindCounter(sequences_, kSequences, absl::StrCat(published.subject, "|", published.key));
+    if (!counter.ok()) return counter.status();
+    counters.push_back(*counter);
+  }
+
+  ++applied_;
+  for (Row* row : view_->loaded()) {
+    row->checked = true;
+    row->members.push_back(member);
+  }
+  for (const corridor::Decision::Saved& saved : decision.saves) {
+    const RecordKey place{saved.table->name(), saved.key};
+    std::unique_ptr<Row>& row = rows_[place];
+    if (row == nullptr) {
+      row = std::make_unique<Row>();
+      row->table = saved.table;
+      row->blind = true;
+    }
+    ++row->saves;
+    row->version = saved.body == nullptr ? 0 : std::max(row->version, row->base) + 1;
+    row->body = saved.body;
+    row->members.push_back(member);
+  }
+  for (size_t i = 0; i < decision.events.size(); ++i) {
+    const corridor::Decision::Published& published = decision.events[i];
+    counters[i]->touched = true;
+    counters[i]->members.push_back(member);
+    OutboxRow& row = outbox_.emplace_back();
+    row.event.id = id::Derive("ev", {definition_->name(), origin.cause, "event", absl::StrCat(i)});
+    row.event.source = definition_->name();
+    row.event.type = published.body->GetDescriptor()->full_name();
+    row.event.subject = published.subject;
+    row.event.key = published.key;
+    row.event.time = published.time;
+    row.event.sequence = ++counters[i]->now;
+    row.event.cause = std::string(origin.cause);
+    row.event.traceparent = std::string(origin.traceparent);
+    published.body->SerializeToString(&row.event.body);
+    row.created_at = time::ToMicros(origin.now);
+    row.member = member;
+  }
+  for (const std::string& timer_id : decision.cancelled_timers) {
+    TimerRow& row = timers_[timer_id];
+    row.set.reset();
+    row.member = member;
+  }
+  for (const corridor::Decision::TimerSet& timer : decision.timers) {
+    TimerRow& row = timers_[timer.id];
+    row.set = timer;
+    row.traceparent = std::string(origin.traceparent);
+    row.member = member;
+    earliest_timer_ = std::min(earliest_timer_, timer.due);
+  }
+  return absl::OkStatus();
+}
+
+absl::StatusOr<std::optional<RequestMark>> Batch::FindRequest(const std::string& scope) {
+  const auto it = marks_by_scope_.find(scope);
+  if (it != marks_by_scope_.end()) return marks_[it->second].mark;
+  std::optional<RequestMark> mark;
+  absl::Status status = reader_->Query(
+      {"SELECT body_hash, reply FROM request_marks WHERE scope = $1", {scope}},
+      [&](const store::RowView& line) {
+        mark = RequestMark{std::string(line.Text(0)), std::string(line.Text(1)), std::nullopt};
+      });
+  if (!status.ok()) return status;
+  return mark;
+}
+
+void Batch::MarkRequest(size_t member, const std::string& scope, RequestMark mark, absl::Time now) {
+  mark.member = member;
+  marks_by_scope_[scope] = marks_.size();
+  marks_.push_back({scope, std::move(mark), time::ToMicros(now), member});
+}
+
+absl::StatusOr<Batch::Counter*> Batch::FindCounter(Counters& counters, const char* table,
+                                                   const std::string& stream) {
+  const auto it = counters.find(stream);
+  if (it != counters.end()) return &it->second;
+  Counter counter;
+  absl::Status status =
+      reader_->Query({absl::StrCat("SELECT sequence FROM ", table, " WHERE stream = $1"), {stream}},
+                     [&](const store::RowView& line) { counter.base = counter.now = line.Int(0); });
+  if (!status.ok()) return status;
+  return &counters.emplace(stream, std::move(counter)).first->second;
+}
+
+absl::StatusOr<int64_t> Batch::LastSequence(const std::string& stream) {
+  absl::StatusOr<Counter*> counter = FindCounter(event_marks_, kEventMarks, stream);
+  if (!counter.ok()) return counter.status();
+  return (*counter)->now;
+}
+
+void Batch::MarkEvent(size_t member, const std::string& stream, int64_t sequence) {
+  Counter& counter = event_marks_[stream];  // LastSequence has loaded it
+  counter.now = sequence;
+  counter.touched = true;
+  counter.members.push_back(member);
+}
+
+void Batch::DeleteTimer(size_t member, const std::string& id, absl::Time due) {
+  TimerRow& row = timers_[id];
+  row.fired = {time::ToMicros(due), member};
+}
+
+void Batch::MovePosition(size_t member, int partition, int64_t from, int64_t to, int64_t epoch) {
+  AddLine(member,
+          {"positions",
+           absl::StrCat(partition),
+           {"UPDATE positions SET next_offset = $1 WHERE partition = $2 AND next_offset = $3 "
+            "AND epoch = $4",
+            {to, int64_t{partition}, from, epoch}},
+           Expect::kOneRow});
+}
+
+void Batch::AddLine(std::optional<size_t> member, store::Write line) {
+  std::vector<size_t> members;
+  if (member.has_value()) members.push_back(*member);
+  extra_.emplace_back(std::move(line), std::move(members));
+}
+
+void Batch::Emit(std::vector<store::Write>& lines, store::Write line, std::vector<size_t> members) {
+  lines.push_back(std::move(line));
+  line_members_.push_back(Unique(std::move(members)));
+}
+
+void Batch::EmitCounters(std::vector<store::Write>& lines, const char* table,
+                         const Counters& counters) {
+  for (const auto& [stream, counter] : counters) {
+    if (!counter.touched) continue;
+    store::Statement statement;
+    if (counter.base == 0) {
+      statement = {absl::StrCat("INSERT INTO ", table, " (stream, sequence) VALUES ($1, $2)"),
+                   {stream, counter.now}};
+    } else {
+      statement = {
+          absl::StrCat("UPDATE ", table, " SET sequence = $2 WHERE stream = $1 AND sequence = $3"),
+          {stream, counter.now, counter.base}};
+    }
+    Emit(lines, {table, stream, std::move(statement), Expect::kOneRow}, counter.members);
+  }
+}
+
+std::vector<store::Write> Batch::TakeLines() {
+  std::vector<store::Write> lines;
+  line_members_.clear();
+  for (const auto& [place, row] : rows_) {
+    const std::string& key = place.second;
+    if (row->saves == 0) {
+      if (row->checked) Emit(lines, row->table->Check(key, row->base), row->members);
+    } else if (row->body == nullptr) {
+      if (row->base > 0) Emit(lines, row->table->Delete(key, row->base), row->members);
+    } else if (row->base == 0) {
+      Emit(lines, row->table->Insert(key, row->version, *row->body), row->members);
+    } else {
+      Emit(lines, row->table->Update(key, row->base, row->version, *row->body), row->members);
+    }
+  }
+  for (const MarkRow& row : marks_) {
+    Emit(
+        lines,
+        {std::string(kRequestMarks),
+         row.scope,
+         {"INSERT INTO request_marks (scope, body_hash, reply, decided_at) VALUES ($1, $2, $3, $4)",
+          {row.scope, Blob{row.mark.body_hash}, Blob{row.mark.reply}, row.decided_at}},
+         Expect::kOneRow},
+        {row.member});
+  }
+  EmitCounters(lines, kEventMarks, event_marks_);
+  EmitCounters(lines, kSequences, sequences_);
+  for (const auto& [timer_id, row] : timers_) {
+    if (row.fired.has_value()) {
+      Emit(lines,
+           {"timers",
+            timer_id,
+            {"DELETE FROM timers WHERE id = $1 AND due = $2", {timer_id, row.fired->first}},
+            Expect::kOneRow},
+           {row.fired->second});
+    }
+    std::vector<size_t> members;
+    if (row.member.has_value()) members.push_back(*row.member);
+    if (row.set.has_value()) {
+      const corridor::ServiceDefinition::TimerKind& kind =
+          definition_->timers().find(row.set->kind)->second;
+      const bool bound = kind.readiness == corridor::Readiness::kFactBound;
+      const int64_t partition = bound ? bus::PartitionOf(row.set->key, partitions_) : -1;
+      std::string payload;
+      if (row.set->payload != nullptr) row.set->payload->SerializeToString(&payload);
+      Emit(lines,
+           {"timers",
+            timer_id,
+            {"INSERT INTO timers (id, due, kind, key, bound, payload, traceparent) "
+             "VALUES ($1, $2, $3, $4, $5, $6, $7) ON CONFLICT (id) DO UPDATE SET due = $2, "
+             "kind = $3, key = $4, bound = $5, payload = $6, traceparent = $7",
+             {timer_id, time::ToMicros(row.set->due), row.set->kind, row.set->key, partition,
+              Blob{std::move(payload)}, row.traceparent}},
+            Expect::kAnyRows},
+           std::move(members));
+    } else if (!row.fired.has_value()) {
+      Emit(lines,
+           {"timers", timer_id, {"DELETE FROM timers WHERE id = $1", {timer_id}}, Expect::kAnyRows},
+           std::move(members));
+    }
+  }
+  for (const OutboxRow& row : outbox_) {
+    const bus::Event& event = row.event;
+    Emit(lines,
+         {"outbox",
+          "",  // one key for all: lines of one key keep their order, and ids are given in it
+          {"INSERT INTO outbox (event_id, type, subject, key, time, sequence, cause, traceparent, "
+           "created_at, body) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)",
+           {event.id, event.type, event.subject, event.key, time::ToMicros(event.time),
+            event.sequence, event.cause, event.traceparent, row.created_at, Blob{event.body}}},
+          Expect::kOneRow},
+         {row.member});
+  }
+  for (auto& [line, members] : extra_) Emit(lines, std::move(line), members);
+  return lines;
+}
+
+std::vector<size_t> Batch::MembersOf(size_t line) const { return line_members_[line]; }
+
+void Batch::Remember() {
+  for (auto& [place, row] : rows_) {
+    cache_->Put({row->table->name(), place.second}, {row->version, row->body});
+  }
+}
+
+void Batch::Forget() {
+  for (const auto& [place, row] : rows_) cache_->Drop(place);
+}
+
+}  // namespace tandem::lane

@@ -1,0 +1,86 @@
+-- serves_from: 1
+-- The mechanism's own tables, the same in every service's database.
+
+-- Requests that were answered: scope = hash(caller, method, request_id). The reply holds ids only.
+CREATE TABLE request_marks (
+  scope TEXT PRIMARY KEY,
+  body_hash BLOB NOT NULL,
+  reply BLOB NOT NULL,
+  decided_at INTEGER NOT NULL
+) WITHOUT ROWID;
+CREATE INDEX request_marks_decided_at ON request_marks (decided_at);
+
+-- The last event applied of each stream (source, subject, key): at or below it is a duplicate.
+CREATE TABLE event_marks (
+  stream TEXT PRIMARY KEY,
+  sequence INTEGER NOT NULL
+) WITHOUT ROWID;
+
+-- The last event published of each own stream (subject, key).
+CREATE TABLE sequences (
+  stream TEXT PRIMARY KEY,
+  sequence INTEGER NOT NULL
+) WITHOUT ROWID;
+
+-- How far the bus was applied. A write with another epoch is a former owner's and misses.
+CREATE TABLE positions (
+  partition INTEGER PRIMARY KEY,
+  next_offset INTEGER NOT NULL,
+  epoch INTEGER NOT NULL,
+  owner TEXT NOT NULL
+);
+
+-- Events decided and not yet acknowledged by the bus. Ids never come again, so an order stays an order.
+CREATE TABLE outbox (
+  id INTEGER PRIMARY KEY AUTOINCREMENT,
+  event_id TEXT NOT NULL,
+  type TEXT NOT NULL,
+  subject TEXT NOT NULL,
+  key TEXT NOT NULL,
+  time INTEGER NOT NULL,
+  sequence INTEGER NOT NULL,
+  cause TEXT NOT NULL,
+  traceparent TEXT NOT NULL,
+  created_at INTEGER NOT NULL,
+  body BLOB NOT NULL
+);
+
+-- Timers. bound = the partition whose facts a firing waits for, -1 = none.
+CREATE TABLE timers (
+  id TEXT PRIMARY KEY,
+  due INTEGER NOT NULL,
+  kind TEXT NOT NULL,
+  key TEXT NOT NULL,
+  bound INTEGER NOT NULL,
+  payload BLOB NOT NULL,
+  traceparent TEXT NOT NULL
+) WITHOUT ROWID;
+CREATE INDEX timers_bound_due ON timers (bound, due);
+CREATE INDEX timers_key_due ON timers (key, due);
+
+-- Events that could not be applied, and those of the same subject that wait behind them.
+CREATE TABLE dead_letters (
+  id INTEGER PRIMARY KEY AUTOINCREMENT,
+  parked_subject TEXT NOT NULL,
+  event_id TEXT NOT NULL UNIQUE,
+  source TEXT NOT NULL,
+  type TEXT NOT NULL,
+  subject TEXT NOT NULL,
+  key TEXT NOT NULL,
+  time INTEGER NOT NULL,
+  sequence INTEGER NOT NULL,
+  cause TEXT NOT NULL,
+  traceparent TEXT NOT NULL,
+  partition INTEGER NOT NULL,
+  log_offset INTEGER NOT NULL,
+  reason TEXT NOT NULL,
+  parked_at INTEGER NOT NULL,
+  body BLOB NOT NULL
+);
+CREATE INDEX dead_letters_subject ON dead_letters (parked_subject, id);
+
+-- A subject with parked events; saved by parking, draining and unparking.
+CREATE TABLE parked_subjects (
+  subject TEXT PRIMARY KEY,
+  version INTEGER NOT NULL
+) WITHOUT ROWID;

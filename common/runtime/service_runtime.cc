@@ -1,0 +1,500 @@
+#include "common/runtime/service_runtime.h"
+
+#include <algorithm>
+#include <set>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "common/corridor/errors.h"
+#include "common/corridor/view.h"
+#include "common/id/id.h"
+#include "common/time/micros.h"
+#include "google/protobuf/io/coded_stream.h"
+#include "google/protobuf/io/zero_copy_stream_impl_lite.h"
+
+namespace tandem::runtime {
+namespace {
+
+// Committed state as a view: for queries.
+class CommittedView : public corridor::View {
+ public:
+  explicit CommittedView(store::Reader* reader) : reader_(reader) {}
+
+  absl::Status Query(const store::Statement& statement,
+                     absl::FunctionRef<void(const store::RowView&)> on_row) override {
+    return reader_->Query(statement, on_row);
+  }
+
+ protected:
+  absl::StatusOr<Raw> LoadRaw(const store::RecordTable& table, std::string_view key) override {
+    Raw raw;
+    raw.key = std::string(key);
+    absl::Status status = Parse(table, table.SelectByKey(key), /*first=*/0, [&](Raw found) {
+      raw.version = found.version;
+      raw.body = std::move(found.body);
+    });
+    if (!status.ok()) return status;
+    return raw;
+  }
+
+  absl::StatusOr<std::vector<Raw>> SelectRaw(const store::RecordTable& table, std::string_view tail,
+                                             std::vector<store::Value> params) override {
+    std::vector<Raw> raws;
+    absl::Status status = Parse(table, table.SelectWhere(tail, std::move(params)), /*first=*/1,
+                                [&](Raw found) { raws.push_back(std::move(found)); });
+    if (!status.ok()) return status;
+    return raws;
+  }
+
+ private:
+  // Columns from `first` on are version and body; before them stands the key.
+  template <typename Found>
+  absl::Status Parse(const store::RecordTable& table, const store::Statement& statement, int first,
+                     Found found) {
+    bool parsed = true;
+    absl::Status status = reader_->Query(statement, [&](const store::RowView& row) {
+      std::shared_ptr<google::protobuf::Message> body = table.New();
+      const std::string_view bytes = row.Text(first + 1);
+      parsed = parsed && body->ParseFromArray(bytes.data(), static_cast<int>(bytes.size()));
+      found(Raw{first == 0 ? std::string() : std::string(row.Text(0)), row.Int(first),
+                std::move(body)});
+    });
+    if (!status.ok()) return status;
+    if (!parsed)
+      return absl::DataLossError(absl::StrCat("a record of ", table.name(), " is broken"));
+    return absl::OkStatus();
+  }
+
+  store::Reader* const reader_;
+};
+
+// The same message has the same bytes, whatever order its maps were filled in.
+std::string DeterministicBytes(const google::protobuf::Message& message) {
+  std::string bytes;
+  google::protobuf::io::StringOutputStream stream(&bytes);
+  google::protobuf::io::CodedOutputStream output(&stream);
+  output.SetSerializationDeterministic(true);
+  message.SerializeToCodedStream(&output);
+  output.Trim();
+  return bytes;
+}
+
+std::string RequestId(const google::protobuf::Message& request) {
+  const google::protobuf::FieldDescriptor* field =
+      request.GetDescriptor()->FindFieldByName("request_id");
+  if (field == nullptr || field->cpp_type() != google::protobuf::FieldDescriptor::CPPTYPE_STRING) {
+    return "";
+  }
+  return request.GetReflection()->GetString(request, field);
+}
+
+}  // namespace
+
+// Queries of one reader, one after another.
+struct ServiceRuntime::QueryLane {
+  QueryLane(executor::Executor* executor, std::unique_ptr<store::Reader> its_reader)
+      : reader(std::move(its_reader)), scope(executor) {}
+  const std::unique_ptr<store::Reader> reader;
+  executor::Scope scope;
+};
+
+// Handles that go nowhere until they are registered.
+struct ServiceRuntime::Instruments {
+  void Register(const metrics::Scope& scope) {
+    commit_seconds = scope.OneHistogram("tandem_commit_seconds",
+                                        "Time of one commit of a batch, flush included.",
+                                        metrics::LatencySeconds());
+    batch_size = scope.OneHistogram("tandem_commit_batch_decisions",
+                                    "Decisions committed together.", metrics::BatchSizes());
+    events =
+        scope.OneCounter("tandem_events_decided_total", "Lifecycle events written to the outbox.");
+    timers = scope.OneCounter("tandem_timers_fired_total", "Timers decided.");
+    lateness = scope.OneHistogram("tandem_timer_lateness_seconds",
+                                  "Time from a timer's due instant to its decision.",
+                                  metrics::LongSeconds());
+    dead_letters_total = scope.OneCounter("tandem_dead_letters_total",
+                                          "Events and timers that could not be applied.");
+    refused = scope.OneCounter("tandem_lane_refused_total",
+                               "Commands refused because the lane was full.");
+    lane_depth = scope.OneGauge("tandem_lane_depth", "Work waiting in the lane.");
+    outbox_depth = scope.OneGauge("tandem_outbox_depth", "Events waiting to be published.");
+    outbox_age = scope.OneGauge("tandem_outbox_age_seconds",
+                                "Age of the oldest event waiting to be published.");
+    timers_pending = scope.OneGauge("tandem_timers_pending", "Timers set and not fired.");
+    timers_overdue = scope.OneGauge("tandem_timers_overdue", "Timers past their due instant.");
+    dead_letters = scope.OneGauge("tandem_dead_letters", "Parked events and timers.");
+    lag_events =
+        scope.OneGauge("tandem_consumer_lag_events", "Events received and not yet applied.");
+    partitions_stopped =
+        scope.OneGauge("tandem_partitions_stopped", "Partitions that are not read any more.");
+  }
+
+  metrics::Histogram commit_seconds, batch_size, lateness;
+  metrics::Counter events, timers, dead_letters_total, refused;
+  metrics::Gauge lane_depth, outbox_depth, outbox_age, timers_pending, timers_overdue, dead_letters,
+      lag_events, partitions_stopped;
+};
+
+absl::StatusOr<std::unique_ptr<ServiceRuntime>> ServiceRuntime::Create(
+    std::unique_ptr<corridor::ServiceDefinition> definition, Ports ports, RuntimeOptions options) {
+  if (absl::Status status = definition->Check(); !status.ok()) return status;
+  auto runtime =
+      std::unique_ptr<ServiceRuntime>(new ServiceRuntime(std::move(definition), ports, options));
+  const auto open = [&](std::unique_ptr<store::Reader>& reader) -> absl::Status {
+    absl::StatusOr<std::unique_ptr<store::Reader>> opened = ports.store->OpenReader();
+    if (!opened.ok()) return opened.status();
+    reader = *std::move(opened);
+    return absl::OkStatus();
+  };
+  for (std::unique_ptr<store::Reader>* reader :
+       {&runtime->relay_reader_, &runtime->consumer_reader_, &runtime->gate_reader_,
+        &runtime->sample_reader_}) {
+    if (absl::Status status = open(*reader); !status.ok()) return status;
+  }
+  for (executor::Executor* executor : ports.readers) {
+    std::unique_ptr<store::Reader> reader;
+    if (absl::Status status = open(reader); !status.ok()) return status;
+    runtime->query_lanes_.push_back(std::make_unique<QueryLane>(executor, std::move(reader)));
+  }
+
+  ServiceRuntime* const r = runtime.get();
+  const corridor::ServiceDefinition* const d = r->definition_.get();
+  r->lane_ = std::make_unique<lane::Lane>(
+      d,
+      lane::Lane::Ports{ports.clock, ports.lane, ports.store, ports.entropy, &r->gatherer_,
+                        ports.bus->partitions()},
+      options.lane, [r](const lane::Committed& committed) { r->Committed(committed); });
+  r->relay_ = std::make_unique<outbox::Relay>(
+      d->name(),
+      outbox::Relay::Ports{ports.clock, ports.background, r->relay_reader_.get(), ports.bus,
+                           r->lane_.get()},
+      options.relay);
+  r->consumer_ = std::make_unique<inbox::Consumer>(
+      d, options.owner,
+      inbox::Consumer::Ports{ports.clock, ports.background, r->consumer_reader_.get(), ports.bus,
+                             r->lane_.get(), &r->gatherer_},
+      options.consumer,
+      [r](int partition, int64_t next_offset) { r->gate_->Moved(partition, next_offset); });
+  r->gate_ = std::make_unique<timer::Gate>(
+      d,
+      timer::Gate::Ports{ports.clock, ports.background, r->gate_reader_.get(), ports.bus,
+                         r->lane_.get(), r->consumer_.get()},
+      options.gate, [r](absl::Duration lateness) {
+        r->instruments_->timers.Increment();
+        r->instruments_->lateness.Observe(lateness);
+        absl::MutexLock lock(&r->sample_mutex_);
+        ++r->totals_.timers;
+      });
+  return runtime;
+}
+
+ServiceRuntime::ServiceRuntime(std::unique_ptr<corridor::ServiceDefinition> definition, Ports ports,
+                               RuntimeOptions options)
+    : definition_(std::move(definition)),
+      ports_(std::move(ports)),
+      options_(options),
+      gatherer_(definition_->name(), ports_.peer, ports_.clock),
+      scope_(ports_.background) {
+  instruments_ = std::make_unique<Instruments>();
+  if (ports_.metrics != nullptr) {
+    instruments_->Register(ports_.metrics->In({{"service", definition_->name()}}));
+  }
+}
+
+ServiceRuntime::~ServiceRuntime() {
+  scope_.Close();
+  for (std::unique_ptr<QueryLane>& lane : query_lanes_) lane->scope.Close();
+  // The users of the lane end before it, the lane last.
+  gate_.reset();
+  consumer_.reset();
+  relay_.reset();
+  lane_.reset();
+}
+
+absl::Status ServiceRuntime::Start() {
+  if (absl::Status status = consumer_->Start(); !status.ok()) return status;
+  gate_->Start();
+  relay_->Wake();
+  scope_.Post([this] { Maintain(); });
+  if (options_.sample_every > absl::ZeroDuration()) {
+    scope_.Post([this] { SampleNow(); });
+  }
+  return absl::OkStatus();
+}
+
+void ServiceRuntime::Committed(const lane::Committed& committed) {
+  instruments_->commit_seconds.Observe(committed.took);
+  instruments_->batch_size.Observe(static_cast<double>(committed.members));
+  instruments_->events.Increment(static_cast<double>(committed.events));
+  if (committed.dead_letters > 0) {
+    instruments_->dead_letters_total.Increment(static_cast<double>(committed.dead_letters));
+    if (ports_.logger != nullptr) {
+      ports_.logger->Log(
+          log::Level::kError, "dead letters parked",
+          {log::Field::Count("letters", static_cast<int64_t>(committed.dead_letters))});
+    }
+  }
+  {
+    absl::MutexLock lock(&sample_mutex_);
+    totals_.decisions += static_cast<int64_t>(committed.members);
+    totals_.lines += static_cast<int64_t>(committed.lines);
+    totals_.events += static_cast<int64_t>(committed.events);
+    totals_.dead_letters += static_cast<int64_t>(committed.dead_letters);
+    ++totals_.commits;
+  }
+  if (committed.events > 0) relay_->Wake();
+  if (committed.earliest_timer < absl::InfiniteFuture()) gate_->Wake(committed.earliest_timer);
+}
+
+ServiceRuntime::Totals ServiceRuntime::totals() const {
+  absl::MutexLock lock(&sample_mutex_);
+  return totals_;
+}
+
+std::vector<const google::protobuf::ServiceDescriptor*> ServiceRuntime::services() const {
+  std::set<std::string> names;
+  std::vector<const google::protobuf::ServiceDescriptor*> services;
+  for (const auto& [name, method] : definition_->methods()) {
+    if (names.insert(method.descriptor->service()->full_name()).second) {
+      services.push_back(method.descriptor->service());
+    }
+  }
+  return services;
+}
+
+void ServiceRuntime::Call(const corridor::CallContext& context,
+                          const google::protobuf::MethodDescriptor* descriptor,
+                          corridor::MessagePtr request, corridor::ReplyCallback done) {
+  if (draining_.load()) {
+    done(corridor::WithRetryAfter(
+        absl::UnavailableError("this process is shutting down; try another"), absl::Seconds(1)));
+    return;
+  }
+  const auto found = definition_->methods().find(corridor::MethodName(descriptor));
+  if (found == definition_->methods().end()) {
+    done(absl::UnimplementedError(absl::StrCat(descriptor->full_name(), " is not served here")));
+    return;
+  }
+  const corridor::ServiceDefinition::Method& method = found->second;
+  corridor::Violations violations;
+  corridor::CheckShape(*request, violations);
+  std::string request_id;
+  if (method.decide) {
+    request_id = RequestId(*request);
+    violations.Id("request_id", request_id);
+    violations.Require(!context.caller.empty(), "tandem-caller",
+                       "name the caller in this metadata key: 1 to 128 bytes of [A-Za-z0-9_.:-]");
+  }
+  // The service names its own bad fields; both lists reach the caller in one answer where they can.
+  absl::Status status = violations.status();
+  if (status.ok() && method.validate) status = method.validate(*request);
+  if (!status.ok()) {
+    done(std::move(status));
+    return;
+  }
+  calls_under_way_.fetch_add(1);
+  corridor::ReplyCallback counted =
+      [this, done = std::move(done)](absl::StatusOr<corridor::MessagePtr> reply) mutable {
+        done(std::move(reply));
+        calls_under_way_.fetch_sub(1);
+      };
+  if (method.decide) {
+    auto command = std::make_unique<lane::Command>();
+    command->method = &method;
+    command->context = context;
+    command->scope = id::Derive("rq", {context.caller, found->first, request_id});
+    command->body_hash = id::Hash({DeterministicBytes(*request)});
+    command->request = std::move(request);
+    command->done = std::move(counted);
+    if (!lane_->Submit(command)) {
+      instruments_->refused.Increment();
+      command->done(corridor::WithRetryAfter(
+          corridor::WithReason(absl::ResourceExhaustedError("too many requests wait; try again"),
+                               "LANE_FULL"),
+          absl::Milliseconds(100)));
+    }
+    return;
+  }
+  QueryLane& lane = *query_lanes_[next_query_lane_.fetch_add(1) % query_lanes_.size()];
+  lane.scope.Post([this, &lane, &method, context, request = std::move(request),
+                   done = std::move(counted)]() mutable {
+    const absl::Time now = ports_.clock->Now();
+    if (context.deadline <= now) {
+      done(absl::DeadlineExceededError("the call's deadline passed before it was answered"));
+      return;
+    }
+    CommittedView view(lane.reader.get());
+    const corridor::Answers answers;
+    id::Ids ids(definition_->name(), "query");
+    const corridor::Inputs inputs{now, context.caller, "query", &ids, &answers, ""};
+    done(method.answer(*request, inputs, view));
+  });
+}
+
+void ServiceRuntime::Maintain() {
+  // A year of answered requests would be dead weight; a thousand at a time never holds the lane up.
+  const int64_t before = time::ToMicros(ports_.clock->Now() - options_.keep_requests);
+  lane_->SubmitLazily(
+      {{"request_marks",
+        "",
+        {"DELETE FROM request_marks WHERE scope IN (SELECT scope FROM request_marks "
+         "WHERE decided_at < $1 LIMIT 1000)",
+         {before}},
+        store::Expect::kAnyRows}});
+  scope_.PostAt(ports_.clock->Now() + options_.prune_every, [this] { Maintain(); });
+}
+
+absl::StatusOr<ServiceSample> ServiceRuntime::TakeSample() {
+  ServiceSample sample;
+  const absl::Time now = ports_.clock->Now();
+  absl::Status status =
+      sample_reader_->Query({"SELECT COUNT(*), COALESCE(MIN(created_at), 0) FROM outbox", {}},
+                            [&](const store::RowView& row) {
+                              sample.outbox_events = row.Int(0);
+                              if (row.Int(0) > 0)
+                                sample.outbox_age = now - time::FromMicros(row.Int(1));
+                            });
+  if (status.ok()) {
+    status = sample_reader_->Query(
+        {"SELECT COUNT(*), COALESCE(SUM(due <= $1), 0) FROM timers", {time::ToMicros(now)}},
+        [&](const store::RowView& row) {
+          sample.timers = row.Int(0);
+          sample.timers_overdue = row.Int(1);
+        });
+  }
+  if (status.ok()) {
+    status =
+        sample_reader_->Query({"SELECT COUNT(*) FROM dead_letters", {}},
+                              [&](const store::RowView& row) { sample.dead_letters = row.Int(0); });
+  }
+  if (!status.ok()) return status;
+  sample.partitions = consumer_->Partitions();
+  sample.lane_depth = lane_->depth();
+  for (const inbox::PartitionState& partition : sample.partitions) {
+    if (!partition.stopped.empty()) {
+      sample.not_ready.push_back(
+          absl::StrCat("partition ", partition.partition, " stopped: ", partition.stopped));
+    }
+  }
+  if (!relay_->trouble().ok()) {
+    sample.not_ready.push_back(
+        absl::StrCat("the bus takes no events: ", std::string(relay_->trouble().message())));
+  }
+  if (draining_.load()) sample.not_ready.push_back("draining");
+  return sample;
+}
+
+void ServiceRuntime::SampleNow() {
+  absl::StatusOr<ServiceSample> sample = TakeSample();
+  {
+    absl::MutexLock lock(&sample_mutex_);
+    not_ready_ = sample.ok()
+                     ? sample->not_ready
+                     : std::vector<std::string>{absl::StrCat(
+                           "the store cannot be read: ", std::string(sample.status().message()))};
+  }
+  if (sample.ok()) {
+    int64_t lag = 0;
+    int64_t stopped = 0;
+    for (const inbox::PartitionState& partition : sample->partitions) {
+      lag += partition.backlog;
+      stopped += partition.stopped.empty() ? 0 : 1;
+    }
+    instruments_->lane_depth.Set(static_cast<double>(sample->lane_depth));
+    instruments_->outbox_depth.Set(static_cast<double>(sample->outbox_events));
+    instruments_->outbox_age.Set(absl::ToDoubleSeconds(sample->outbox_age));
+    instruments_->timers_pending.Set(static_cast<double>(sample->timers));
+    instruments_->timers_overdue.Set(static_cast<double>(sample->timers_overdue));
+    instruments_->dead_letters.Set(static_cast<double>(sample->dead_letters));
+    instruments_->lag_events.Set(static_cast<double>(lag));
+    instruments_->partitions_stopped.Set(static_cast<double>(stopped));
+  }
+  scope_.PostAt(ports_.clock->Now() + options_.sample_every, [this] { SampleNow(); });
+}
+
+void ServiceRuntime::Sample(absl::AnyInvocable<void(absl::StatusOr<ServiceSample>)> done) {
+  scope_.Post([this, done = std::move(done)]() mutable { done(TakeSample()); });
+}
+
+std::vector<std::string> ServiceRuntime::NotReady() const {
+  absl::MutexLock lock(&sample_mutex_);
+  return not_ready_;
+}
+
+void ServiceRuntime::Retry(std::string subject,
+                           absl::AnyInvocable<void(absl::StatusOr<lane::RetryResult>)> done) {
+  auto retry = std::make_unique<lane::Retry>();
+  retry->subject = std::move(subject);
+  retry->done = std::move(done);
+  lane_->Submit(std::move(retry));
+}
+
+void ServiceRuntime::Drop(int64_t dead_letter,
+                          absl::AnyInvocable<void(absl::StatusOr<int64_t>)> done) {
+  scope_.Post([this, dead_letter, done = std::move(done)]() mutable {
+    std::string subject;
+    int64_t others = -1;
+    absl::Status status = sample_reader_->Query(
+        {"SELECT parked_subject, (SELECT COUNT(*) FROM dead_letters o WHERE o.parked_subject = "
+         "d.parked_subject) - 1 FROM dead_letters d WHERE id = $1",
+         {dead_letter}},
+        [&](const store::RowView& row) {
+          subject = row.Text(0);
+          others = row.Int(1);
+        });
+    if (status.ok() && others < 0) {
+      status = corridor::NotFound("dead letter", absl::StrCat(dead_letter));
+    }
+    if (!status.ok()) {
+      done(status);
+      return;
+    }
+    lane::Writes writes;
+    writes.changes_parked = true;
+    writes.lines.push_back({"dead_letters",
+                            "",
+                            {"DELETE FROM dead_letters WHERE id = $1", {dead_letter}},
+                            store::Expect::kOneRow});
+    writes.lines.push_back({"parked_subjects",
+                            subject,
+                            {"DELETE FROM parked_subjects WHERE subject = $1 AND NOT EXISTS "
+                             "(SELECT 1 FROM dead_letters WHERE parked_subject = $1)",
+                             {subject}},
+                            store::Expect::kAnyRows});
+    writes.done = scope_.Callback<absl::Status>(
+        [others, done = std::move(done)](const absl::Status& result) mutable {
+          if (result.ok()) {
+            done(others);
+          } else {
+            done(result);
+          }
+        });
+    lane_->Submit(std::move(writes));
+  });
+}
+
+void ServiceRuntime::Read(absl::AnyInvocable<void(store::Reader&)> read) {
+  scope_.Post([this, read = std::move(read)]() mutable { read(*sample_reader_); });
+}
+
+void ServiceRuntime::Drain(absl::AnyInvocable<void()> done) {
+  draining_.store(true);
+  consumer_->Stop();
+  gate_->Stop();
+  scope_.Post([this, done = std::move(done)]() mutable {
+    drained_ = std::move(done);
+    AwaitDrained();
+  });
+}
+
+void ServiceRuntime::AwaitDrained() {
+  // Nobody tells when the last call has been answered or the last event acknowledged, so it is
+  // looked at; the program's own limit ends a drain that never comes to an end.
+  if (calls_under_way_.load() == 0 && lane_->Idle() && relay_->Idle()) {
+    drained_();
+    return;
+  }
+  scope_.PostAt(ports_.clock->Now() + absl::Milliseconds(10), [this] { AwaitDrained(); });
+}
+
+}  // namespace tandem::runtime

@@ -1,0 +1,146 @@
+// A service at work: its definition between its store and the bus. It builds the lane, relay,
+// consumer and gate of one service from the ports given to it, and is the endpoint of its RPCs.
+#ifndef TANDEM_COMMON_RUNTIME_SERVICE_RUNTIME_H_
+#define TANDEM_COMMON_RUNTIME_SERVICE_RUNTIME_H_
+
+#include <atomic>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "absl/base/thread_annotations.h"
+#include "absl/functional/any_invocable.h"
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "absl/synchronization/mutex.h"
+#include "absl/time/time.h"
+#include "common/bus/bus.h"
+#include "common/corridor/definition.h"
+#include "common/corridor/endpoint.h"
+#include "common/executor/executor.h"
+#include "common/executor/scope.h"
+#include "common/id/entropy.h"
+#include "common/inbox/consumer.h"
+#include "common/lane/gatherer.h"
+#include "common/lane/lane.h"
+#include "common/log/log.h"
+#include "common/metrics/metrics.h"
+#include "common/outbox/relay.h"
+#include "common/store/store.h"
+#include "common/time/clock.h"
+#include "common/timer/gate.h"
+
+namespace tandem::runtime {
+
+struct RuntimeOptions {
+  lane::LaneOptions lane;
+  outbox::RelayOptions relay;
+  inbox::ConsumerOptions consumer;
+  timer::GateOptions gate;
+  std::string owner = "local";                         // of partitions, in the positions table
+  absl::Duration keep_requests = absl::Hours(7 * 24);  // then a repeated request is a new one
+  absl::Duration prune_every = absl::Minutes(10);
+  absl::Duration sample_every = absl::Seconds(5);  // gauges; zero = never
+};
+
+// What an operator asks of a service, taken at one instant.
+struct ServiceSample {
+  std::vector<inbox::PartitionState> partitions;
+  int64_t outbox_events = 0;
+  absl::Duration outbox_age;
+  int64_t timers = 0;
+  int64_t timers_overdue = 0;
+  int64_t dead_letters = 0;
+  size_t lane_depth = 0;
+  std::vector<std::string> not_ready;  // reasons; empty = ready
+};
+
+// Thread-safe where not said otherwise. The executors may end before it or after it; the other
+// ports outlive it. Peers may still answer after it has ended.
+class ServiceRuntime : public corridor::Endpoint {
+ public:
+  struct Ports {
+    const time::Clock* clock = nullptr;
+    executor::Executor* lane = nullptr;        // decides and commits
+    executor::Executor* background = nullptr;  // relay, consumer, gate
+    std::vector<executor::Executor*> readers;  // answer queries, each with a reader of its own
+    store::Store* store = nullptr;
+    bus::Bus* bus = nullptr;
+    corridor::Peer* peer = nullptr;  // null = everybody else is down
+    id::Entropy* entropy = nullptr;
+    log::Logger* logger = nullptr;         // null = silent
+    metrics::Registry* metrics = nullptr;  // null = uncounted
+  };
+
+  // Opens readers on the store. The schema must have been applied: both the corridor's and the
+  // definition's.
+  static absl::StatusOr<std::unique_ptr<ServiceRuntime>> Create(
+      std::unique_ptr<corridor::ServiceDefinition> definition, Ports ports, RuntimeOptions options);
+  ~ServiceRuntime() override;
+
+  // Joins the bus and begins to fire timers. Once.
+  absl::Status Start();
+  // Takes no new calls (UNAVAILABLE), leaves the bus and stops the gate; `done` is called when
+  // nothing is under way, on the background executor.
+  void Drain(absl::AnyInvocable<void()> done);
+
+  // Endpoint
+  std::vector<const google::protobuf::ServiceDescriptor*> services() const override;
+  void Call(const corridor::CallContext& context, const google::protobuf::MethodDescriptor* method,
+            corridor::MessagePtr request, corridor::ReplyCallback done) override;
+
+  const corridor::ServiceDefinition& definition() const { return *definition_; }
+  // Takes a sample; `done` on the background executor.
+  void Sample(absl::AnyInvocable<void(absl::StatusOr<ServiceSample>)> done);
+  // The reasons of the last sample; empty = ready.
+  std::vector<std::string> NotReady() const;
+  // Retries a parked subject; `done` on the lane's executor.
+  void Retry(std::string subject, absl::AnyInvocable<void(absl::StatusOr<lane::RetryResult>)> done);
+  // Discards one parked event; `done` gets how many of its subject are left.
+  void Drop(int64_t dead_letter, absl::AnyInvocable<void(absl::StatusOr<int64_t>)> done);
+  // Runs `read` with a reader of this service, on the background executor.
+  void Read(absl::AnyInvocable<void(store::Reader&)> read);
+  // Decisions committed, commits, events published and timers fired since the start.
+  struct Totals {
+    int64_t decisions = 0, commits = 0, lines = 0, events = 0, timers = 0, dead_letters = 0;
+  };
+  Totals totals() const;
+
+ private:
+  struct QueryLane;
+  struct Instruments;
+
+  ServiceRuntime(std::unique_ptr<corridor::ServiceDefinition> definition, Ports ports,
+                 RuntimeOptions options);
+  void Committed(const lane::Committed& committed);
+  void Maintain();
+  void SampleNow();
+  absl::StatusOr<ServiceSample> TakeSample();
+  void AwaitDrained();
+
+  const std::unique_ptr<corridor::ServiceDefinition> definition_;
+  const Ports ports_;
+  const RuntimeOptions options_;
+  std::unique_ptr<Instruments> instruments_;
+  std::unique_ptr<store::Reader> relay_reader_, consumer_reader_, gate_reader_, sample_reader_;
+  std::vector<std::unique_ptr<QueryLane>> query_lanes_;
+  std::atomic<size_t> next_query_lane_{0};
+  std::atomic<int64_t> calls_under_way_{0};
+  std::atomic<bool> draining_{false};
+  absl::AnyInvocable<void()> drained_;
+
+  lane::Gatherer gatherer_;
+  std::unique_ptr<lane::Lane> lane_;
+  std::unique_ptr<outbox::Relay> relay_;
+  std::unique_ptr<inbox::Consumer> consumer_;
+  std::unique_ptr<timer::Gate> gate_;
+
+  mutable absl::Mutex sample_mutex_;
+  std::vector<std::string> not_ready_ ABSL_GUARDED_BY(sample_mutex_);
+  Totals totals_ ABSL_GUARDED_BY(sample_mutex_);
+  executor::Scope scope_;
+};
+
+}  // namespace tandem::runtime
+
+#endif  // TANDEM_COMMON_RUNTIME_SERVICE_RUNTIME_H_
