@@ -4,6 +4,7 @@
 #define TANDEM_COMMON_BUS_EVENT_H_
 
 #include <cstdint>
+#include <memory>
 #include <string>
 #include <string_view>
 
@@ -22,6 +23,8 @@ struct Event {
   std::string cause;        // ce_cause: the event, request or timer that caused it
   std::string traceparent;  // W3C trace context; may be empty
   std::string body;         // serialised protobuf
+
+  bool operator==(const Event&) const = default;
 };
 
 struct Record {
@@ -30,8 +33,11 @@ struct Record {
   Event event;
 };
 
-// The partition of a key: murmur2 over its bytes, as Kafka's Java client has it, so that keys land where
-// clients of other families expect them. 0 <= result < partitions.
+// One record serves every group that reads it.
+using RecordPtr = std::shared_ptr<const Record>;
+
+// The partition of a key: murmur2 over its bytes, as Kafka's Java client has it, so that keys land
+// where clients of other families expect them. 0 <= result < partitions.
 int PartitionOf(std::string_view key, int partitions);
 
 }  // namespace tandem::bus

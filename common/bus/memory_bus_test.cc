@@ -1,0 +1,111 @@
+#include "common/bus/memory_bus.h"
+
+#include <memory>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "absl/strings/str_cat.h"
+#include "common/executor/deterministic.h"
+#include "gmock/gmock.h"
+#include "gtest/gtest.h"
+
+namespace tandem::bus {
+namespace {
+
+class Deaf : public Listener {
+ public:
+  void Assigned(std::vector<int> /*partitions*/) override {}
+  void Revoked(std::vector<int> /*partitions*/) override {}
+  void Records(int /*partition*/, int64_t /*generation*/,
+               std::vector<RecordPtr> /*records*/) override {}
+  void Stopped(int /*partition*/, absl::Status /*why*/) override {}
+};
+
+class MemoryBusTest : public testing::Test {
+ protected:
+  void Append(MemoryBus& bus, int count) {
+    std::vector<Event> events;
+    for (int i = 0; i < count; ++i) {
+      events.push_back({.id = absl::StrCat("e", i),
+                        .source = "source",
+                        .type = "type",
+                        .subject = "subject",
+                        .key = "key",
+                        .time = absl::UnixEpoch(),
+                        .sequence = 1,
+                        .cause = "cause",
+                        .traceparent = "",
+                        .body = ""});
+    }
+    bus.Append(std::move(events), [](absl::Status status) { EXPECT_EQ(status, absl::OkStatus()); });
+    EXPECT_EQ(scheduler_.RunUntilIdle(), absl::OkStatus());
+  }
+
+  executor::DeterministicScheduler scheduler_;
+  std::unique_ptr<executor::Executor> executor_ = scheduler_.NewExecutor("bus");
+  Deaf deaf_;
+};
+
+TEST_F(MemoryBusTest, ForgetsWhatEveryGroupHasPassedIfItMay) {
+  MemoryBus bus(executor_.get(), {.partitions = 1, .keep_all = false});
+  const auto quick = bus.Join("quick", &deaf_).value();
+  const auto slow = bus.Join("slow", &deaf_).value();
+  Append(bus, 1000);
+  quick->ReportPosition(0, 1000);
+  Append(bus, 1000);
+  EXPECT_EQ(bus.BoundsOf(0).first, 0) << "slow has not reported";
+  slow->ReportPosition(0, 700);
+  Append(bus, 1000);
+  EXPECT_EQ(bus.BoundsOf(0).first, 700);
+  EXPECT_EQ(bus.BoundsOf(0).end, 3000);
+  EXPECT_EQ(bus.ReadRange(0, 699, 1).status().code(), absl::StatusCode::kOutOfRange);
+  EXPECT_EQ(bus.ReadRange(0, 700, 1).value().front()->offset, 700);
+}
+
+TEST_F(MemoryBusTest, KeepsEverythingOtherwise) {
+  MemoryBus bus(executor_.get(), {.partitions = 1, .keep_all = true});
+  const auto group = bus.Join("group", &deaf_).value();
+  group->ReportPosition(0, 1000);
+  for (int i = 0; i < 3; ++i) Append(bus, 1000);
+  EXPECT_EQ(bus.BoundsOf(0).first, 0);
+}
+
+TEST_F(MemoryBusTest, SaysHowFarEachGroupIs) {
+  MemoryBus bus(executor_.get(), {.partitions = 2, .keep_all = true});
+  const auto group = bus.Join("group", &deaf_).value();
+  Append(bus, 10);
+  const int partition = PartitionOf("key", 2);
+  group->ReportPosition(partition, 4);
+  const auto positions = bus.Positions();
+  ASSERT_EQ(positions.size(), 2U);
+  const GroupPosition& position = positions[static_cast<size_t>(partition)];
+  EXPECT_EQ(position.group, "group");
+  EXPECT_EQ(position.partition, partition);
+  EXPECT_EQ(position.next_offset, 4);
+  EXPECT_EQ(position.end, 10);
+  EXPECT_FALSE(positions[static_cast<size_t>(1 - partition)].next_offset.has_value());
+}
+
+TEST_F(MemoryBusTest, BoundsTheNumberOfGroups) {
+  MemoryBus bus(executor_.get());
+  std::vector<std::unique_ptr<Consumer>> consumers;
+  for (size_t i = 0; i < Groups::kMaxGroups; ++i) {
+    consumers.push_back(bus.Join(absl::StrCat("g", i), &deaf_).value());
+  }
+  EXPECT_EQ(bus.Join("one more", &deaf_).status().code(), absl::StatusCode::kResourceExhausted);
+  EXPECT_TRUE(bus.Join("g0", &deaf_).ok());
+}
+
+TEST_F(MemoryBusTest, MayEndBeforeItsConsumers) {
+  auto bus = std::make_unique<MemoryBus>(executor_.get());
+  const auto consumer = bus->Join("group", &deaf_).value();
+  Append(*bus, 1);
+  bus.reset();
+  consumer->Seek(0, 0, 1);
+  consumer->More(0, 1);
+  EXPECT_EQ(scheduler_.RunUntilIdle(), absl::OkStatus());
+}
+
+}  // namespace
+}  // namespace tandem::bus
