@@ -1,0 +1,187 @@
+#include "common/metrics/metrics.h"
+
+#include <thread>
+
+#include "gmock/gmock.h"
+#include "gtest/gtest.h"
+
+namespace tandem::metrics {
+namespace {
+
+using ::testing::AllOf;
+using ::testing::HasSubstr;
+using ::testing::Not;
+
+size_t Times(const std::string& text, const std::string& part) {
+  size_t times = 0;
+  for (size_t at = text.find(part); at != std::string::npos; at = text.find(part, at + 1)) ++times;
+  return times;
+}
+
+class MetricsTest : public testing::Test {
+ protected:
+  Registry registry_{"1.2.3"};
+  Scope triage_ = registry_.In({{"service", "triage"}});
+  Scope survey_ = registry_.In({{"service", "survey"}});
+};
+
+TEST_F(MetricsTest, BuildInfoTellsTheVersion) {
+  EXPECT_THAT(registry_.Text(), AllOf(HasSubstr("# TYPE tandem_build_info gauge\n"),
+                                      HasSubstr("version=\"1.2.3\"} 1\n")));
+}
+
+TEST_F(MetricsTest, ACounterCountsByItsLabels) {
+  const CounterFamily calls = triage_.Counters(
+      "tandem_calls_total", "Calls.", {{"method", {"Claim", "Transfer"}}, {"code", {"OK"}}});
+  calls.At({"Claim", "OK"}).Increment();
+  calls.At({"Claim", "OK"}).Increment(2);
+  EXPECT_EQ(calls.At({"Claim", "OK"}).Value(), 3);
+  EXPECT_THAT(
+      registry_.Text(),
+      AllOf(HasSubstr("# HELP tandem_calls_total Calls.\n# TYPE tandem_calls_total counter\n"),
+            HasSubstr("tandem_calls_total{code=\"OK\",method=\"Claim\",service=\"triage\"} 3\n"),
+            HasSubstr("{code=\"OK\",method=\"Transfer\",service=\"triage\"} 0\n")));
+}
+
+TEST_F(MetricsTest, AnUnknownValueBecomesOther) {
+  const CounterFamily calls =
+      triage_.Counters("tandem_calls_total", "Calls.", {{"method", {"Claim"}}});
+  EXPECT_THAT(registry_.Text(), Not(HasSubstr("other")));
+  for (int id = 0; id < 1000; ++id) calls.At({std::to_string(id)}).Increment();
+  calls.At({"other"}).Increment();
+  EXPECT_THAT(registry_.Text(), HasSubstr("method=\"other\",service=\"triage\"} 1001\n"));
+  EXPECT_EQ(Times(registry_.Text(), "\ntandem_calls_total{"), 2u);
+}
+
+TEST_F(MetricsTest, ManySeriesAppearWhenTheyAreUsed) {
+  std::vector<std::string> values;
+  for (int i = 0; i < 100; ++i) values.push_back("v" + std::to_string(i));
+  const CounterFamily many = triage_.Counters("tandem_many_total", "Many.", {{"kind", values}});
+  EXPECT_EQ(Times(registry_.Text(), "\ntandem_many_total{"), 0u);
+  many.At({"v7"}).Increment();
+  many.At({"v99"}).Increment();
+  EXPECT_EQ(Times(registry_.Text(), "\ntandem_many_total{"), 2u);
+}
+
+TEST_F(MetricsTest, EachPairOfValuesIsItsOwnSeries) {
+  const CounterFamily pairs =
+      triage_.Counters("tandem_pairs_total", "Pairs.", {{"a", {"1", "2", "3"}}, {"b", {"x", "y"}}});
+  double next = 1;
+  for (const std::string a : {"1", "2", "3", "other"}) {
+    for (const std::string b : {"x", "y", "other"}) pairs.At({a, b}).Increment(next++);
+  }
+  next = 1;
+  for (const std::string a : {"1", "2", "3", "other"}) {
+    for (const std::string b : {"x", "y", "other"}) EXPECT_EQ(pairs.At({a, b}).Value(), next++);
+  }
+}
+
+TEST_F(MetricsTest, AGaugeGoesUpAndDown) {
+  const Gauge depth = triage_.OneGauge("tandem_lane_depth", "Waiting.");
+  depth.Set(5);
+  depth.Add(-2);
+  EXPECT_THAT(registry_.Text(), HasSubstr("tandem_lane_depth{service=\"triage\"} 3\n"));
+}
+
+TEST_F(MetricsTest, AHistogramSortsIntoBuckets) {
+  const Histogram wait = triage_.OneHistogram("tandem_wait_seconds", "Wait.", {0.01, 0.1, 1});
+  wait.Observe(absl::Milliseconds(50));
+  wait.Observe(0.5);
+  wait.Observe(7);
+  EXPECT_THAT(registry_.Text(),
+              AllOf(HasSubstr("tandem_wait_seconds_bucket{service=\"triage\",le=\"0.01\"} 0\n"),
+                    HasSubstr("tandem_wait_seconds_bucket{service=\"triage\",le=\"0.1\"} 1\n"),
+                    HasSubstr("tandem_wait_seconds_bucket{service=\"triage\",le=\"1\"} 2\n"),
+                    HasSubstr("tandem_wait_seconds_bucket{service=\"triage\",le=\"+Inf\"} 3\n"),
+                    HasSubstr("tandem_wait_seconds_count{service=\"triage\"} 3\n")));
+}
+
+TEST_F(MetricsTest, OneNameFromSeveralScopesStandsOnce) {
+  survey_.OneGauge("tandem_lane_depth", "Waiting.").Set(1);
+  triage_.OneGauge("tandem_lane_depth", "Waiting.").Set(2);
+  EXPECT_THAT(registry_.Text(),
+              HasSubstr("# HELP tandem_lane_depth Waiting.\n# TYPE tandem_lane_depth gauge\n"
+                        "tandem_lane_depth{service=\"survey\"} 1\n"
+                        "tandem_lane_depth{service=\"triage\"} 2\n"));
+  EXPECT_EQ(Times(registry_.Text(), "# TYPE tandem_lane_depth"), 1u);
+}
+
+TEST_F(MetricsTest, ANameRegisteredAgainSharesItsSeries) {
+  triage_.OneCounter("tandem_seen_total", "Seen.").Increment();
+  triage_.OneCounter("tandem_seen_total", "Seen.").Increment();
+  EXPECT_THAT(registry_.Text(), HasSubstr("tandem_seen_total{service=\"triage\"} 2\n"));
+}
+
+TEST_F(MetricsTest, AnAskedGaugeIsAskedAtEachScrapeUntilItIsGone) {
+  int depth = 3;
+  {
+    const AskedGauge asked = triage_.Asked("tandem_outbox_depth", "Rows.", [&] { return depth; });
+    EXPECT_THAT(registry_.Text(), HasSubstr("tandem_outbox_depth{service=\"triage\"} 3\n"));
+    depth = 4;
+    EXPECT_THAT(registry_.Text(), HasSubstr("tandem_outbox_depth{service=\"triage\"} 4\n"));
+  }
+  EXPECT_THAT(registry_.Text(), Not(HasSubstr("tandem_outbox_depth")));
+}
+
+TEST_F(MetricsTest, HandlesWithoutARegistryGoNowhere) {
+  Counter().Increment();
+  Gauge().Set(1);
+  Histogram().Observe(1);
+  EXPECT_EQ(CounterFamily().At({"any"}).Value(), 0);
+}
+
+TEST_F(MetricsTest, ManyThreadsCountEachIncrement) {
+  const CounterFamily family = triage_.Counters("tandem_n_total", "N.", {{"kind", {"a"}}});
+  std::vector<std::thread> threads;
+  for (int t = 0; t < 4; ++t) {
+    threads.emplace_back([&] {
+      for (int i = 0; i < 1000; ++i) family.At({i % 2 == 0 ? "a" : "b"}).Increment();
+    });
+  }
+  for (int i = 0; i < 20; ++i) registry_.Text();
+  for (std::thread& thread : threads) thread.join();
+  EXPECT_EQ(family.At({"a"}).Value(), 2000);
+  EXPECT_EQ(family.At({"other"}).Value(), 2000);
+}
+
+TEST_F(MetricsTest, ValuesOfLabelsAreEscaped) {
+  registry_.In({{"path", "a\"b\\c\nd"}}).OneGauge("tandem_x", "X.").Set(1);
+  EXPECT_THAT(registry_.Text(), HasSubstr("tandem_x{path=\"a\\\"b\\\\c\\nd\"} 1\n"));
+}
+
+TEST_F(MetricsTest, CodesAreNamedAsGrpcNamesThem) {
+  EXPECT_EQ(StatusCodeLabel().values.size(), 17u);
+  EXPECT_EQ(StatusCodeLabel().values.front(), "OK");
+  EXPECT_EQ(StatusCodeLabel().values.back(), "UNAUTHENTICATED");
+}
+
+using MetricsDeathTest = MetricsTest;
+
+TEST_F(MetricsDeathTest, BrokenNamesEndTheProgram) {
+  EXPECT_DEATH(triage_.OneCounter("calls_total", ""), "tandem_");
+  EXPECT_DEATH(triage_.OneCounter("tandem_calls", ""), "_total");
+  EXPECT_DEATH(triage_.OneGauge("tandem_depth_total", ""), "_total");
+  EXPECT_DEATH(triage_.OneGauge("tandem_Depth", ""), "snake_case");
+  EXPECT_DEATH(triage_.Counters("tandem_a_total", "", {{"le", {}}}), "bad label");
+  EXPECT_DEATH(triage_.OneHistogram("tandem_a_seconds", "", {1, 1}), "do not rise");
+}
+
+TEST_F(MetricsDeathTest, OneNameOfTwoKindsEndsTheProgram) {
+  triage_.OneGauge("tandem_depth", "");
+  EXPECT_DEATH(triage_.OneHistogram("tandem_depth", "", {1}), "tandem_depth");
+}
+
+TEST_F(MetricsDeathTest, TooManySeriesEndTheProgram) {
+  std::vector<std::string> values;
+  for (int i = 0; i < 200; ++i) values.push_back(std::to_string(i));
+  EXPECT_DEATH(triage_.Counters("tandem_a_total", "", {{"a", values}, {"b", values}}),
+               "more than 10000");
+}
+
+TEST_F(MetricsDeathTest, TheNumberOfValuesMustFit) {
+  const CounterFamily family = triage_.Counters("tandem_a_total", "", {{"a", {"x"}}});
+  EXPECT_DEATH(family.At({"x", "y"}), "has 1 labels, not 2");
+}
+
+}  // namespace
+}  // namespace tandem::metrics
