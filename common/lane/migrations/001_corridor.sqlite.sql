@@ -84,3 +84,10 @@ CREATE TABLE parked_subjects (
   subject TEXT PRIMARY KEY,
   version INTEGER NOT NULL
 ) WITHOUT ROWID;
+
+-- Versions of the service's policy: "current" and one row a version.
+CREATE TABLE policies (
+  key TEXT PRIMARY KEY,
+  version INTEGER NOT NULL,
+  body BLOB NOT NULL
+) WITHOUT ROWID;
