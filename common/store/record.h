@@ -1,6 +1,6 @@
 // A record: one versioned row that holds a protobuf message under a text key, beside columns that
-// queries use. Every table of a service has this shape, so loading by key, the overlay of a batch, the
-// version check and the conditional write are written once:
+// queries use. Every table of a service has this shape, so loading by key, the overlay of a batch,
+// the version check and the conditional write are written once:
 //
 //   CREATE TABLE tickets (key TEXT PRIMARY KEY, version BIGINT NOT NULL, body BLOB NOT NULL,
 //                         account_id TEXT, opened_at BIGINT);
@@ -53,7 +53,8 @@ class RecordTable {
   std::string name_;
   const google::protobuf::Message* prototype_;
   std::vector<Column> columns_;
-  std::string select_by_key_, select_where_, insert_, update_, delete_, check_present_, check_absent_;
+  std::string select_by_key_, select_where_, insert_, update_, delete_, check_present_,
+      check_absent_;
 };
 
 // The typed face of it: `inline const Table<TicketRecord> kTickets("tickets", {…})` in records.h.

@@ -1,5 +1,5 @@
-// The store port: reads, then one conditional batch that applies whole or names what failed. There are
-// no interactive transactions, so no lock is ever held across a step.
+// The store port: reads, then one conditional batch that applies whole or names what failed. There
+// are no interactive transactions, so no lock is ever held across a step.
 #ifndef TANDEM_COMMON_STORE_STORE_H_
 #define TANDEM_COMMON_STORE_STORE_H_
 
@@ -23,7 +23,8 @@ struct Blob {
   bool operator==(const Blob&) const = default;
 };
 
-// NULL, integer, text or bytes. Instants are microseconds since the Unix epoch, UTC; booleans 0 and 1.
+// NULL, integer, text or bytes. Instants are microseconds since the Unix epoch, UTC; booleans 0
+// and 1.
 using Value = std::variant<std::monostate, int64_t, std::string, Blob>;
 
 // SQL with $1, $2 … parameters, the same text for both engines. In SQLite these are names and are
@@ -38,27 +39,28 @@ class RowView {
  public:
   virtual ~RowView() = default;
   virtual bool IsNull(int column) const = 0;
-  virtual int64_t Int(int column) const = 0;              // NULL reads as 0
-  virtual std::string_view Text(int column) const = 0;    // text or bytes; NULL reads as empty
+  virtual int64_t Int(int column) const = 0;            // NULL reads as 0
+  virtual std::string_view Text(int column) const = 0;  // text or bytes; NULL reads as empty
 };
 
 // Reads committed state. One thread at a time.
 class Reader {
  public:
   virtual ~Reader() = default;
-  // Calls `on_row` for each row. INTERNAL for SQL that does not fit the schema, UNAVAILABLE when the
-  // database cannot be asked now, DATA_LOSS when the file is corrupt.
+  // Calls `on_row` for each row. INTERNAL for SQL that does not fit the schema, UNAVAILABLE when
+  // the database cannot be asked now, DATA_LOSS when the file is corrupt.
   virtual absl::Status Query(const Statement& statement,
                              absl::FunctionRef<void(const RowView&)> on_row) = 0;
 };
 
 enum class Expect {
-  kOneRow,    // a conditional write: exactly one row changes, else the batch fails
-  kAnyRows,   // housekeeping: any number of rows may change
-  kFinds,     // a check: the SELECT returns exactly one row, else the batch fails
+  kOneRow,   // a conditional write: exactly one row changes, else the batch fails
+  kAnyRows,  // housekeeping: any number of rows may change
+  kFinds,    // a check: the SELECT returns exactly one row, else the batch fails
 };
 
-// One line of a batch. `table` and `key` order the batch (so that two batches never lock crosswise).
+// One line of a batch. `table` and `key` order the batch (so that two batches never lock
+// crosswise).
 struct Write {
   std::string table;
   std::string key;
@@ -72,7 +74,7 @@ struct CommitResult {
     kMissed,     // nothing; `missed` names at least one line that did not find its row
     kConflict,   // nothing; the engine names nobody (serialisation failure, deadlock, lock timeout)
     kUnknown,    // perhaps all, perhaps nothing: read the marks to find out
-    kFailed,     // nothing; `status` says why (disk full: RESOURCE_EXHAUSTED, corrupt: DATA_LOSS, …)
+    kFailed,  // nothing; `status` says why (disk full: RESOURCE_EXHAUSTED, corrupt: DATA_LOSS, …)
   };
   Kind kind = Kind::kCommitted;
   std::vector<size_t> missed;  // indexes into the batch as given
@@ -84,8 +86,8 @@ struct CommitResult {
 class Store {
  public:
   virtual ~Store() = default;
-  // Applies the lines sorted by (table, key), lines of one key in the order given; all or nothing. A
-  // line that would insert a key that exists is a miss, not an error.
+  // Applies the lines sorted by (table, key), lines of one key in the order given; all or nothing.
+  // A line that would insert a key that exists is a miss, not an error.
   virtual CommitResult Commit(const std::vector<Write>& batch) = 0;
   // The committer's own reader: sees every commit of this store.
   virtual Reader& reader() = 0;

@@ -1,0 +1,31 @@
+// What an engine has to apply, decided from what its database records. Pure; the engines share it.
+#ifndef TANDEM_COMMON_STORE_MIGRATION_PLAN_H_
+#define TANDEM_COMMON_STORE_MIGRATION_PLAN_H_
+
+#include <string>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "common/store/migration.h"
+
+namespace tandem::store {
+
+// What a binary brings is sound: components differ, steps count from 1 without holes, 0 <=
+// serves_from
+// <= number. INTERNAL otherwise, for it is a fault of the build. serves_from 0 means that even a
+// binary without this component may go on.
+absl::Status CheckSchemas(const std::vector<Schema>& schemas);
+
+// The steps of `known` that `recorded` lacks, in order. `recorded` are the rows of
+// schema_migrations for the same component, in order of number; `database` names it in messages.
+//   FAILED_PRECONDITION  a newer binary left a schema that this one cannot serve, or a step that
+//   was
+//                        applied has another text in this binary
+//   DATA_LOSS            the record has a hole
+absl::StatusOr<std::vector<const Migration*>> PlanMigrations(
+    const std::string& database, const Schema& known, const std::vector<Migration>& recorded);
+
+}  // namespace tandem::store
+
+#endif  // TANDEM_COMMON_STORE_MIGRATION_PLAN_H_

@@ -1,0 +1,100 @@
+#include "common/store/record.h"
+
+#include <cassert>
+#include <cstdint>
+#include <string_view>
+
+#include "absl/strings/str_cat.h"
+#include "google/protobuf/io/coded_stream.h"
+#include "google/protobuf/io/zero_copy_stream_impl_lite.h"
+
+namespace tandem::store {
+namespace {
+
+// Deterministic, so that equal messages give equal bytes within one build, maps included.
+Blob Serialize(const google::protobuf::Message& message) {
+  Blob blob;
+  blob.bytes.reserve(message.ByteSizeLong());
+  google::protobuf::io::StringOutputStream out(&blob.bytes);
+  google::protobuf::io::CodedOutputStream coded(&out);
+  coded.SetSerializationDeterministic(true);
+  const bool written = message.SerializeToCodedStream(&coded);
+  assert(written);  // Fails only above 2 GiB.
+  static_cast<void>(written);
+  coded.Trim();
+  return blob;
+}
+
+}  // namespace
+
+RecordTable::RecordTable(std::string name, const google::protobuf::Message& prototype,
+                         std::vector<Column> columns)
+    : name_(std::move(name)), prototype_(&prototype), columns_(std::move(columns)) {
+  // $1 is the key, $2 the new version, $3 the body, then the columns; the base version comes last.
+  std::string names = "key, version, body", values = "$1, $2, $3", sets = "version=$2, body=$3";
+  size_t parameter = 3;
+  for (const Column& column : columns_) {
+    ++parameter;
+    absl::StrAppend(&names, ", ", column.name);
+    absl::StrAppend(&values, ", $", parameter);
+    absl::StrAppend(&sets, ", ", column.name, "=$", parameter);
+  }
+  select_by_key_ = absl::StrCat("SELECT version, body FROM ", name_, " WHERE key=$1");
+  select_where_ = absl::StrCat("SELECT key, version, body FROM ", name_, " ");
+  insert_ = absl::StrCat("INSERT INTO ", name_, " (", names, ") VALUES (", values, ")");
+  update_ =
+      absl::StrCat("UPDATE ", name_, " SET ", sets, " WHERE key=$1 AND version=$", parameter + 1);
+  delete_ = absl::StrCat("DELETE FROM ", name_, " WHERE key=$1 AND version=$2");
+  check_present_ = absl::StrCat("SELECT 1 FROM ", name_, " WHERE key=$1 AND version=$2");
+  check_absent_ =
+      absl::StrCat("SELECT 1 WHERE NOT EXISTS (SELECT 1 FROM ", name_, " WHERE key=$1)");
+}
+
+Statement RecordTable::SelectByKey(std::string_view key) const {
+  return {select_by_key_, {std::string(key)}};
+}
+
+Statement RecordTable::SelectWhere(std::string_view tail, std::vector<Value> params) const {
+  return {select_where_ + std::string(tail), std::move(params)};
+}
+
+Write RecordTable::Insert(std::string_view key, int64_t version,
+                          const google::protobuf::Message& body) const {
+  assert(version > 0);  // 0 means absent.
+  Write write{name_, std::string(key), {insert_, {}}, Expect::kOneRow};
+  std::vector<Value>& params = write.statement.params;
+  params.reserve(3 + columns_.size());
+  params.emplace_back(write.key);
+  params.emplace_back(version);
+  params.emplace_back(Serialize(body));
+  for (const Column& column : columns_) params.push_back(column.value(body));
+  return write;
+}
+
+Write RecordTable::Update(std::string_view key, int64_t base, int64_t version,
+                          const google::protobuf::Message& body) const {
+  assert(base > 0 && version > base);  // A version that does not rise would hide a lost update.
+  Write write{name_, std::string(key), {update_, {}}, Expect::kOneRow};
+  std::vector<Value>& params = write.statement.params;
+  params.reserve(4 + columns_.size());
+  params.emplace_back(write.key);
+  params.emplace_back(version);
+  params.emplace_back(Serialize(body));
+  for (const Column& column : columns_) params.push_back(column.value(body));
+  params.emplace_back(base);
+  return write;
+}
+
+Write RecordTable::Delete(std::string_view key, int64_t base) const {
+  assert(base > 0);
+  return {name_, std::string(key), {delete_, {std::string(key), base}}, Expect::kOneRow};
+}
+
+Write RecordTable::Check(std::string_view key, int64_t base) const {
+  if (base == 0) {
+    return {name_, std::string(key), {check_absent_, {std::string(key)}}, Expect::kFinds};
+  }
+  return {name_, std::string(key), {check_present_, {std::string(key), base}}, Expect::kFinds};
+}
+
+}  // namespace tandem::store
