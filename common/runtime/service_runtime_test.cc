@@ -1,0 +1,411 @@
+#include "common/runtime/service_runtime.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <string>
+#include <vector>
+
+#include "common/testing/ledger.h"
+#include "common/testing/service_harness.h"
+
+namespace tandem::runtime {
+namespace {
+
+using testing::AddAsToldRequest;
+using testing::AddAsToldResponse;
+using testing::Added;
+using testing::AddLaterRequest;
+using testing::AddLaterResponse;
+using testing::AddRequest;
+using testing::AddResponse;
+using testing::Box;
+using testing::GetRequest;
+using testing::GetResponse;
+using testing::ServiceHarness;
+using testing::TakeFullestRequest;
+using testing::TakeFullestResponse;
+
+constexpr char kService[] = "tandem.testing.LedgerService/";
+
+class Ledger : public ServiceHarness {
+ public:
+  explicit Ledger(testing::LedgerOptions ledger = {}, testing::HarnessOptions options = {})
+      : ServiceHarness([ledger] { return testing::MakeLedger(ledger); }, options) {}
+
+  absl::StatusOr<AddResponse> Add(const std::string& request_id, const std::string& box,
+                                  int64_t amount) {
+    return Call<AddResponse>(std::string(kService) + "Add", Request(request_id, box, amount));
+  }
+  static AddRequest Request(const std::string& request_id, const std::string& box, int64_t amount) {
+    AddRequest request;
+    request.set_request_id(request_id);
+    request.set_box_id(box);
+    request.set_amount(amount);
+    return request;
+  }
+  // Puts the call without letting anything happen.
+  template <typename Reply, typename Request>
+  void Put(const std::string& method, const Request& request,
+           std::vector<absl::StatusOr<Reply>>* replies) {
+    corridor::CallContext context;
+    context.caller = "tester";
+    runtime().Call(context, corridor::FindMethod(std::string(kService) + method),
+                   std::make_shared<const Request>(request),
+                   [replies](absl::StatusOr<corridor::MessagePtr> reply) {
+                     if (reply.ok()) {
+                       replies->push_back(static_cast<const Reply&>(**reply));
+                     } else {
+                       replies->push_back(reply.status());
+                     }
+                   });
+  }
+  Box Get(const std::string& box) {
+    GetRequest request;
+    request.set_box_id(box);
+    auto reply = Call<GetResponse>(std::string(kService) + "Get", request);
+    return reply.ok() ? reply->box() : Box();
+  }
+  absl::Status Later(const std::string& request_id, const std::string& kind, const std::string& box,
+                     absl::Time due, bool cancel = false) {
+    AddLaterRequest request;
+    request.set_request_id(request_id);
+    request.set_kind(kind);
+    request.set_box_id(box);
+    request.set_due_us(absl::ToUnixMicros(due));
+    request.set_cancel(cancel);
+    return Call<AddLaterResponse>(std::string(kService) + "AddLater", request).status();
+  }
+  std::string DeliverAdded(const std::string& box, int64_t amount, bool poison = false) {
+    Added added;
+    added.set_box_id(box);
+    added.set_amount(amount);
+    added.set_poison(poison);
+    return Deliver("elsewhere", box, box, added);
+  }
+};
+
+TEST(Command, IsDecidedOnceForOneRequestId) {
+  Ledger ledger;
+  const auto first = ledger.Add("r1", "b", 5);
+  ASSERT_TRUE(first.ok()) << first.status();
+  const auto again = ledger.Add("r1", "b", 5);
+  ASSERT_TRUE(again.ok()) << again.status();
+  EXPECT_EQ(again->entry_id(), first->entry_id());
+  EXPECT_EQ(ledger.Get("b").balance(), 5);
+  EXPECT_EQ(ledger.Published<Added>().size(), 1u);
+}
+
+TEST(Command, WithAnotherBodyUnderTheSameRequestIdIsRefused) {
+  Ledger ledger;
+  ASSERT_TRUE(ledger.Add("r1", "b", 5).ok());
+  EXPECT_EQ(ledger.Add("r1", "b", 6).status().code(), absl::StatusCode::kAlreadyExists);
+  EXPECT_EQ(ledger.Get("b").balance(), 5);
+}
+
+TEST(Command, RemembersAcrossARestart) {
+  Ledger ledger;
+  const auto first = ledger.Add("r1", "b", 5);
+  ASSERT_TRUE(first.ok());
+  ledger.Restart();
+  const auto again = ledger.Add("r1", "b", 5);
+  ASSERT_TRUE(again.ok());
+  EXPECT_EQ(again->entry_id(), first->entry_id());
+  EXPECT_EQ(ledger.Get("b").balance(), 5);
+}
+
+TEST(Command, ThatFailedIsDecidedAnew) {
+  Ledger ledger;
+  EXPECT_FALSE(ledger.Add("r1", "b", 0).ok());
+  EXPECT_TRUE(ledger.Add("r1", "b", 3).ok());
+}
+
+TEST(Command, NeedsACallerAndARequestId) {
+  Ledger ledger;
+  EXPECT_EQ(ledger.Add("", "b", 1).status().code(), absl::StatusCode::kInvalidArgument);
+  EXPECT_EQ(
+      ledger.Call<AddResponse>(std::string(kService) + "Add", Ledger::Request("r", "b", 1), "")
+          .status()
+          .code(),
+      absl::StatusCode::kInvalidArgument);
+}
+
+TEST(Lane, CommitsWhatHasQueuedUpTogetherAndEachSeesTheOneBefore) {
+  Ledger ledger;
+  const int64_t before = ledger.runtime().totals().commits;
+  std::vector<absl::StatusOr<AddResponse>> replies;
+  for (int i = 0; i < 50; ++i) {
+    ledger.Put("Add", Ledger::Request("r" + std::to_string(i), "b", 1), &replies);
+  }
+  EXPECT_TRUE(replies.empty());
+  ledger.Settle();
+  ASSERT_EQ(replies.size(), 50u);
+  for (int i = 0; i < 50; ++i) {
+    ASSERT_TRUE(replies[static_cast<size_t>(i)].ok());
+    EXPECT_EQ(replies[static_cast<size_t>(i)]->balance(), i + 1);
+    EXPECT_EQ(replies[static_cast<size_t>(i)]->version(), i + 1);
+  }
+  // The batch, and the outbox deletes that follow it at the most.
+  EXPECT_LE(ledger.runtime().totals().commits - before, 2);
+  EXPECT_EQ(ledger.Get("b").balance(), 50);
+}
+
+TEST(Lane, ARepeatedRequestJoinsTheFirstOfItsBatch) {
+  Ledger ledger;
+  std::vector<absl::StatusOr<AddResponse>> replies;
+  ledger.Put("Add", Ledger::Request("r", "b", 1), &replies);
+  ledger.Put("Add", Ledger::Request("r", "b", 1), &replies);
+  ledger.Put("Add", Ledger::Request("r", "b", 2), &replies);
+  ledger.Settle();
+  ASSERT_EQ(replies.size(), 3u);
+  int good = 0;
+  for (const auto& reply : replies) {
+    if (reply.ok()) {
+      ++good;
+      EXPECT_EQ(reply->balance(), 1);
+    } else {
+      EXPECT_EQ(reply.status().code(), absl::StatusCode::kAlreadyExists);
+    }
+  }
+  EXPECT_EQ(good, 2);
+}
+
+TEST(Lane, AFailedDecisionDoesNotFailItsNeighbours) {
+  Ledger ledger;
+  std::vector<absl::StatusOr<AddResponse>> replies;
+  ledger.Put("Add", Ledger::Request("r1", "b", 1), &replies);
+  ledger.Put("Add", Ledger::Request("r2", "b", 0), &replies);
+  ledger.Put("Add", Ledger::Request("r3", "b", 1), &replies);
+  ledger.Settle();
+  EXPECT_EQ(ledger.Get("b").balance(), 2);
+}
+
+TEST(Lane, ARangeReaderSeesWhatItsBatchDecidedBefore) {
+  Ledger ledger;
+  ASSERT_TRUE(ledger.Add("r1", "full", 10).ok());
+  ASSERT_TRUE(ledger.Add("r2", "half", 5).ok());
+  std::vector<absl::StatusOr<TakeFullestResponse>> replies;
+  TakeFullestRequest first, second, third;
+  first.set_request_id("t1");
+  second.set_request_id("t2");
+  third.set_request_id("t3");
+  ledger.Put("TakeFullest", first, &replies);
+  ledger.Put("TakeFullest", second, &replies);
+  ledger.Put("TakeFullest", third, &replies);
+  ledger.Settle();
+  ASSERT_EQ(replies.size(), 3u);
+  ASSERT_TRUE(replies[0].ok() && replies[1].ok());
+  EXPECT_EQ(replies[0]->box_id(), "full");
+  EXPECT_EQ(replies[1]->box_id(), "half");
+  EXPECT_EQ(replies[2].status().code(), absl::StatusCode::kFailedPrecondition);
+}
+
+TEST(Lane, AFullLaneRefusesBeforeAnyWork) {
+  testing::HarnessOptions options;
+  options.runtime.lane.max_waiting = 2;
+  Ledger ledger({}, options);
+  std::vector<absl::StatusOr<AddResponse>> replies;
+  for (int i = 0; i < 3; ++i) {
+    ledger.Put("Add", Ledger::Request("r" + std::to_string(i), "b", 1), &replies);
+  }
+  ASSERT_EQ(replies.size(), 1u);
+  EXPECT_EQ(replies[0].status().code(), absl::StatusCode::kResourceExhausted);
+  ledger.Settle();
+  EXPECT_EQ(ledger.Get("b").balance(), 2);
+}
+
+TEST(Gather, AsksThePeerAndDecidesWithTheAnswer) {
+  Ledger ledger;
+  GetResponse told;
+  told.mutable_box()->set_balance(7);
+  ledger.peer().Answer(std::string(kService) + "Get", told);
+  AddAsToldRequest request;
+  request.set_request_id("r");
+  request.set_box_id("b");
+  const auto reply = ledger.Call<AddAsToldResponse>(std::string(kService) + "AddAsTold", request);
+  ASSERT_TRUE(reply.ok()) << reply.status();
+  EXPECT_TRUE(reply->told());
+  EXPECT_EQ(ledger.Get("b").balance(), 7);
+}
+
+TEST(Gather, APeerThatIsDownIsAnAnswer) {
+  Ledger ledger;
+  AddAsToldRequest request;
+  request.set_request_id("r");
+  request.set_box_id("b");
+  const auto reply = ledger.Call<AddAsToldResponse>(std::string(kService) + "AddAsTold", request);
+  ASSERT_TRUE(reply.ok()) << reply.status();
+  EXPECT_FALSE(reply->told());
+}
+
+TEST(Event, IsAppliedOnceHoweverOftenItComes) {
+  Ledger ledger;
+  ledger.DeliverAdded("b", 4);
+  ledger.DeliverAgain();
+  ledger.DeliverAgain();
+  EXPECT_EQ(ledger.Get("b").balance(), 4);
+  EXPECT_EQ(ledger.Published<Added>().size(), 1u);
+}
+
+TEST(Event, IsNotAppliedAgainAfterARestart) {
+  Ledger ledger;
+  ledger.DeliverAdded("b", 4);
+  ledger.Restart();
+  ledger.DeliverAdded("b", 1);
+  EXPECT_EQ(ledger.Get("b").balance(), 5);
+}
+
+TEST(Event, ThatCannotBeAppliedIsParkedAndItsSubjectWaitsBehindIt) {
+  Ledger ledger;
+  ledger.DeliverAdded("bad", 1, /*poison=*/true);
+  ledger.DeliverAdded("bad", 2);
+  ledger.DeliverAdded("good", 3);
+  EXPECT_EQ(ledger.Get("bad").balance(), 0);
+  EXPECT_EQ(ledger.Get("good").balance(), 3);
+  EXPECT_EQ(ledger.Number("SELECT COUNT(*) FROM dead_letters"), 2);
+  EXPECT_EQ(ledger.Number("SELECT COUNT(*) FROM parked_subjects"), 1);
+  // A duplicate of a parked event is not parked twice.
+  ledger.DeliverAgain();
+  EXPECT_EQ(ledger.Number("SELECT COUNT(*) FROM dead_letters"), 2);
+}
+
+TEST(Event, WhoseBytesDoNotParseIsParked) {
+  Ledger ledger;
+  ledger.DeliverBroken("elsewhere", "b", "b", "tandem.testing.Added");
+  EXPECT_EQ(ledger.Number("SELECT COUNT(*) FROM dead_letters"), 1);
+}
+
+TEST(DeadLetters, TheRestIsAppliedInOrderAfterThePoisonIsDropped) {
+  Ledger ledger;
+  ledger.DeliverAdded("bad", 1, /*poison=*/true);
+  ledger.DeliverAdded("bad", 2);
+  ledger.DeliverAdded("bad", 3);
+  absl::StatusOr<lane::RetryResult> retried = lane::RetryResult();
+  ledger.runtime().Retry("bad", [&](absl::StatusOr<lane::RetryResult> r) { retried = r; });
+  ledger.Settle();
+  ASSERT_TRUE(retried.ok()) << retried.status();
+  EXPECT_EQ(retried->applied, 0);
+  EXPECT_EQ(retried->remaining, 3);
+
+  absl::StatusOr<int64_t> left = -1;
+  ledger.runtime().Drop(ledger.Number("SELECT MIN(id) FROM dead_letters"),
+                        [&](absl::StatusOr<int64_t> l) { left = l; });
+  ledger.Settle();
+  ASSERT_TRUE(left.ok()) << left.status();
+  EXPECT_EQ(*left, 2);
+  EXPECT_EQ(ledger.Get("bad").balance(), 0);
+
+  ledger.runtime().Retry("bad", [&](absl::StatusOr<lane::RetryResult> r) { retried = r; });
+  ledger.Settle();
+  ASSERT_TRUE(retried.ok()) << retried.status();
+  EXPECT_EQ(retried->applied, 2);
+  EXPECT_EQ(retried->remaining, 0);
+  EXPECT_EQ(ledger.Get("bad").balance(), 5);
+  ledger.DeliverAdded("bad", 4);
+  EXPECT_EQ(ledger.Get("bad").balance(), 9);
+  EXPECT_EQ(ledger.Number("SELECT COUNT(*) FROM parked_subjects"), 0);
+}
+
+TEST(DeadLetters, TooManyParkedSubjectsInAMinuteStopThePartition) {
+  testing::HarnessOptions options;
+  options.runtime.lane.parked_subjects_per_minute = 3;
+  Ledger ledger({}, options);
+  for (int i = 0; i < 40; ++i) ledger.DeliverAdded("bad" + std::to_string(i), 1, /*poison=*/true);
+  EXPECT_EQ(ledger.Number("SELECT COUNT(*) FROM parked_subjects"), 3);
+  absl::StatusOr<ServiceSample> sample = ServiceSample();
+  ledger.runtime().Sample([&](absl::StatusOr<ServiceSample> s) { sample = std::move(s); });
+  ledger.Settle();
+  ASSERT_TRUE(sample.ok());
+  EXPECT_FALSE(sample->not_ready.empty());
+}
+
+TEST(Timer, FiresAtItsInstantAndNotBefore) {
+  Ledger ledger;
+  ASSERT_TRUE(ledger.Later("r", "plain", "b", ledger.Now() + absl::Hours(1)).ok());
+  ledger.Advance(absl::Hours(1) - absl::Microseconds(1));
+  EXPECT_EQ(ledger.Get("b").timers_fired(), 0);
+  ledger.Advance(absl::Microseconds(1));
+  EXPECT_EQ(ledger.Get("b").timers_fired(), 1);
+  ledger.Advance(absl::Hours(2));
+  EXPECT_EQ(ledger.Get("b").timers_fired(), 1);
+}
+
+TEST(Timer, CancelledDoesNotFire) {
+  Ledger ledger;
+  ASSERT_TRUE(ledger.Later("r1", "plain", "b", ledger.Now() + absl::Hours(1)).ok());
+  ASSERT_TRUE(ledger.Later("r2", "plain", "b", ledger.Now(), /*cancel=*/true).ok());
+  ledger.Advance(absl::Hours(2));
+  EXPECT_EQ(ledger.Get("b").timers_fired(), 0);
+}
+
+TEST(Timer, FiresOnceAfterARestartAtWhichItWasOverdue) {
+  Ledger ledger;
+  ASSERT_TRUE(ledger.Later("r1", "plain", "b", ledger.Now() + absl::Hours(1)).ok());
+  ledger.Restart();
+  ledger.Advance(absl::Hours(2));
+  ledger.Restart();
+  ledger.Advance(absl::Hours(2));
+  EXPECT_EQ(ledger.Get("b").timers_fired(), 1);
+}
+
+TEST(Timer, ThatDependsOnFactsWaitsUntilTheyAreSettled) {
+  testing::HarnessOptions options;
+  options.runtime.gate.settle = absl::Seconds(1);
+  Ledger ledger({}, options);
+  ASSERT_TRUE(ledger.Later("r1", "bound", "b", ledger.Now() + absl::Hours(1)).ok());
+  ledger.Advance(absl::Hours(1));
+  EXPECT_EQ(ledger.Get("b").timers_fired(), 0);
+  ledger.Advance(absl::Seconds(1));
+  EXPECT_EQ(ledger.Get("b").timers_fired(), 1);
+}
+
+TEST(Timer, ThatDependsOnFactsIsNotHeldUpByTypesThatNobodyUses) {
+  Ledger ledger;
+  ASSERT_TRUE(ledger.Later("r1", "bound", "b", ledger.Now() + absl::Hours(1)).ok());
+  ledger.Advance(absl::Hours(1));
+  GetRequest unused;
+  ledger.Deliver("elsewhere", "x", "b", unused);
+  ledger.Advance(absl::Seconds(2));
+  EXPECT_EQ(ledger.Get("b").timers_fired(), 1);
+}
+
+TEST(Effect, IsTriedAgainUntilItIsDoneAndDecidedOnce) {
+  int tries = 0;
+  testing::LedgerOptions options;
+  options.perform = [&](const std::string&) {
+    return ++tries < 4 ? absl::UnavailableError("not now") : absl::OkStatus();
+  };
+  Ledger ledger(options);
+  ASSERT_TRUE(ledger.Later("r1", "effect", "b", ledger.Now()).ok());
+  ledger.Advance(absl::Minutes(1));
+  EXPECT_EQ(tries, 4);
+  EXPECT_EQ(ledger.Get("b").effects_done(), 1);
+}
+
+TEST(Outbox, IsEmptyOnceTheBusHasItsEvents) {
+  Ledger ledger;
+  for (int i = 0; i < 20; ++i) ASSERT_TRUE(ledger.Add("r" + std::to_string(i), "b", 1).ok());
+  ledger.Advance(absl::Seconds(1));
+  EXPECT_EQ(ledger.Number("SELECT COUNT(*) FROM outbox"), 0);
+  const std::vector<bus::Event> events = ledger.PublishedEvents();
+  ASSERT_EQ(events.size(), 20u);
+  for (size_t i = 0; i < events.size(); ++i) {
+    EXPECT_EQ(events[i].sequence, static_cast<int64_t>(i + 1));
+  }
+}
+
+TEST(Drain, RefusesNewCallsAndEndsWhenNothingIsUnderWay) {
+  Ledger ledger;
+  std::vector<absl::StatusOr<AddResponse>> replies;
+  ledger.Put("Add", Ledger::Request("r1", "b", 1), &replies);
+  bool drained = false;
+  ledger.runtime().Drain([&] { drained = true; });
+  ledger.Advance(absl::Seconds(1));
+  EXPECT_TRUE(drained);
+  ASSERT_EQ(replies.size(), 1u);
+  EXPECT_TRUE(replies[0].ok());
+  EXPECT_EQ(ledger.Add("r2", "b", 1).status().code(), absl::StatusCode::kUnavailable);
+}
+
+}  // namespace
+}  // namespace tandem::runtime
