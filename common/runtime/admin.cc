@@ -1,0 +1,401 @@
+#include "common/runtime/admin.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "absl/strings/numbers.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
+#include "absl/strings/str_split.h"
+#include "absl/synchronization/mutex.h"
+#include "common/corridor/errors.h"
+#include "common/time/micros.h"
+#include "tandem/admin/v1/admin_service.pb.h"
+
+namespace tandem::runtime {
+namespace {
+
+namespace v1 = tandem::admin::v1;
+using corridor::MessagePtr;
+using corridor::ReplyCallback;
+using corridor::Violations;
+
+void SetTimestamp(absl::Time instant, google::protobuf::Timestamp* stamp) {
+  const int64_t micros = time::ToMicros(instant);
+  int64_t seconds = micros / 1'000'000;
+  if (micros % 1'000'000 < 0) --seconds;
+  stamp->set_seconds(seconds);
+  stamp->set_nanos(static_cast<int32_t>((micros - seconds * 1'000'000) * 1000));
+}
+
+template <typename Message>
+void Answer(ReplyCallback& done, Message message) {
+  done(MessagePtr(std::make_shared<const Message>(std::move(message))));
+}
+
+int PageSize(int asked, int usual) { return asked == 0 ? usual : asked; }
+
+}  // namespace
+
+Admin::Admin(std::string version, Ports ports, std::vector<ServiceRuntime*> services,
+             std::function<void()> drain)
+    : version_(std::move(version)),
+      ports_(ports),
+      runtimes_(std::move(services)),
+      drain_(std::move(drain)),
+      started_at_(ports.clock->Now()),
+      scope_(ports.executor) {}
+
+std::vector<const google::protobuf::ServiceDescriptor*> Admin::services() const {
+  return {v1::GetStatusRequest::descriptor()->file()->FindServiceByName("AdminService")};
+}
+
+absl::StatusOr<ServiceRuntime*> Admin::Find(const std::string& name) const {
+  std::vector<std::string> names;
+  for (ServiceRuntime* runtime : runtimes_) {
+    if (runtime->definition().name() == name) return runtime;
+    names.push_back(runtime->definition().name());
+  }
+  return corridor::WithReason(absl::NotFoundError(absl::StrCat("no such service here; there are ",
+                                                               absl::StrJoin(names, ", "))),
+                              "SERVICE_NOT_FOUND");
+}
+
+void Admin::Call(const corridor::CallContext& context,
+                 const google::protobuf::MethodDescriptor* method, MessagePtr request,
+                 ReplyCallback done) {
+  Violations violations;
+  corridor::CheckShape(*request, violations);
+  const std::string& name = method->name();
+  // What changes something says who asks, as everywhere.
+  if (name == "RetryDeadLetters" || name == "DropDeadLetter" || name == "Drain") {
+    violations.Require(!context.caller.empty(), "tandem-caller",
+                       "name the caller in this metadata key: 1 to 128 bytes of [A-Za-z0-9_.:-]");
+  }
+  if (!violations.ok()) {
+    done(violations.status());
+  } else if (name == "GetStatus") {
+    GetStatus(std::move(done));
+  } else if (name == "ListDeadLetters") {
+    ListDeadLetters(std::move(request), std::move(done));
+  } else if (name == "RetryDeadLetters") {
+    RetryDeadLetters(std::move(request), std::move(done));
+  } else if (name == "DropDeadLetter") {
+    DropDeadLetter(std::move(request), std::move(done));
+  } else if (name == "ListTimers") {
+    ListTimers(std::move(request), std::move(done));
+  } else if (name == "ListOutbox") {
+    ListOutbox(std::move(request), std::move(done));
+  } else if (name == "ReadEvents") {
+    const auto& read = static_cast<const v1::ReadEventsRequest&>(*request);
+    violations.PageSize(read.page_size(), 1000);
+    violations.Range("wait_ms", read.wait_ms(), 0, 30'000);
+    for (const auto& [partition, offset] : read.offsets()) {
+      violations.Range("offsets.key", partition, 0, ports_.bus->partitions() - 1);
+      violations.Range("offsets.value", offset, 0, INT64_MAX);
+    }
+    if (!violations.ok()) {
+      done(violations.status());
+      return;
+    }
+    const absl::Time until =
+        std::min(ports_.clock->Now() + absl::Milliseconds(read.wait_ms()), context.deadline);
+    ReadEvents(std::move(request), until, std::move(done));
+  } else if (name == "Drain") {
+    Answer(done, v1::DrainResponse());
+    drain_();
+  } else {
+    done(absl::UnimplementedError(absl::StrCat(method->full_name(), " is not served here")));
+  }
+}
+
+void Admin::GetStatus(ReplyCallback done) {
+  // One part a service, put together by the last that answers.
+  struct Parts {
+    absl::Mutex mutex;
+    std::vector<v1::ServiceStatus> services ABSL_GUARDED_BY(mutex);
+    size_t open ABSL_GUARDED_BY(mutex) = 0;
+  };
+  auto parts = std::make_shared<Parts>();
+  auto answer = std::make_shared<ReplyCallback>(std::move(done));
+  {
+    absl::MutexLock lock(&parts->mutex);
+    parts->services.resize(runtimes_.size());
+    parts->open = runtimes_.size();
+  }
+  for (size_t i = 0; i < runtimes_.size(); ++i) {
+    ServiceRuntime* const runtime = runtimes_[i];
+    runtime->Sample([this, parts, answer, i, runtime](absl::StatusOr<ServiceSample> sample) {
+      v1::ServiceStatus status;
+      status.set_service(runtime->definition().name());
+      if (sample.ok()) {
+        for (const inbox::PartitionState& state : sample->partitions) {
+          v1::PartitionStatus* partition = status.add_partitions();
+          partition->set_partition(state.partition);
+          partition->set_next_offset(std::max<int64_t>(0, state.next_offset));
+          if (ports_.log != nullptr) {
+            partition->set_end_offset(ports_.log->BoundsOf(state.partition).end);
+          }
+          partition->set_stopped(state.stopped);
+        }
+        status.set_outbox_events(sample->outbox_events);
+        status.set_outbox_age_us(absl::ToInt64Microseconds(sample->outbox_age));
+        status.set_timers(sample->timers);
+        status.set_timers_overdue(sample->timers_overdue);
+        status.set_dead_letters(sample->dead_letters);
+        status.set_lane_depth(static_cast<int64_t>(sample->lane_depth));
+        for (const std::string& reason : sample->not_ready) status.add_not_ready(reason);
+      } else {
+        status.add_not_ready("the store cannot be read");
+      }
+      v1::GetStatusResponse response;
+      {
+        absl::MutexLock lock(&parts->mutex);
+        parts->services[i] = std::move(status);
+        if (--parts->open > 0) return;
+        for (v1::ServiceStatus& service : parts->services) {
+          *response.add_services() = std::move(service);
+        }
+      }
+      response.set_version(version_);
+      SetTimestamp(started_at_, response.mutable_started_at());
+      Answer(*answer, std::move(response));
+    });
+  }
+}
+
+void Admin::ListDeadLetters(MessagePtr request, ReplyCallback done) {
+  const auto& list = static_cast<const v1::ListDeadLettersRequest&>(*request);
+  Violations violations;
+  violations.PageSize(list.page_size(), 500);
+  // The token is "SERVICE INDEX|LAST ID": services are read one after another.
+  size_t service = 0;
+  int64_t after = 0;
+  if (!list.page_token().empty()) {
+    const std::vector<std::string> parts = absl::StrSplit(list.page_token(), '|');
+    violations.Require(parts.size() == 2 && absl::SimpleAtoi(parts[0], &service) &&
+                           absl::SimpleAtoi(parts[1], &after) && service < runtimes_.size(),
+                       "page_token", "is no token of this list");
+  }
+  if (!violations.ok()) {
+    done(violations.status());
+    return;
+  }
+  if (!list.service().empty()) {
+    absl::StatusOr<ServiceRuntime*> found = Find(list.service());
+    if (!found.ok()) {
+      done(found.status());
+      return;
+    }
+    service = static_cast<size_t>(std::find(runtimes_.begin(), runtimes_.end(), *found) -
+                                  runtimes_.begin());
+  }
+  ServiceRuntime* const runtime = runtimes_[service];
+  const bool more_services = list.service().empty() && service + 1 < runtimes_.size();
+  const int size = PageSize(list.page_size(), 50);
+  runtime->Read([this, service, after, size, more_services, subject = list.subject(), request,
+                 runtime, done = std::move(done)](store::Reader& reader) mutable {
+    v1::ListDeadLettersResponse response;
+    bool full = false;
+    absl::Status status =
+        reader.Query({"SELECT id, parked_subject, event_id, type, partition, log_offset, reason, "
+                      "parked_at, body "
+                      "FROM dead_letters WHERE id > $1 AND ($2 = '' OR parked_subject = $2) ORDER "
+                      "BY id LIMIT $3",
+                      {after, subject, int64_t{size} + 1}},
+                     [&](const store::RowView& row) {
+                       if (response.dead_letters_size() == size) {
+                         full = true;
+                         return;
+                       }
+                       v1::DeadLetter* letter = response.add_dead_letters();
+                       letter->set_dead_letter_id(row.Int(0));
+                       letter->set_service(runtime->definition().name());
+                       letter->set_subject(std::string(row.Text(1)));
+                       letter->set_event_id(std::string(row.Text(2)));
+                       letter->set_event_type(std::string(row.Text(3)));
+                       letter->set_partition(static_cast<int32_t>(row.Int(4)));
+                       letter->set_offset(row.Int(5));
+                       letter->set_reason(std::string(row.Text(6)));
+                       SetTimestamp(time::FromMicros(row.Int(7)), letter->mutable_parked_at());
+                       letter->set_body(std::string(row.Text(8)));
+                     });
+    if (!status.ok()) {
+      done(status);
+      return;
+    }
+    if (full) {
+      response.set_next_page_token(absl::StrCat(
+          service, "|", response.dead_letters(response.dead_letters_size() - 1).dead_letter_id()));
+    } else if (more_services && response.dead_letters_size() > 0) {
+      response.set_next_page_token(absl::StrCat(service + 1, "|0"));
+    } else if (more_services) {
+      // Nothing here: the next service answers instead, so that an empty page is the end.
+      auto next = std::make_shared<v1::ListDeadLettersRequest>(
+          static_cast<const v1::ListDeadLettersRequest&>(*request));
+      next->set_page_token(absl::StrCat(service + 1, "|0"));
+      ListDeadLetters(std::move(next), std::move(done));
+      return;
+    }
+    Answer(done, std::move(response));
+  });
+}
+
+void Admin::RetryDeadLetters(MessagePtr request, ReplyCallback done) {
+  const auto& retry = static_cast<const v1::RetryDeadLettersRequest&>(*request);
+  absl::StatusOr<ServiceRuntime*> runtime = Find(retry.service());
+  if (!runtime.ok()) {
+    done(runtime.status());
+    return;
+  }
+  (*runtime)->Retry(retry.subject(),
+                    [done = std::move(done)](absl::StatusOr<lane::RetryResult> result) mutable {
+                      if (!result.ok()) {
+                        done(result.status());
+                        return;
+                      }
+                      v1::RetryDeadLettersResponse response;
+                      response.set_applied(result->applied);
+                      response.set_remaining(result->remaining);
+                      response.set_reason(std::string(result->why.message()));
+                      Answer(done, std::move(response));
+                    });
+}
+
+void Admin::DropDeadLetter(MessagePtr request, ReplyCallback done) {
+  const auto& drop = static_cast<const v1::DropDeadLetterRequest&>(*request);
+  absl::StatusOr<ServiceRuntime*> runtime = Find(drop.service());
+  if (!runtime.ok()) {
+    done(runtime.status());
+    return;
+  }
+  (*runtime)->Drop(drop.dead_letter_id(),
+                   [done = std::move(done)](absl::StatusOr<int64_t> remaining) mutable {
+                     if (!remaining.ok()) {
+                       done(remaining.status());
+                       return;
+                     }
+                     v1::DropDeadLetterResponse response;
+                     response.set_remaining(static_cast<int32_t>(*remaining));
+                     Answer(done, std::move(response));
+                   });
+}
+
+void Admin::ListTimers(MessagePtr request, ReplyCallback done) {
+  const auto& list = static_cast<const v1::ListTimersRequest&>(*request);
+  Violations violations;
+  violations.PageSize(list.page_size(), 500);
+  absl::StatusOr<ServiceRuntime*> runtime = Find(list.service());
+  if (!violations.ok() || !runtime.ok()) {
+    done(violations.ok() ? runtime.status() : violations.status());
+    return;
+  }
+  (*runtime)->Read([size = PageSize(list.page_size(), 50), key = list.key(),
+                    done = std::move(done)](store::Reader& reader) mutable {
+    v1::ListTimersResponse response;
+    absl::Status status =
+        reader.Query({"SELECT id, due, kind, key FROM timers WHERE $1 = '' OR key = $1 ORDER BY "
+                      "due, id LIMIT $2",
+                      {key, int64_t{size}}},
+                     [&](const store::RowView& row) {
+                       v1::Timer* timer = response.add_timers();
+                       timer->set_timer_id(std::string(row.Text(0)));
+                       SetTimestamp(time::FromMicros(row.Int(1)), timer->mutable_due_at());
+                       timer->set_kind(std::string(row.Text(2)));
+                       timer->set_key(std::string(row.Text(3)));
+                     });
+    if (status.ok()) {
+      Answer(done, std::move(response));
+    } else {
+      done(status);
+    }
+  });
+}
+
+void Admin::ListOutbox(MessagePtr request, ReplyCallback done) {
+  const auto& list = static_cast<const v1::ListOutboxRequest&>(*request);
+  Violations violations;
+  violations.PageSize(list.page_size(), 500);
+  absl::StatusOr<ServiceRuntime*> runtime = Find(list.service());
+  if (!violations.ok() || !runtime.ok()) {
+    done(violations.ok() ? runtime.status() : violations.status());
+    return;
+  }
+  (*runtime)->Read([size = PageSize(list.page_size(), 50),
+                    done = std::move(done)](store::Reader& reader) mutable {
+    v1::ListOutboxResponse response;
+    absl::Status status = reader.Query(
+        {"SELECT id, event_id, type, subject FROM outbox ORDER BY id LIMIT $1", {int64_t{size}}},
+        [&](const store::RowView& row) {
+          v1::OutboxEntry* entry = response.add_entries();
+          entry->set_outbox_id(row.Int(0));
+          entry->set_event_id(std::string(row.Text(1)));
+          entry->set_event_type(std::string(row.Text(2)));
+          entry->set_subject(std::string(row.Text(3)));
+        });
+    if (status.ok()) {
+      Answer(done, std::move(response));
+    } else {
+      done(status);
+    }
+  });
+}
+
+void Admin::ReadEvents(MessagePtr request, absl::Time until, ReplyCallback done) {
+  scope_.Post([this, request = std::move(request), until, done = std::move(done)]() mutable {
+    const auto& read = static_cast<const v1::ReadEventsRequest&>(*request);
+    const int size = PageSize(read.page_size(), 100);
+    v1::ReadEventsResponse response;
+    for (int partition = 0; partition < ports_.bus->partitions(); ++partition) {
+      const bus::Bounds bounds = ports_.log->BoundsOf(partition);
+      const auto named = read.offsets().find(partition);
+      int64_t offset = named != read.offsets().end() ? named->second
+                       : read.from_beginning()       ? bounds.first
+                                                     : bounds.end;
+      // What retention took is passed over; the offsets of the events tell of the gap.
+      offset = std::clamp(offset, bounds.first, bounds.end);
+      while (offset < bounds.end && response.events_size() < size) {
+        absl::StatusOr<std::vector<bus::RecordPtr>> records =
+            ports_.log->ReadRange(partition, offset, size - response.events_size());
+        if (!records.ok()) {
+          done(records.status());
+          return;
+        }
+        if (records->empty()) break;
+        for (const bus::RecordPtr& record : *records) {
+          offset = record->offset + 1;
+          if (!read.key().empty() && record->event.key != read.key()) continue;
+          v1::BusEvent* event = response.add_events();
+          event->set_partition(record->partition);
+          event->set_offset(record->offset);
+          event->set_event_id(record->event.id);
+          event->set_source(record->event.source);
+          event->set_type(record->event.type);
+          event->set_subject(record->event.subject);
+          event->set_key(record->event.key);
+          SetTimestamp(record->event.time, event->mutable_time());
+          event->set_sequence(record->event.sequence);
+          event->set_cause(record->event.cause);
+          event->set_traceparent(record->event.traceparent);
+          event->set_body(record->event.body);
+        }
+      }
+      (*response.mutable_next_offsets())[partition] = offset;
+    }
+    const absl::Time now = ports_.clock->Now();
+    if (response.events_size() == 0 && now < until) {
+      // Looks again soon, from where this look ended. A reader is a person or a script: a few looks
+      // a second cost nothing and need no registration with the log.
+      auto next = std::make_shared<v1::ReadEventsRequest>(read);
+      *next->mutable_offsets() = response.next_offsets();
+      scope_.PostAt(now + absl::Milliseconds(50),
+                    [this, next = std::move(next), until, done = std::move(done)]() mutable {
+                      ReadEvents(std::move(next), until, std::move(done));
+                    });
+      return;
+    }
+    Answer(done, std::move(response));
+  });
+}
+
+}  // namespace tandem::runtime
