@@ -1,0 +1,361 @@
+#include "common/host/host.h"
+
+#include <poll.h>
+#include <pthread.h>
+#include <sys/eventfd.h>
+#include <sys/signalfd.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <atomic>
+#include <cerrno>
+#include <chrono>
+#include <csignal>
+#include <cstdlib>
+#include <optional>
+#include <random>
+#include <system_error>
+#include <thread>
+#include <utility>
+
+#include "absl/base/thread_annotations.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
+#include "absl/synchronization/mutex.h"
+#include "common/rpc/library_logs.h"
+#include "common/rpc/server.h"
+
+namespace tandem::host {
+namespace {
+
+class Fd {
+ public:
+  explicit Fd(int fd) : fd_(fd) {}
+  Fd(const Fd&) = delete;
+  Fd& operator=(const Fd&) = delete;
+  ~Fd() {
+    if (fd_ >= 0) close(fd_);
+  }
+  int get() const { return fd_; }
+
+ private:
+  const int fd_;
+};
+
+sigset_t EndSignals() {
+  sigset_t signals;
+  sigemptyset(&signals);
+  sigaddset(&signals, SIGTERM);
+  sigaddset(&signals, SIGINT);
+  return signals;
+}
+
+// Time left by the monotonic clock: setting the wall clock neither cuts a drain short nor lengthens
+// it.
+class Countdown {
+ public:
+  explicit Countdown(absl::Duration timeout)
+      : end_(std::chrono::steady_clock::now() + absl::ToChronoNanoseconds(timeout)) {}
+  absl::Duration left() const {
+    return std::max(absl::ZeroDuration(),
+                    absl::FromChrono(end_ - std::chrono::steady_clock::now()));
+  }
+
+ private:
+  const std::chrono::steady_clock::time_point end_;
+};
+
+// Checks that may be added while the probe is answered.
+class Checks {
+ public:
+  void Add(metrics::Check check) {
+    absl::MutexLock lock(&mutex_);
+    checks_.push_back(std::move(check));
+  }
+  absl::Status Ask() const {
+    std::vector<std::string> failing;
+    absl::MutexLock lock(&mutex_);
+    for (const metrics::Check& check : checks_) {
+      const absl::Status status = check.ask();
+      if (!status.ok()) failing.push_back(absl::StrCat(check.name, ": ", status.message()));
+    }
+    if (failing.empty()) return absl::OkStatus();
+    return absl::UnavailableError(absl::StrJoin(failing, "; "));
+  }
+  void Clear() {
+    absl::MutexLock lock(&mutex_);
+    checks_.clear();
+  }
+
+ private:
+  mutable absl::Mutex mutex_;
+  std::vector<metrics::Check> checks_ ABSL_GUARDED_BY(mutex_);
+};
+
+enum class Phase { kStarting, kServing, kDraining };
+
+class ProcessHost final : public Host {
+ public:
+  ProcessHost(const std::string& service, const std::string& version, const Options& options,
+              log::Level level, const time::Clock* clock, std::shared_ptr<log::LineSink> sink)
+      : options_(options),
+        clock_(clock),
+        sink_(std::move(sink)),
+        logger_({service, level, [clock] { return clock->Now(); }, std::random_device()()}, sink_),
+        library_logs_(&logger_),
+        registry_(version),
+        signals_(OpenSignals()),
+        stop_(eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)) {}
+
+  absl::Status StartHttp() {
+    if (signals_.get() < 0 || stop_.get() < 0) {
+      return absl::ErrnoToStatus(errno, "cannot wait for signals");
+    }
+    metrics::HttpOptions http;
+    http.listen = options_.http_listen;
+    http.allow_insecure = options_.allow_insecure || options_.http_allow_insecure;
+    http.live.push_back({"process", [this] { return live_.Ask(); }});
+    http.ready.push_back({"process", [this] { return AskReady(); }});
+    auto started = metrics::HttpServer::Start(&registry_, std::move(http));
+    if (!started.ok()) return started.status();
+    http_ = *std::move(started);
+    return absl::OkStatus();
+  }
+
+  log::Logger& logger() override { return logger_; }
+  metrics::Registry& registry() override { return registry_; }
+  void AddReadyCheck(metrics::Check check) override { ready_.Add(std::move(check)); }
+  void AddLiveCheck(metrics::Check check) override { live_.Add(std::move(check)); }
+  void OnDrain(const std::string& name, std::function<absl::Status(absl::Time)> drain) override {
+    drains_.emplace_back(name, std::move(drain));
+  }
+
+  absl::Status Serve(const std::vector<corridor::Endpoint*>& endpoints) override {
+    rpc::ServerOptions server;
+    server.address = options_.listen;
+    server.tls = {options_.tls_certificate, options_.tls_key, options_.tls_client_ca};
+    server.allow_insecure = options_.allow_insecure;
+    auto started = rpc::Server::Start(std::move(server), endpoints, &logger_, &registry_);
+    if (!started.ok()) return started.status();
+    server_ = *std::move(started);
+    return absl::OkStatus();
+  }
+  std::string address() const override { return server_ == nullptr ? "" : server_->address(); }
+  std::string http_address() const override { return http_->address(); }
+
+  int Run() override {
+    phase_ = Phase::kServing;
+    if (server_ != nullptr) server_->SetServing(true);
+    logger_.Log(log::Level::kInfo, "serving",
+                {log::Field::Id("grpc", address()), log::Field::Id("http", http_address())});
+    Wait(std::nullopt);
+
+    const Countdown countdown(options_.drain_timeout);
+    phase_ = Phase::kDraining;
+    if (server_ != nullptr) server_->SetServing(false);
+    logger_.Log(log::Level::kInfo, "draining");
+    // Who balances the load learns from the probes that this process leaves; until it has, calls
+    // still come and are served. A second signal ends the wait and the process.
+    if (options_.drain_delay > absl::ZeroDuration()) {
+      if (const auto signal = WaitForSignal(std::min(options_.drain_delay, countdown.left()))) {
+        EndNow(*signal);
+      }
+    }
+    std::atomic<bool> failed = false;
+    std::thread drainer([this, &countdown, &failed] {
+      Drain(countdown, failed);
+      Wake();
+    });
+    WatchDrain(countdown);
+    drainer.join();
+    {
+      absl::MutexLock lock(&mutex_);
+      if (!why_.ok()) failed = true;
+    }
+    // Nothing that the checks refer to needs to live after Run.
+    live_.Clear();
+    ready_.Clear();
+    logger_.Log(log::Level::kInfo, "stopped", {log::Field::Flag("clean", !failed)});
+    sink_->Flush();
+    return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+  }
+
+  void Stop(const absl::Status& why) override {
+    {
+      absl::MutexLock lock(&mutex_);
+      if (why_.ok()) why_ = why;
+    }
+    if (!why.ok()) {
+      logger_.Log(log::Level::kError, "stopping because of an error", {log::Field::Error(why)});
+    }
+    Wake();
+  }
+
+ private:
+  static int OpenSignals() {
+    const sigset_t signals = EndSignals();
+    pthread_sigmask(SIG_BLOCK, &signals, nullptr);
+    // A peer that closes its connection is an error of a write, not the end of the process.
+    std::signal(SIGPIPE, SIG_IGN);
+    return signalfd(-1, &signals, SFD_CLOEXEC | SFD_NONBLOCK);
+  }
+
+  absl::Status AskReady() const {
+    switch (phase_.load()) {
+      case Phase::kStarting:
+        return absl::UnavailableError("starting");
+      case Phase::kDraining:
+        return absl::UnavailableError("draining");
+      case Phase::kServing:
+        return ready_.Ask();
+    }
+    return absl::InternalError("no such phase");
+  }
+
+  void Wake() const {
+    const uint64_t one = 1;
+    // It can only fail when it is already set.
+    [[maybe_unused]] const ssize_t written = write(stop_.get(), &one, sizeof(one));
+  }
+
+  struct Woken {
+    std::optional<int> signal;
+    bool stop = false;
+  };
+  // A signal, Wake, or the end of the time; without a time, one of the first two.
+  Woken Wait(std::optional<absl::Duration> time) const {
+    const Countdown countdown(time.value_or(absl::ZeroDuration()));
+    while (true) {
+      pollfd waiting[] = {{signals_.get(), POLLIN, 0}, {stop_.get(), POLLIN, 0}};
+      const int timeout_ms =
+          time.has_value() ? static_cast<int>(std::min(
+                                 int64_t{60'000}, absl::ToInt64Milliseconds(countdown.left()) + 1))
+                           : -1;
+      poll(waiting, 2, timeout_ms);
+      Woken woken;
+      signalfd_siginfo info{};
+      if (read(signals_.get(), &info, sizeof(info)) == sizeof(info)) {
+        woken.signal = static_cast<int>(info.ssi_signo);
+        logger_.Log(log::Level::kInfo, "signal", {log::Field::Count("signal", *woken.signal)});
+      }
+      uint64_t count = 0;
+      woken.stop = read(stop_.get(), &count, sizeof(count)) == sizeof(count);
+      if (woken.signal.has_value() || woken.stop) return woken;
+      if (time.has_value() && countdown.left() == absl::ZeroDuration()) return woken;
+    }
+  }
+  std::optional<int> WaitForSignal(absl::Duration time) const {
+    const Countdown countdown(time);
+    while (true) {
+      const Woken woken = Wait(countdown.left());
+      if (woken.signal.has_value() || !woken.stop) return woken.signal;
+    }
+  }
+
+  void Drain(const Countdown& countdown, std::atomic<bool>& failed) {
+    // The door gets half of the time at most: what was acknowledged last still needs its effects.
+    if (server_ != nullptr) {
+      SetWaitingFor("rpc");
+      server_->Drain(absl::FromChrono(std::chrono::system_clock::now()) + countdown.left() / 2);
+    }
+    for (const auto& [name, drain] : drains_) {
+      SetWaitingFor(name);
+      const absl::Status status = drain(clock_->Now() + countdown.left());
+      if (!status.ok()) {
+        failed = true;
+        logger_.Log(log::Level::kError, "a part did not drain",
+                    {log::Field::Id("part", name), log::Field::Error(status)});
+      }
+    }
+    drained_ = true;
+  }
+
+  // Returns once everything has drained; else it ends the process.
+  void WatchDrain(const Countdown& countdown) {
+    while (!drained_) {
+      const Woken woken = Wait(countdown.left());
+      if (woken.signal.has_value()) EndNow(*woken.signal);
+      if (!drained_ && countdown.left() == absl::ZeroDuration()) {
+        std::string part;
+        {
+          absl::MutexLock lock(&mutex_);
+          part = waiting_for_;
+        }
+        logger_.Log(log::Level::kError, "the drain hangs, giving up",
+                    {log::Field::Id("waiting_for", part),
+                     log::Field::Took("drain_timeout", options_.drain_timeout)});
+        sink_->Flush();
+        // Not exit(): destructors would wait for what hangs.
+        std::_Exit(EXIT_FAILURE);
+      }
+    }
+  }
+
+  [[noreturn]] void EndNow(int signal) const {
+    logger_.Log(log::Level::kWarning, "second signal, ending at once");
+    sink_->Flush();
+    std::_Exit(128 + signal);
+  }
+
+  void SetWaitingFor(const std::string& part) {
+    absl::MutexLock lock(&mutex_);
+    waiting_for_ = part;
+  }
+
+  const Options options_;
+  const time::Clock* const clock_;
+  const std::shared_ptr<log::LineSink> sink_;
+  mutable log::Logger logger_;
+  const rpc::LibraryLogs library_logs_;
+  metrics::Registry registry_;
+  const Fd signals_;
+  const Fd stop_;
+  std::atomic<Phase> phase_ = Phase::kStarting;
+  std::atomic<bool> drained_ = false;
+  Checks live_, ready_;
+  std::vector<std::pair<std::string, std::function<absl::Status(absl::Time)>>> drains_;
+  absl::Mutex mutex_;
+  absl::Status why_ ABSL_GUARDED_BY(mutex_);
+  std::string waiting_for_ ABSL_GUARDED_BY(mutex_);
+  std::unique_ptr<rpc::Server> server_;
+  std::unique_ptr<metrics::HttpServer> http_;
+};
+
+}  // namespace
+
+void Options::AddTo(config::OptionSet& options) {
+  options.Add("listen", &listen, "Address of the gRPC server, HOST:PORT.");
+  options.Add("http-listen", &http_listen, "Address of /metrics, /livez and /readyz, HOST:PORT.");
+  options.Add("allow-insecure", &allow_insecure,
+              "Listen beyond loopback without TLS: anyone who reaches the port is who it says.");
+  options.Add("http-allow-insecure", &http_allow_insecure,
+              "Listen beyond loopback for /metrics and the probes only.");
+  options.Add("tls-certificate", &tls_certificate, "PEM file: the server's certificate chain.");
+  options.Add("tls-key", &tls_key, "PEM file: the certificate's private key.");
+  options.Add("tls-client-ca", &tls_client_ca,
+              "PEM file: who vouches for clients; with it every client needs a certificate.");
+  options.AddChoice("log-level", &log_level, {"debug", "info", "warning", "error"},
+                    "The least level that is logged.");
+  options.Add("drain-timeout", &drain_timeout,
+              "How long the orderly end may take before the process ends anyway.",
+              {absl::Seconds(1), absl::Minutes(10)});
+  options.Add("drain-delay", &drain_delay,
+              "How long calls are still served after /readyz went off.",
+              {absl::ZeroDuration(), absl::Minutes(5)});
+}
+
+absl::StatusOr<std::unique_ptr<Host>> Host::Create(const std::string& service,
+                                                   const std::string& version,
+                                                   const Options& options, const time::Clock* clock,
+                                                   std::shared_ptr<log::LineSink> sink) {
+  const auto level = log::ParseLevel(options.log_level);
+  if (!level.ok()) return level.status();
+  if (sink == nullptr) sink = log::StderrSink();
+  auto host =
+      std::make_unique<ProcessHost>(service, version, options, *level, clock, std::move(sink));
+  const absl::Status status = host->StartHttp();
+  if (!status.ok()) return status;
+  return std::unique_ptr<Host>(std::move(host));
+}
+
+}  // namespace tandem::host

@@ -1,0 +1,93 @@
+// What every process of Tandem does beside its work: log, metrics and probes over HTTP, the gRPC
+// door, and an orderly end on SIGTERM.
+//
+//   int main(int argc, char** argv) {
+//     host::Options options;
+//     ... options.AddTo(set); parse ...
+//     auto host = host::Host::Create("triage", kVersion, options, &clock);
+//     ... make the service, with host->logger() and host->registry() ...
+//     host->AddReadyCheck({"bus", [&] { return bus.status(); }});
+//     host->OnDrain("triage", [&](absl::Time deadline) { return runtime.Drain(deadline); });
+//     if (absl::Status served = host->Serve({&endpoint}); !served.ok()) ...
+//     return host->Run();
+//   }
+#ifndef TANDEM_COMMON_HOST_HOST_H_
+#define TANDEM_COMMON_HOST_HOST_H_
+
+#include <functional>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "absl/time/time.h"
+#include "common/config/options.h"
+#include "common/corridor/endpoint.h"
+#include "common/log/log.h"
+#include "common/metrics/http.h"
+#include "common/metrics/metrics.h"
+#include "common/time/clock.h"
+
+namespace tandem::host {
+
+struct Options {
+  std::string listen = "127.0.0.1:7400";
+  std::string http_listen = "127.0.0.1:9464";
+  bool allow_insecure = false;
+  bool http_allow_insecure = false;
+  std::string tls_certificate, tls_key, tls_client_ca;  // PEM files
+  std::string log_level = "info";
+  absl::Duration drain_timeout = absl::Seconds(30);
+  absl::Duration drain_delay = absl::ZeroDuration();
+
+  // Adds --listen, --http-listen, --allow-insecure, --http-allow-insecure, --tls-certificate,
+  // --tls-key,
+  // --tls-client-ca, --log-level, --drain-timeout and --drain-delay; they write into this object.
+  void AddTo(config::OptionSet& options);
+};
+
+// Made and run by the main thread; logger, registry and Stop are for any thread.
+class Host {
+ public:
+  // Blocks SIGTERM and SIGINT for this thread and those that it starts later, so make it before any
+  // other. Answers /livez and /metrics at once, /readyz with 503 until Run. The clock outlives it.
+  // INVALID_ARGUMENT, FAILED_PRECONDITION or UNAVAILABLE: an option that cannot be, with the
+  // reason. `sink`: where the log goes, stderr when null.
+  static absl::StatusOr<std::unique_ptr<Host>> Create(
+      const std::string& service, const std::string& version, const Options& options,
+      const time::Clock* clock, std::shared_ptr<log::LineSink> sink = nullptr);
+  virtual ~Host() = default;
+
+  virtual log::Logger& logger() = 0;
+  virtual metrics::Registry& registry() = 0;
+
+  // Before Run. What the checks and drains refer to outlives Run.
+  virtual void AddReadyCheck(metrics::Check check) = 0;
+  virtual void AddLiveCheck(metrics::Check check) = 0;
+  // `drain` lets its part finish what is under way and stops it, by `deadline`. Called on a thread
+  // of the host's after the door has drained, in the order of adding; an error makes the exit code
+  // 1, and the later ones still run.
+  virtual void OnDrain(const std::string& name,
+                       std::function<absl::Status(absl::Time deadline)> drain) = 0;
+
+  // Opens the gRPC door; its health says NOT_SERVING until Run. Once.
+  virtual absl::Status Serve(const std::vector<corridor::Endpoint*>& endpoints) = 0;
+  // The door's address with its real port; after Serve.
+  virtual std::string address() const = 0;
+  virtual std::string http_address() const = 0;
+
+  // Ready and serving until SIGTERM, SIGINT or Stop. Then: /readyz off and health NOT_SERVING, the
+  // drain delay, no new calls, calls under way, the drains, the log flushed. Returns the exit code:
+  // 0, or 1 after Stop with an error or a drain that failed. A second signal ends the process at
+  // once with 128 + signal; a drain longer than the drain timeout ends it with 1 and says what it
+  // was waiting for.
+  virtual int Run() = 0;
+
+  // Makes Run drain and return, with 1 when `why` is an error, which is logged. Any thread.
+  virtual void Stop(const absl::Status& why) = 0;
+};
+
+}  // namespace tandem::host
+
+#endif  // TANDEM_COMMON_HOST_HOST_H_
