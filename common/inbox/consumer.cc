@@ -17,8 +17,8 @@ Consumer::Consumer(const corridor::ServiceDefinition* definition, std::string ow
       scope_(ports.executor) {}
 
 Consumer::~Consumer() {
-  Stop();
   scope_.Close();
+  member_.reset();
 }
 
 absl::Status Consumer::Start() {
