@@ -236,6 +236,7 @@ TEST_F(LocalLogTest, AppendsNothingWhenTheDiskIsFull) {
 }
 
 TEST_F(LocalLogTest, AsksTheStoreWhenItDoesNotKnowWhetherACommitApplied) {
+  Append({"before"});
   for (const bool applies : {true, false}) {
     Ear ear;
     const auto consumer = Join("g", ear);

@@ -1,12 +1,17 @@
 #include "common/bus/memory_bus.h"
 
+#include <atomic>
 #include <memory>
 #include <string>
+#include <thread>
 #include <utility>
 #include <vector>
 
 #include "absl/strings/str_cat.h"
+#include "absl/synchronization/notification.h"
 #include "common/executor/deterministic.h"
+#include "common/executor/threaded.h"
+#include "common/time/system_clock.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 
@@ -105,6 +110,44 @@ TEST_F(MemoryBusTest, MayEndBeforeItsConsumers) {
   consumer->Seek(0, 0, 1);
   consumer->More(0, 1);
   EXPECT_EQ(scheduler_.RunUntilIdle(), absl::OkStatus());
+}
+
+// Its end waits for the call under way: what the listener stands on may go right afterwards.
+TEST(MemoryBusOnAThread, EndsAConsumerOnlyOutsideItsListenersCalls) {
+  class Slow : public Deaf {
+   public:
+    void Records(int /*partition*/, int64_t /*generation*/,
+                 std::vector<RecordPtr> /*records*/) override {
+      inside = true;
+      called.Notify();
+      ending.WaitForNotificationWithTimeout(absl::Seconds(10));
+      for (int i = 0; i < 10'000; ++i) std::this_thread::yield();
+      inside = false;
+    }
+    absl::Notification called;
+    absl::Notification ending;
+    std::atomic<bool> inside = false;
+  };
+  const time::SystemClock clock;
+  Slow slow;
+  executor::ThreadedExecutor executor("bus", &clock);
+  MemoryBus bus(&executor, {.partitions = 1, .keep_all = true});
+  auto consumer = bus.Join("group", &slow).value();
+  Event event;
+  event.id = event.source = event.type = event.subject = event.key = event.cause = "x";
+  event.time = absl::UnixEpoch();
+  event.sequence = 1;
+  bus.Append({event}, [](absl::Status) {});
+  // The step that assigns the partition comes first.
+  absl::Notification assigned;
+  executor.Post([&] { assigned.Notify(); });
+  ASSERT_TRUE(assigned.WaitForNotificationWithTimeout(absl::Seconds(10)));
+  consumer->Seek(0, 0, 1);
+  consumer->More(0, 1);
+  ASSERT_TRUE(slow.called.WaitForNotificationWithTimeout(absl::Seconds(10)));
+  slow.ending.Notify();
+  consumer.reset();
+  EXPECT_FALSE(slow.inside);
 }
 
 }  // namespace

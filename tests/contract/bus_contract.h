@@ -15,6 +15,7 @@
 #include <map>
 #include <memory>
 #include <optional>
+#include <ostream>
 #include <set>
 #include <string>
 #include <utility>
@@ -53,6 +54,8 @@ class BusWorld {
 struct BusEngine {
   std::string name;
   std::function<std::unique_ptr<BusWorld>()> make;
+  // ctest names each test by it.
+  friend void PrintTo(const BusEngine& engine, std::ostream* out) { *out << engine.name; }
 };
 
 inline std::string BusEngineName(const testing::TestParamInfo<BusEngine>& engine) {
@@ -363,8 +366,26 @@ TEST_P(BusContract, ForgetsCreditAtASeek) {
   consumer->More(0, 10);
   world_->Settle();
   consumer->Seek(0, 0, 2);
+  Append(KeyIn(0), {"another"});
   world_->Settle();
   EXPECT_EQ(notes.deliveries().size(), 0U);
+}
+
+TEST_P(BusContract, ForgetsWhatItReadAheadAtASeek) {
+  Append(KeyIn(0), Numbered("e", 10));
+  Notes all;
+  const auto first = JoinAlone("first", all);
+  first->Seek(0, 0, 1);
+  ASSERT_TRUE(ReadUntil(*first, all, 0, 10));
+  const int64_t seventh = all.deliveries().back().records.back()->offset - 3;
+  Notes notes;
+  const auto second = JoinAlone("second", notes);
+  second->Seek(0, 0, 1);
+  second->More(0, 2);
+  ASSERT_TRUE(world_->RunUntil([&] { return notes.records() == 2; }));
+  second->Seek(0, seventh, 2);
+  ASSERT_TRUE(ReadUntil(*second, notes, 0, 6));
+  EXPECT_EQ(notes.Ids(0, 2), (std::vector<std::string>{"e6", "e7", "e8", "e9"}));
 }
 
 TEST_P(BusContract, StartsWhereItWasToldTo) {
@@ -627,6 +648,29 @@ TEST_P(SharedGroupContract, DeliversNoPartitionToAMemberThatLostIt) {
   ASSERT_TRUE(ReadUntil(**second, b, lost, lost == 0 ? 2 : 1));
   world_->Settle();
   EXPECT_TRUE(a.Ids(lost).empty());
+}
+
+TEST_P(SharedGroupContract, DeliversNothingOfAPartitionThatCameBackBeforeItIsSought) {
+  Notes a;
+  Notes b;
+  const auto first = JoinAlone("g", a);
+  for (int p = 0; p < bus().partitions(); ++p) {
+    first->Seek(p, 0, 1);
+    first->More(p, 10);
+  }
+  auto second = bus().Join("g", &b);
+  ASSERT_TRUE(second.ok());
+  ASSERT_TRUE(world_->RunUntil([&] { return !b.assigned().empty(); }));
+  const int moved = *b.assigned().begin();
+  second->reset();
+  ASSERT_TRUE(world_->RunUntil([&] { return a.assigned().size() == all(); }));
+  Append(KeyIn(moved), {"e"});
+  first->More(moved, 10);
+  world_->Settle();
+  EXPECT_TRUE(a.Ids(moved).empty());
+  first->Seek(moved, 0, 2);
+  ASSERT_TRUE(ReadUntil(*first, a, moved, 1));
+  EXPECT_EQ(a.Ids(moved, 2), std::vector<std::string>{"e"});
 }
 
 // ---- Offsets that no record has.

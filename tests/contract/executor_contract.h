@@ -5,6 +5,7 @@
 
 #include <functional>
 #include <memory>
+#include <ostream>
 #include <string>
 #include <utility>
 #include <vector>
@@ -31,6 +32,8 @@ class ExecutorWorld {
 struct ExecutorParam {
   std::string name;
   std::function<std::unique_ptr<ExecutorWorld>()> make;
+  // ctest names each test by it.
+  friend void PrintTo(const ExecutorParam& param, std::ostream* out) { *out << param.name; }
 };
 
 class ExecutorContract : public testing::TestWithParam<ExecutorParam> {
