@@ -1,0 +1,124 @@
+#include "services/ticket_intake/rules.h"
+
+#include "gmock/gmock.h"
+#include "google/protobuf/text_format.h"
+#include "gtest/gtest.h"
+
+namespace tandem::ticket_intake {
+namespace {
+
+using ::testing::ElementsAre;
+using ::testing::HasSubstr;
+using ::testing::IsEmpty;
+
+intake::v1::IntakePolicy Policy(const std::string& text) {
+  intake::v1::IntakePolicy policy;
+  EXPECT_TRUE(google::protobuf::TextFormat::ParseFromString(text, &policy)) << text;
+  return policy;
+}
+
+std::shared_ptr<const Rules> Make(const std::string& text) {
+  corridor::Violations violations;
+  auto rules = Rules::Make(Policy(text), violations);
+  EXPECT_TRUE(violations.ok()) << violations.status();
+  return rules;
+}
+
+intake::v1::Ticket Ticket(const std::string& text) {
+  intake::v1::Ticket ticket;
+  EXPECT_TRUE(google::protobuf::TextFormat::ParseFromString(text, &ticket)) << text;
+  return ticket;
+}
+
+constexpr char kPatterns[] = R"pb(
+  frustration { name: "third_time" pattern: "(?i)third time" }
+  frustration { name: "escalate" pattern: "(?i)your (boss|manager)" }
+  thank_you { name: "thanks" pattern: "(?i)^\\W*(many )?thank(s| you)" }
+)pb";
+
+TEST(Frustration, NamesTheFirstPatternThatMatches) {
+  const auto rules = Make(kPatterns);
+  EXPECT_EQ(rules->FrustrationIn("This is the THIRD TIME. I want your manager."), "third_time");
+  EXPECT_EQ(rules->FrustrationIn("Give me your boss"), "escalate");
+  EXPECT_EQ(rules->FrustrationIn("It works."), "");
+}
+
+TEST(ThankYou, IsShortAndMatches) {
+  const auto rules = Make(kPatterns);
+  EXPECT_TRUE(rules->IsThankYou("Thanks a lot!"));
+  EXPECT_TRUE(rules->IsThankYou("many thanks"));
+  EXPECT_FALSE(rules->IsThankYou("It is still broken."));
+  EXPECT_FALSE(rules->IsThankYou("Thanks, but " + std::string(400, 'x')));
+}
+
+TEST(RequiredContext, IsAskedByCategory) {
+  const auto rules = Make(R"(
+    required_context { category: "defect" fields: "steps" fields: "product" fields: "impact" }
+    required_context { category: "*" fields: "business_goal" }
+  )");
+  EXPECT_THAT(rules->MissingFields(Ticket(R"(category: "defect")")),
+              ElementsAre("impact", "product", "steps"));
+  EXPECT_THAT(rules->MissingFields(Ticket(
+                  R"(category: "defect" product: "p" impact: IMPACT_LOW context { steps: "1" })")),
+              IsEmpty());
+  EXPECT_THAT(rules->MissingFields(Ticket(R"(category: "other")")), ElementsAre("business_goal"));
+  EXPECT_THAT(rules->MissingFields(Ticket("")), ElementsAre("business_goal"));
+}
+
+TEST(RequiredContext, IsNothingWithoutAPolicyForTheCategory) {
+  EXPECT_THAT(Make("")->MissingFields(Ticket(R"(category: "defect")")), IsEmpty());
+}
+
+TEST(IntakePolicy, HasTheProductsDefaults) {
+  const auto rules = Make("");
+  EXPECT_EQ(rules->auto_close_after(), absl::Hours(120));
+  EXPECT_EQ(rules->requester_valid_for(), absl::Minutes(10));
+  EXPECT_EQ(rules->message_bytes(), 65536u);
+  EXPECT_EQ(rules->messages_per_ticket(), 10000);
+  EXPECT_EQ(rules->watchers(), 200u);
+}
+
+TEST(IntakePolicy, NeverClosesByItselfWithZero) {
+  EXPECT_EQ(Make("auto_close_after {}")->auto_close_after(), absl::InfiniteDuration());
+}
+
+TEST(IntakePolicy, DrawsTighterLimits) {
+  const auto rules = Make("limits { message_bytes: 100 attachments: 1 }");
+  EXPECT_EQ(rules->message_bytes(), 100u);
+  EXPECT_EQ(rules->attachments(), 1u);
+}
+
+TEST(IntakePolicy, AsksAgainLessAndLessOften) {
+  const auto rules = Make("");
+  EXPECT_EQ(rules->RequesterRetryAfter(1), absl::Seconds(30));
+  EXPECT_EQ(rules->RequesterRetryAfter(2), absl::Seconds(60));
+  EXPECT_EQ(rules->RequesterRetryAfter(100), absl::Minutes(10));
+}
+
+TEST(IntakePolicy, NamesEveryProblem) {
+  corridor::Violations violations;
+  EXPECT_EQ(Rules::Make(Policy(R"(
+    required_context { category: "Defect" fields: "colour" }
+    required_context { category: "x" }
+    required_context { category: "x" fields: "steps" }
+    frustration { name: "a" pattern: "(" }
+    frustration { name: "a" pattern: "b" }
+    thank_you_max_bytes: -1
+    requester_retry_after { seconds: 3600 }
+    limits { message_bytes: 65537 }
+  )"),
+                        violations),
+            nullptr);
+  const std::string problems(violations.status().message());
+  for (const char* problem :
+       {"required_context[0].category: must be", "required_context[0].fields: 'colour' is none of",
+        "required_context[1].fields: is empty",
+        "required_context[2].category: 'x' stands there twice", "frustration[0].pattern: missing",
+        "frustration[1].name: 'a' stands there twice", "thank_you_max_bytes: must be 0 to 4096",
+        "requester_retry_after: must be 1s to 10m", "limits.message_bytes: must be 0 to 65536"}) {
+    EXPECT_THAT(problems, HasSubstr(problem));
+  }
+}
+
+}  // namespace
+}  // namespace tandem::ticket_intake
