@@ -248,19 +248,18 @@ void LocalLog::Remember(std::vector<std::vector<RecordPtr>> appended) {
   for (size_t p = 0; p < appended.size(); ++p) {
     if (appended[p].empty()) continue;
     const int64_t end = appended[p].back()->offset + 1;
-    {
-      const absl::MutexLock lock(&mutex_);
-      Partition& partition = partitions_[p];
-      for (RecordPtr& record : appended[p]) {
-        partition.tail_bytes += BytesOf(record->event);
-        partition.tail.push_back(std::move(record));
-      }
-      while (partition.tail_bytes > budget && !partition.tail.empty()) {
-        partition.tail_bytes -= BytesOf(partition.tail.front()->event);
-        partition.tail.pop_front();
-      }
-      partition.bounds.end = end;
+    const absl::MutexLock lock(&mutex_);
+    Partition& partition = partitions_[p];
+    for (RecordPtr& record : appended[p]) {
+      partition.tail_bytes += BytesOf(record->event);
+      partition.tail.push_back(std::move(record));
     }
+    while (partition.tail_bytes > budget && !partition.tail.empty()) {
+      partition.tail_bytes -= BytesOf(partition.tail.front()->event);
+      partition.tail.pop_front();
+    }
+    partition.bounds.end = end;
+    // Under the lock: nobody may learn of an end that the groups would still call outside the log.
     groups_->Appended(static_cast<int>(p), end);
   }
 }

@@ -30,7 +30,7 @@ void MemoryBus::Append(std::vector<Event> events, absl::AnyInvocable<void(absl::
       return;
     }
   }
-  std::vector<int64_t> ends(log_.size(), -1);
+  std::vector<bool> grown(log_.size(), false);
   {
     const absl::MutexLock lock(&mutex_);
     for (Event& event : events) {
@@ -38,27 +38,24 @@ void MemoryBus::Append(std::vector<Event> events, absl::AnyInvocable<void(absl::
       Partition& log = log_[static_cast<size_t>(partition)];
       log.records.push_back(
           std::make_shared<const Record>(Record{partition, log.end(), std::move(event)}));
-      ends[static_cast<size_t>(partition)] = log.end();
+      grown[static_cast<size_t>(partition)] = true;
+    }
+    // Under the lock: nobody may read a record that the groups would still call outside the log.
+    for (size_t p = 0; p < grown.size(); ++p) {
+      if (grown[p]) groups_->Appended(static_cast<int>(p), log_[p].end());
     }
   }
-  for (int partition = 0; partition < options_.partitions; ++partition) {
-    const int64_t end = ends[static_cast<size_t>(partition)];
-    if (end < 0) continue;
-    groups_->Appended(partition, end);
-    if (!options_.keep_all) Prune(partition);
+  for (int partition = 0; partition < options_.partitions && !options_.keep_all; ++partition) {
+    if (grown[static_cast<size_t>(partition)]) Prune(partition);
   }
   scope_.Post([done = std::move(done)]() mutable { done(absl::OkStatus()); });
 }
 
 void MemoryBus::SkipOffset(int partition) {
-  int64_t end = 0;
-  {
-    const absl::MutexLock lock(&mutex_);
-    Partition& log = log_[static_cast<size_t>(partition)];
-    log.records.push_back(nullptr);
-    end = log.end();
-  }
-  groups_->Appended(partition, end);
+  const absl::MutexLock lock(&mutex_);
+  Partition& log = log_[static_cast<size_t>(partition)];
+  log.records.push_back(nullptr);
+  groups_->Appended(partition, log.end());
 }
 
 void MemoryBus::Prune(int partition) {
@@ -70,17 +67,13 @@ void MemoryBus::Prune(int partition) {
   }
   const std::optional<int64_t> lowest = groups_->LowestPosition(partition);
   if (!lowest.has_value()) return;
-  int64_t first = 0;
-  {
-    const absl::MutexLock lock(&mutex_);
-    Partition& log = log_[static_cast<size_t>(partition)];
-    while (!log.records.empty() && log.first < *lowest) {
-      log.records.pop_front();
-      ++log.first;
-    }
-    first = log.first;
+  const absl::MutexLock lock(&mutex_);
+  Partition& log = log_[static_cast<size_t>(partition)];
+  while (!log.records.empty() && log.first < *lowest) {
+    log.records.pop_front();
+    ++log.first;
   }
-  groups_->Pruned(partition, first);
+  groups_->Pruned(partition, log.first);
 }
 
 void MemoryBus::EndOffset(int partition, absl::AnyInvocable<void(absl::StatusOr<int64_t>)> done) {

@@ -150,5 +150,51 @@ TEST(MemoryBusOnAThread, EndsAConsumerOnlyOutsideItsListenersCalls) {
   EXPECT_FALSE(slow.inside);
 }
 
+// A record that can be read is inside the bounds that a Seek is judged by, at every instant.
+TEST(MemoryBusOnAThread, NeverTakesAFreshRecordForOneOutsideTheLog) {
+  constexpr size_t kRecords = 20'000;
+  class Reader : public Deaf {
+   public:
+    void Records(int /*partition*/, int64_t /*generation*/,
+                 std::vector<RecordPtr> records) override {
+      read += records.size();
+      // From where the last delivery ended, as after a pause.
+      consumer->Seek(0, records.back()->offset + 1, 1);
+      consumer->More(0, 3);
+      if (read == kRecords) over.Notify();
+    }
+    void Stopped(int /*partition*/, absl::Status why) override {
+      ADD_FAILURE() << why;
+      over.Notify();
+    }
+    Consumer* consumer = nullptr;
+    size_t read = 0;
+    absl::Notification over;
+  };
+  const time::SystemClock clock;
+  Reader reader;
+  executor::ThreadedExecutor executor("bus", &clock);
+  MemoryBus bus(&executor, {.partitions = 1, .keep_all = true});
+  const auto consumer = bus.Join("group", &reader).value();
+  reader.consumer = consumer.get();
+  absl::Notification assigned;
+  executor.Post([&] { assigned.Notify(); });
+  ASSERT_TRUE(assigned.WaitForNotificationWithTimeout(absl::Seconds(10)));
+  consumer->Seek(0, 0, 1);
+  consumer->More(0, 3);
+  Event event;
+  event.id = event.source = event.type = event.subject = event.key = event.cause = "x";
+  event.time = absl::UnixEpoch();
+  event.sequence = 1;
+  std::vector<std::thread> appenders;
+  for (int thread = 0; thread < 2; ++thread) {
+    appenders.emplace_back([&] {
+      for (size_t i = 0; i < kRecords / 2; ++i) bus.Append({event}, [](absl::Status) {});
+    });
+  }
+  for (std::thread& appender : appenders) appender.join();
+  EXPECT_TRUE(reader.over.WaitForNotificationWithTimeout(absl::Seconds(30)));
+}
+
 }  // namespace
 }  // namespace tandem::bus

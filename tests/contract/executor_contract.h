@@ -73,11 +73,8 @@ TEST_P(ExecutorContract, FinishesAStepBeforeItRunsWhatTheStepPosted) {
       });
       story.push_back("the step's end");
     });
-    executor().Post([&] { story.push_back("posted before the step ran"); });
   }));
-  EXPECT_THAT(story.front(), testing::Ne("posted by a step"));
-  EXPECT_THAT(story, testing::UnorderedElementsAre("the step's end", "posted before the step ran",
-                                                   "posted by a step"));
+  EXPECT_THAT(story, testing::ElementsAre("the step's end", "posted by a step"));
 }
 
 TEST_P(ExecutorContract, NeverRunsATimedTaskEarly) {
