@@ -180,6 +180,11 @@ void Lane::RunBatch(std::deque<Work> works, bool alone) {
       continue;
     }
 
+    if (result.kind == CommitResult::Kind::kUnknown && observer_) {
+      Committed unknown;
+      unknown.is_unknown = true;
+      observer_(unknown);
+    }
     batch.Forget();
     parked_loaded_ = false;
     parked_.clear();

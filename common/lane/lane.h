@@ -48,6 +48,8 @@ struct Committed {
   size_t dead_letters = 0;                             // events and timers set aside
   absl::Time earliest_timer = absl::InfiniteFuture();  // the earliest timer set
   absl::Duration took;                                 // the commit alone
+  // The outcome is unknown: there may be events and timers that nobody was told of.
+  bool is_unknown = false;
 };
 
 // Submit… may be called from any thread; everything else happens in steps of the executor given.

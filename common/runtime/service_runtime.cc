@@ -223,6 +223,11 @@ absl::Status ServiceRuntime::Start() {
 }
 
 void ServiceRuntime::Committed(const lane::Committed& committed) {
+  if (committed.is_unknown) {
+    relay_->Wake();
+    gate_->Wake(ports_.clock->Now());
+    return;
+  }
   instruments_->commit_seconds.Observe(committed.took);
   instruments_->batch_size.Observe(static_cast<double>(committed.members));
   instruments_->events.Increment(static_cast<double>(committed.events));

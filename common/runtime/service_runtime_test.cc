@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include "common/testing/faulty_store.h"
 #include "common/testing/ledger.h"
 #include "common/testing/service_harness.h"
 
@@ -212,6 +213,111 @@ TEST(Lane, AFullLaneRefusesBeforeAnyWork) {
   EXPECT_EQ(replies[0].status().code(), absl::StatusCode::kResourceExhausted);
   ledger.Settle();
   EXPECT_EQ(ledger.Get("b").balance(), 2);
+}
+
+// A ledger whose commits that touch `table` fail as told.
+struct FaultyLedger {
+  explicit FaultyLedger(const std::string& table) {
+    testing::HarnessOptions options;
+    options.in_front_of_store = [this, table](std::unique_ptr<store::Store> behind) {
+      auto faulty = std::make_unique<testing::FaultyStore>(std::move(behind), table);
+      faults = faulty.get();
+      return faulty;
+    };
+    ledger = std::make_unique<Ledger>(testing::LedgerOptions(), options);
+  }
+  testing::FaultyStore* faults = nullptr;
+  std::unique_ptr<Ledger> ledger;
+};
+
+using FaultKind = testing::Fault::Kind;
+
+TEST(Commit, ThatMissesARowDecidesItsMembersAnewAndTheOthersGoOn) {
+  FaultyLedger faulty("boxes");
+  Ledger& ledger = *faulty.ledger;
+  std::vector<absl::StatusOr<AddResponse>> replies;
+  for (int i = 0; i < 6; ++i) {
+    ledger.Put("Add", Ledger::Request("r" + std::to_string(i), "b" + std::to_string(i % 2), 1),
+               &replies);
+  }
+  ledger.Put("Add", Ledger::Request("r0", "b0", 1), &replies);
+  faulty.faults->Next({FaultKind::kMiss, "boxes", "b1", {}});
+  ledger.Settle();
+  ASSERT_EQ(replies.size(), 7u);
+  for (const auto& reply : replies) EXPECT_TRUE(reply.ok()) << reply.status();
+  EXPECT_EQ(ledger.Get("b0").balance(), 3);
+  EXPECT_EQ(ledger.Get("b1").balance(), 3);
+  EXPECT_EQ(ledger.Published<Added>().size(), 6u);
+}
+
+TEST(Commit, OfUnknownOutcomeIsSettledByItsMarks) {
+  for (const FaultKind kind : {FaultKind::kUnknownApplied, FaultKind::kUnknownLost}) {
+    FaultyLedger faulty("boxes");
+    faulty.faults->Next({kind, "", "", {}});
+    const auto reply = faulty.ledger->Add("r", "b", 2);
+    ASSERT_TRUE(reply.ok()) << reply.status();
+    EXPECT_EQ(faulty.ledger->Get("b").balance(), 2);
+    EXPECT_EQ(faulty.ledger->Published<Added>().size(), 1u);
+  }
+}
+
+TEST(Commit, OfUnknownOutcomeAppliesAnEventOnce) {
+  for (const FaultKind kind : {FaultKind::kUnknownApplied, FaultKind::kUnknownLost}) {
+    FaultyLedger faulty("boxes");
+    faulty.faults->Next({kind, "", "", {}});
+    faulty.ledger->DeliverAdded("b", 3);
+    faulty.ledger->Advance(absl::Minutes(1));
+    faulty.ledger->DeliverAdded("b", 4);
+    EXPECT_EQ(faulty.ledger->Get("b").balance(), 7);
+    EXPECT_EQ(faulty.ledger->Published<Added>().size(), 2u);
+  }
+}
+
+TEST(Commit, OfUnknownOutcomeFiresATimerOnce) {
+  for (const FaultKind kind : {FaultKind::kUnknownApplied, FaultKind::kUnknownLost}) {
+    FaultyLedger faulty("boxes");
+    ASSERT_TRUE(
+        faulty.ledger->Later("r", "plain", "b", faulty.ledger->Now() + absl::Minutes(1)).ok());
+    faulty.faults->Next({kind, "", "", {}});
+    faulty.ledger->Advance(absl::Minutes(5));
+    EXPECT_EQ(faulty.ledger->Get("b").timers_fired(), 1);
+  }
+}
+
+TEST(Commit, ThatMissesItsPositionDropsTheRunAndReadsItAgain) {
+  FaultyLedger faulty("boxes");
+  faulty.faults->Next({FaultKind::kMiss, "positions", "0", {}});
+  faulty.faults->Next({FaultKind::kConflict, "", "", {}});
+  for (int i = 0; i < 20; ++i) faulty.ledger->DeliverAdded("b" + std::to_string(i), 1);
+  faulty.ledger->Advance(absl::Minutes(1));
+  for (int i = 0; i < 20; ++i) {
+    EXPECT_EQ(faulty.ledger->Get("b" + std::to_string(i)).balance(), 1);
+  }
+}
+
+TEST(Commit, ThatKeepsMissingEndsInAborted) {
+  FaultyLedger faulty("boxes");
+  for (int i = 0; i < 100; ++i) faulty.faults->Next({FaultKind::kMiss, "boxes", "b", {}});
+  EXPECT_EQ(faulty.ledger->Add("r", "b", 2).status().code(), absl::StatusCode::kAborted);
+}
+
+TEST(Commit, ThatFailsIsAnsweredWithItsReasonAndLosesNoEventAndNoTimer) {
+  FaultyLedger faulty("boxes");
+  Ledger& ledger = *faulty.ledger;
+  const absl::Status full = absl::ResourceExhaustedError("the disk is full");
+  faulty.faults->Next({FaultKind::kFailed, "", "", full});
+  EXPECT_EQ(ledger.Add("r", "b", 2).status().code(), absl::StatusCode::kResourceExhausted);
+  EXPECT_TRUE(ledger.Add("r", "b", 2).ok());
+
+  faulty.faults->Next({FaultKind::kFailed, "", "", full});
+  ledger.DeliverAdded("b", 3);
+  ledger.Advance(absl::Minutes(1));
+  EXPECT_EQ(ledger.Get("b").balance(), 5);
+
+  ASSERT_TRUE(ledger.Later("t", "plain", "b", ledger.Now()).ok());
+  faulty.faults->Next({FaultKind::kFailed, "", "", full});
+  ledger.Advance(absl::Minutes(1));
+  EXPECT_EQ(ledger.Get("b").timers_fired(), 1);
 }
 
 TEST(Gather, AsksThePeerAndDecidesWithTheAnswer) {

@@ -57,6 +57,7 @@ ServiceHarness::ServiceHarness(std::function<std::unique_ptr<corridor::ServiceDe
   absl::StatusOr<std::unique_ptr<store::Store>> store = store::OpenSqlite(std::move(store_options));
   MustBeOk(store.status(), "opening the store");
   store_ = *std::move(store);
+  if (options_.in_front_of_store) store_ = options_.in_front_of_store(std::move(store_));
   Start();
 }
 

@@ -73,6 +73,8 @@ struct HarnessOptions {
   runtime::RuntimeOptions runtime;
   // The database outlives a restart only here, never in a file.
   std::string path = ":memory:";
+  // Stands between the service and its store, for faults.
+  std::function<std::unique_ptr<store::Store>(std::unique_ptr<store::Store>)> in_front_of_store;
 };
 
 // One thread. A failure of the harness itself (a schema that does not apply, a livelock) ends the
