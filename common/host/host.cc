@@ -4,12 +4,12 @@
 #include <pthread.h>
 #include <sys/eventfd.h>
 #include <sys/signalfd.h>
+#include <sys/timerfd.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <atomic>
 #include <cerrno>
-#include <chrono>
 #include <csignal>
 #include <cstdlib>
 #include <optional>
@@ -50,19 +50,24 @@ sigset_t EndSignals() {
   return signals;
 }
 
-// Time left by the monotonic clock: setting the wall clock neither cuts a drain short nor lengthens
-// it.
+// Time left by the kernel's monotonic clock: setting the wall clock neither cuts a drain short nor
+// lengthens it.
 class Countdown {
  public:
   explicit Countdown(absl::Duration timeout)
-      : end_(std::chrono::steady_clock::now() + absl::ToChronoNanoseconds(timeout)) {}
+      : timer_(timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK)) {
+    itimerspec end{};
+    end.it_value = absl::ToTimespec(timeout);
+    timerfd_settime(timer_.get(), 0, &end, nullptr);
+  }
   absl::Duration left() const {
-    return std::max(absl::ZeroDuration(),
-                    absl::FromChrono(end_ - std::chrono::steady_clock::now()));
+    itimerspec end{};
+    if (timerfd_gettime(timer_.get(), &end) != 0) return absl::ZeroDuration();
+    return absl::DurationFromTimespec(end.it_value);
   }
 
  private:
-  const std::chrono::steady_clock::time_point end_;
+  const Fd timer_;
 };
 
 // Checks that may be added while the probe is answered.
@@ -256,7 +261,7 @@ class ProcessHost final : public Host {
     // The door gets half of the time at most: what was acknowledged last still needs its effects.
     if (server_ != nullptr) {
       SetWaitingFor("rpc");
-      server_->Drain(absl::FromChrono(std::chrono::system_clock::now()) + countdown.left() / 2);
+      server_->Drain(clock_->Now() + countdown.left() / 2);
     }
     for (const auto& [name, drain] : drains_) {
       SetWaitingFor(name);
