@@ -1,0 +1,33 @@
+# Run by the root CMakeLists.txt: cmake -DDIR=deploy/policies -DOUT=<folder> -P embed_policies.cmake
+# Writes OUT/services/tandem/built_in_policies.h and .cc from the policy files.
+file(GLOB files ${DIR}/*.yaml)
+list(SORT files)
+set(cases "")
+foreach(file ${files})
+  get_filename_component(name ${file} NAME)
+  file(READ ${file} text)
+  string(APPEND cases "  if (name == \"${name}\") return R\"yaml(${text})yaml\";\n")
+endforeach()
+file(WRITE ${OUT}/services/tandem/built_in_policies.h "// Made from ${DIR}.
+#pragma once
+
+#include <string>
+
+namespace tandem::programs {
+
+// The text of a policy file; empty when there was none of that name.
+std::string BuiltInPolicyText(const std::string& name);
+
+}  // namespace tandem::programs
+")
+file(WRITE ${OUT}/services/tandem/built_in_policies.cc "// Made from ${DIR}.
+#include \"services/tandem/built_in_policies.h\"
+
+namespace tandem::programs {
+
+std::string BuiltInPolicyText(const std::string& name) {
+${cases}  return \"\";
+}
+
+}  // namespace tandem::programs
+")

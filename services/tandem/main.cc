@@ -1,0 +1,179 @@
+// tandem serve: the five services in one process, on SQLite files and a local log.
+// tandem replay: a historical ticket log through the same services under simulated time.
+#include <cstdio>
+#include <filesystem>
+#include <memory>
+#include <string>
+#include <system_error>
+#include <utility>
+#include <vector>
+
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
+#include "absl/synchronization/mutex.h"
+#include "absl/synchronization/notification.h"
+#include "common/bus/local_log.h"
+#include "common/bus/migrations.h"
+#include "common/config/options.h"
+#include "common/executor/threaded.h"
+#include "common/host/host.h"
+#include "common/id/system_entropy.h"
+#include "common/runtime/admin.h"
+#include "common/store/sqlite.h"
+#include "common/time/system_clock.h"
+#include "services/tandem/house.h"
+#include "services/tandem/policies.h"
+#include "services/tandem/replay.h"
+#include "services/tandem/version.h"
+
+namespace tandem::programs {
+namespace {
+
+struct ServeOptions {
+  host::Options host;
+  std::string data = "tandem-data";
+  std::string policies;
+  absl::Duration settle = absl::Milliseconds(100);
+};
+
+int Fail(const absl::Status& status) {
+  std::fprintf(stderr, "tandem: %s\n", std::string(status.message()).c_str());
+  return 1;
+}
+
+// Asks a service of this process and waits: at the start, before there is a door.
+CallMethod Caller(corridor::Peer& peer, const time::Clock& clock) {
+  return [&peer, &clock](const std::string& method,
+                         corridor::MessagePtr request) -> absl::StatusOr<corridor::MessagePtr> {
+    absl::Notification answered;
+    absl::StatusOr<corridor::MessagePtr> answer;
+    corridor::CallContext context;
+    context.caller = "tandem-serve";
+    context.deadline = clock.Now() + absl::Seconds(30);
+    peer.Ask(context, method, std::move(request), [&](absl::StatusOr<corridor::MessagePtr> reply) {
+      answer = std::move(reply);
+      answered.Notify();
+    });
+    answered.WaitForNotification();
+    return answer;
+  };
+}
+
+int Serve(const ServeOptions& options) {
+  time::SystemClock clock;
+  id::SystemEntropy entropy;
+  auto host = host::Host::Create("tandem", kVersion, options.host, &clock);
+  if (!host.ok()) return Fail(host.status());
+
+  const std::string mailbox = absl::StrCat(options.data, "/mailbox");
+  std::error_code error;
+  std::filesystem::create_directories(mailbox, error);
+  if (error) {
+    return Fail(absl::UnavailableError(
+        absl::StrCat("cannot make the data folder ", mailbox, ": ", error.message())));
+  }
+  // Owner only: invitations and customers' words are in there.
+  std::filesystem::permissions(options.data, std::filesystem::perms::owner_all, error);
+
+  store::SqliteOptions log_file;
+  log_file.path = absl::StrCat(options.data, "/log.db");
+  log_file.schemas = {bus::SqliteSchema()};
+  auto log_store = store::OpenSqlite(std::move(log_file));
+  if (!log_store.ok()) return Fail(log_store.status());
+  executor::ThreadedExecutor log_executor("log", &clock);
+  auto log = bus::LocalLog::Open(log_store->get(), &clock, &log_executor, {});
+  if (!log.ok()) return Fail(log.status());
+
+  House::Options house_options;
+  house_options.data = options.data;
+  house_options.runtime.gate.settle = options.settle;
+  House::Environment environment;
+  environment.clock = &clock;
+  environment.new_executor = [&clock](const std::string& name) {
+    return std::make_unique<executor::ThreadedExecutor>(name, &clock);
+  };
+  environment.bus = log->get();
+  environment.entropy = &entropy;
+  environment.logger = &(*host)->logger();
+  environment.metrics = &(*host)->registry();
+  auto house =
+      House::Open(std::move(house_options), FiveServices({.mailbox = mailbox}), environment);
+  if (!house.ok()) return Fail(house.status());
+  if (absl::Status status = (*house)->Start(); !status.ok()) return Fail(status);
+
+  absl::StatusOr<std::vector<PolicyFile>> files =
+      options.policies.empty() ? BuiltInPolicies() : ReadPolicies(options.policies);
+  if (!files.ok()) return Fail(files.status());
+  auto applied = ApplyPolicies(*files, Caller((*house)->peer(), clock));
+  if (!applied.ok()) return Fail(applied.status());
+  for (const AppliedPolicy& policy : *applied) {
+    if (!policy.is_new) continue;
+    (*host)->logger().Log(
+        log::Level::kInfo, "policy applied",
+        {log::Field::Id("kind", policy.kind), log::Field::Count("version", policy.version)});
+  }
+
+  runtime::Admin admin(kVersion, {&clock, &log_executor, log->get(), log->get()},
+                       (*house)->runtimes(), [&host] { (*host)->Stop(absl::OkStatus()); });
+  for (runtime::ServiceRuntime* runtime : (*house)->runtimes()) {
+    (*host)->AddReadyCheck({runtime->definition().name(), [runtime] {
+                              const std::vector<std::string> reasons = runtime->NotReady();
+                              if (reasons.empty()) return absl::OkStatus();
+                              return absl::UnavailableError(absl::StrJoin(reasons, "; "));
+                            }});
+  }
+  (*host)->OnDrain("services", [&house](absl::Time deadline) {
+    auto drained = std::make_shared<absl::Notification>();
+    (*house)->Drain([drained] { drained->Notify(); });
+    if (!drained->WaitForNotificationWithDeadline(deadline)) {
+      return absl::DeadlineExceededError("the services still have work under way");
+    }
+    return absl::OkStatus();
+  });
+  std::vector<corridor::Endpoint*> endpoints = (*house)->endpoints();
+  endpoints.push_back(&admin);
+  if (absl::Status served = (*host)->Serve(endpoints); !served.ok()) return Fail(served);
+  std::fprintf(stderr, "tandem serves on %s, metrics on %s, data in %s; Ctrl-C drains and stops\n",
+               (*host)->address().c_str(), (*host)->http_address().c_str(), options.data.c_str());
+  return (*host)->Run();
+}
+
+int Main(int argc, char** argv) {
+  // Deadlock detection of absl::Mutex costs 8 to 19 % of the echo rate on two cores.
+  absl::SetMutexDeadlockDetectionMode(absl::OnDeadlockCycle::kIgnore);
+  config::OptionSet program("tandem", "Customer support and customer success, in step.", kVersion);
+  program.IgnoreEnvironment("TANDEM_CTL_");
+
+  ServeOptions serve_options;
+  config::OptionSet& serve =
+      program.AddCommand("serve", "Runs the five services in one process, on loopback.");
+  serve_options.host.AddTo(serve);
+  serve.Add("data", &serve_options.data, "Folder of the databases and the mailbox.");
+  serve.Add("policies", &serve_options.policies,
+            "Folder of policy files to apply where their content is new (default: built in).");
+  serve.Add("settle", &serve_options.settle,
+            "How long after its instant a deadline waits for facts still under way.");
+
+  ReplayOptions replay_options;
+  config::OptionSet& replay = program.AddCommand(
+      "replay", "Runs a historical ticket log through the services under simulated time.");
+  replay.Add("log", &replay_options.log, "The log: a CSV file, or one compressed with xz.");
+  replay.Require("log");
+  replay.Add("mapping", &replay_options.mapping, "What the log's columns mean: a YAML file.");
+  replay.Require("mapping");
+  replay.Add("policies", &replay_options.policies,
+             "Folder of policy files to replay under (default: the replay's own, built in).");
+  replay.Add("data", &replay_options.data,
+             "Folder for the databases; without it they live in memory.");
+  replay.AddChoice("output", &replay_options.output, {"table", "json"}, "Form of the report.");
+
+  if (const auto exit_code = program.ParseMain(argc, argv)) return *exit_code;
+  if (serve.is_chosen()) return Serve(serve_options);
+  const absl::Status replayed = Replay(replay_options);
+  return replayed.ok() ? 0 : Fail(replayed);
+}
+
+}  // namespace
+}  // namespace tandem::programs
+
+int main(int argc, char** argv) { return tandem::programs::Main(argc, argv); }
