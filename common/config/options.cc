@@ -75,6 +75,7 @@ struct OptionSet::Option {
   Assign assign;
   bool is_flag = false;  // may stand without a value
   bool is_list = false;  // may be given more than once
+  bool is_comma_list = false;
   bool is_required = false;
   CLI::Option* flag = nullptr;
 };
@@ -96,7 +97,7 @@ struct OptionSet::Parser {
     app.require_subcommand(0, 1);
     app.set_help_flag("--help,-h", "Print this help and exit.");
     for (auto& option : set.options_) {
-      std::string help = absl::StrCat(option->help, " [", EnvironmentName(option->name), "]");
+      std::string help = absl::StrCat(option->help, " [", set.VariableOf(option->name), "]");
       if (!option->default_text.empty()) {
         absl::StrAppend(&help, " (default: ", option->default_text, ")");
       }
@@ -110,7 +111,7 @@ struct OptionSet::Parser {
         option->flag = app.add_option(flag, ignore, help);
         option->flag->type_size(1)->expected(1)->multi_option_policy(
             CLI::MultiOptionPolicy::TakeAll);
-        option->flag->type_name(option->is_list ? "TEXT,..." : "VALUE");
+        option->flag->type_name(option->is_comma_list ? "TEXT,..." : "VALUE");
       }
       if (option->is_required) absl::StrAppend(&help, " Required.");
       option->flag->description(help);
@@ -202,6 +203,15 @@ void OptionSet::Add(std::string name, std::vector<std::string>* value, std::stri
         }
         return absl::OkStatus();
       });
+  option.is_list = true;
+  option.is_comma_list = true;
+}
+
+void OptionSet::AddTexts(std::string name, std::vector<std::string>* values, std::string help) {
+  Option& option = AddOption(std::move(name), std::move(help), "", [values](const auto& given) {
+    *values = given;
+    return absl::OkStatus();
+  });
   option.is_list = true;
 }
 
@@ -309,6 +319,17 @@ OptionSet& OptionSet::AddCommand(std::string name, std::string description) {
   return *commands_.back();
 }
 
+void OptionSet::SetEnvironmentPrefix(std::string prefix) {
+  if (!absl::StartsWith(prefix, kPrefix)) Mistake(absl::StrCat("bad prefix '", prefix, "'"));
+  environment_prefix_ = std::move(prefix);
+}
+
+std::string OptionSet::VariableOf(std::string_view option) const {
+  const OptionSet* program = this;
+  while (program->parent_ != nullptr) program = program->parent_;
+  return program->environment_prefix_ + EnvironmentName(option).substr(sizeof(kPrefix) - 1);
+}
+
 void OptionSet::IgnoreEnvironment(std::string prefix) {
   ignored_prefixes_.push_back(std::move(prefix));
 }
@@ -361,9 +382,9 @@ void OptionSet::CheckEnvironment(const std::map<std::string, std::string>& envir
                                  ErrorList* errors) const {
   std::vector<std::string> names;
   CollectNames(&names);
-  for (std::string& name : names) name = EnvironmentName(name);
+  for (std::string& name : names) name = VariableOf(name);
   for (const auto& [name, value] : environment) {
-    if (!absl::StartsWith(name, kPrefix)) continue;
+    if (!absl::StartsWith(name, environment_prefix_)) continue;
     if (std::find(names.begin(), names.end(), name) != names.end()) continue;
     if (IsForeign(name, value)) continue;
     errors->Add(absl::StrCat("environment: unknown variable ", name, Suggestion(name, names)));
@@ -448,7 +469,7 @@ absl::StatusOr<Parsed> OptionSet::Parse(const std::vector<std::string>& argument
       *source = "--" + option.name;
       return option.flag->results();
     }
-    *source = EnvironmentName(option.name);
+    *source = VariableOf(option.name);
     if (const auto found = environment.find(*source); found != environment.end()) {
       return std::vector<std::string>{found->second};
     }

@@ -77,6 +77,8 @@ class OptionSet {
   void Add(std::string name, std::string* value, std::string help);
   // Given once for each element, or as one text with commas; in the file also as a list.
   void Add(std::string name, std::vector<std::string>* value, std::string help);
+  // Given once for each element, whatever commas are in it.
+  void AddTexts(std::string name, std::vector<std::string>* values, std::string help);
   void Add(std::string name, int64_t* value, std::string help, IntegerRange range = {});
   // As in common/config/duration.h: 30m, 4h, 1h30m, 5d.
   void Add(std::string name, absl::Duration* value, std::string help, DurationRange range = {});
@@ -101,6 +103,11 @@ class OptionSet {
   OptionSet& AddCommand(std::string name, std::string description);
   // Whether Parse met this command.
   bool is_chosen() const { return is_chosen_; }
+
+  // The variables are called `prefix`LANE_DEPTH rather than TANDEM_LANE_DEPTH, and all other
+  // TANDEM_ variables belong to somebody else: for a program that shares a shell with `tandem`.
+  // `prefix` begins with TANDEM_. Of the program's set only, before its options are added.
+  void SetEnvironmentPrefix(std::string prefix);
 
   // Variables whose names begin with `prefix` belong to somebody else. Of the program's set only.
   void IgnoreEnvironment(std::string prefix);
@@ -132,6 +139,7 @@ class OptionSet {
   void CheckEnvironment(const std::map<std::string, std::string>& environment,
                         ErrorList* errors) const;
   bool IsForeign(const std::string& name, const std::string& value) const;
+  std::string VariableOf(std::string_view option) const;
 
   const std::string name_;
   const std::string description_;
@@ -143,6 +151,7 @@ class OptionSet {
   std::vector<std::unique_ptr<Argument>> arguments_;
   std::vector<std::unique_ptr<OptionSet>> commands_;
   std::vector<std::string> ignored_prefixes_;
+  std::string environment_prefix_ = "TANDEM_";
 };
 
 // "lane-depth" → "TANDEM_LANE_DEPTH".

@@ -294,6 +294,32 @@ TEST(Options, HelpShowsOptionsDefaultsAndVariables) {
   EXPECT_THAT(*shown.text, HasSubstr("ticket-id"));
 }
 
+TEST(Options, AProgramWithAPrefixOfItsOwnLeavesTheOthersVariablesAlone) {
+  OptionSet options("tandemctl", "");
+  options.SetEnvironmentPrefix("TANDEM_CTL_");
+  std::string address = "a";
+  options.Add("address", &address, "");
+  const auto parsed = options.Parse(
+      {}, {{"TANDEM_CTL_ADDRESS", "b"}, {"TANDEM_ADDRESS", "c"}, {"TANDEM_LANE_DEPTH", "many"}});
+  ASSERT_TRUE(parsed.ok()) << parsed.status();
+  EXPECT_EQ(address, "b");
+
+  OptionSet strict("tandemctl", "");
+  strict.SetEnvironmentPrefix("TANDEM_CTL_");
+  strict.Add("address", &address, "");
+  const absl::Status status = strict.Parse({}, {{"TANDEM_CTL_ADRESS", "b"}}).status();
+  EXPECT_THAT(std::string(status.message()),
+              HasSubstr("unknown variable TANDEM_CTL_ADRESS; did you mean 'TANDEM_CTL_ADDRESS'?"));
+}
+
+TEST(Options, TextsKeepTheirCommas) {
+  OptionSet options("tandemctl", "");
+  std::vector<std::string> texts;
+  options.AddTexts("text", &texts, "");
+  ASSERT_TRUE(options.Parse({"--text", "one, two", "--text", "three"}, {}).ok());
+  EXPECT_THAT(texts, ElementsAre("one, two", "three"));
+}
+
 TEST(Options, VersionIsPrinted) {
   Program program;
   ASSERT_TRUE(program.Parse({"--version"}).ok());
