@@ -19,7 +19,7 @@ struct Event {
   std::string subject;      // ce_subject: the aggregate's id
   std::string key;          // ce_partitionkey
   absl::Time time;          // ce_time: the instant of the fact
-  int64_t sequence = 0;     // ce_sequence: rises by one per event of (source, subject, key)
+  int64_t sequence = 0;     // ce_sequence: rises within (source, subject, key)
   std::string cause;        // ce_cause: the event, request or timer that caused it
   std::string traceparent;  // W3C trace context; may be empty
   std::string body;         // serialised protobuf

@@ -16,8 +16,6 @@ using store::Expect;
 using store::Value;
 
 constexpr const char* kRequestMarks = "request_marks";
-constexpr const char* kEventMarks = "event_marks";
-constexpr const char* kSequences = "sequences";
 
 absl::Status NeedsFreshBatchStatus() {
   return absl::AbortedError("a range is read first in a batch");
@@ -95,8 +93,8 @@ class Batch::LaneView : public corridor::View {
   bool needs_fresh_batch_ = false;
 };
 
-Batch::Batch(const corridor::ServiceDefinition* definition, store::Reader* reader,
-             RecordCache* cache, int partitions)
+Batch::Batch(const corridor::ServiceDefinition* definition, store::Reader* reader, Cache* cache,
+             int partitions)
     : definition_(definition),
       reader_(reader),
       cache_(cache),
@@ -118,7 +116,7 @@ absl::StatusOr<Batch::Row*> Batch::Find(const store::RecordTable& table, std::st
   if (it != rows_.end()) return it->second.get();
   auto row = std::make_unique<Row>();
   row->table = &table;
-  if (const CachedRecord* cached = cache_->Find(place)) {
+  if (const CachedRecord* cached = cache_->records.Find(place)) {
     row->base = row->version = cached->version;
     row->body = cached->body;
   } else {
@@ -165,14 +163,6 @@ absl::Status Batch::Apply(size_t member, const corridor::Decision& decision, con
       return absl::InternalError(absl::StrCat("a rule sets a timer of unknown kind ", timer.kind));
     }
   }
-  std::vector<Counter*> counters;
-  for (const corridor::Decision::Published& published : decision.events) {
-    absl::StatusOr<Counter*> counter =
-        FindCounter(sequences_, kSequences, absl::StrCat(published.subject, "|", published.key));
-    if (!counter.ok()) return counter.status();
-    counters.push_back(*counter);
-  }
-
   ++applied_;
   for (Row* row : view_->loaded()) {
     row->checked = true;
@@ -193,8 +183,6 @@ absl::Status Batch::Apply(size_t member, const corridor::Decision& decision, con
   }
   for (size_t i = 0; i < decision.events.size(); ++i) {
     const corridor::Decision::Published& published = decision.events[i];
-    counters[i]->touched = true;
-    counters[i]->members.push_back(member);
     OutboxRow& row = outbox_.emplace_back();
     row.event.id = id::Derive("ev", {definition_->name(), origin.cause, "event", absl::StrCat(i)});
     row.event.source = definition_->name();
@@ -202,7 +190,6 @@ absl::Status Batch::Apply(size_t member, const corridor::Decision& decision, con
     row.event.subject = published.subject;
     row.event.key = published.key;
     row.event.time = published.time;
-    row.event.sequence = ++counters[i]->now;
     row.event.cause = std::string(origin.cause);
     row.event.traceparent = std::string(origin.traceparent);
     published.body->SerializeToString(&row.event.body);
@@ -243,22 +230,19 @@ void Batch::MarkRequest(size_t member, const std::string& scope, RequestMark mar
   marks_.push_back({scope, std::move(mark), time::ToMicros(now), member});
 }
 
-absl::StatusOr<Batch::Counter*> Batch::FindCounter(Counters& counters, const char* table,
-                                                   const std::string& stream) {
-  const auto it = counters.find(stream);
-  if (it != counters.end()) return &it->second;
-  Counter counter;
-  absl::Status status =
-      reader_->Query({absl::StrCat("SELECT sequence FROM ", table, " WHERE stream = $1"), {stream}},
-                     [&](const store::RowView& line) { counter.base = counter.now = line.Int(0); });
-  if (!status.ok()) return status;
-  return &counters.emplace(stream, std::move(counter)).first->second;
-}
-
 absl::StatusOr<int64_t> Batch::LastSequence(const std::string& stream) {
-  absl::StatusOr<Counter*> counter = FindCounter(event_marks_, kEventMarks, stream);
-  if (!counter.ok()) return counter.status();
-  return (*counter)->now;
+  const auto it = event_marks_.find(stream);
+  if (it != event_marks_.end()) return it->second.now;
+  Counter counter;
+  if (const int64_t* cached = cache_->sequences.Find(stream)) {
+    counter.base = counter.now = *cached;
+  } else {
+    absl::Status status = reader_->Query(
+        {"SELECT sequence FROM event_marks WHERE stream = $1", {stream}},
+        [&](const store::RowView& line) { counter.base = counter.now = line.Int(0); });
+    if (!status.ok()) return status;
+  }
+  return event_marks_.emplace(stream, std::move(counter)).first->second.now;
 }
 
 void Batch::MarkEvent(size_t member, const std::string& stream, int64_t sequence) {
@@ -294,23 +278,6 @@ void Batch::Emit(std::vector<store::Write>& lines, store::Write line, std::vecto
   line_members_.push_back(Unique(std::move(members)));
 }
 
-void Batch::EmitCounters(std::vector<store::Write>& lines, const char* table,
-                         const Counters& counters) {
-  for (const auto& [stream, counter] : counters) {
-    if (!counter.touched) continue;
-    store::Statement statement;
-    if (counter.base == 0) {
-      statement = {absl::StrCat("INSERT INTO ", table, " (stream, sequence) VALUES ($1, $2)"),
-                   {stream, counter.now}};
-    } else {
-      statement = {
-          absl::StrCat("UPDATE ", table, " SET sequence = $2 WHERE stream = $1 AND sequence = $3"),
-          {stream, counter.now, counter.base}};
-    }
-    Emit(lines, {table, stream, std::move(statement), Expect::kOneRow}, counter.members);
-  }
-}
-
 std::vector<store::Write> Batch::TakeLines() {
   std::vector<store::Write> lines;
   line_members_.clear();
@@ -336,8 +303,18 @@ std::vector<store::Write> Batch::TakeLines() {
          Expect::kOneRow},
         {row.member});
   }
-  EmitCounters(lines, kEventMarks, event_marks_);
-  EmitCounters(lines, kSequences, sequences_);
+  for (const auto& [stream, counter] : event_marks_) {
+    if (!counter.touched) continue;
+    store::Statement statement;
+    if (counter.base == 0) {
+      statement = {"INSERT INTO event_marks (stream, sequence) VALUES ($1, $2)",
+                   {stream, counter.now}};
+    } else {
+      statement = {"UPDATE event_marks SET sequence = $2 WHERE stream = $1 AND sequence = $3",
+                   {stream, counter.now, counter.base}};
+    }
+    Emit(lines, {"event_marks", stream, std::move(statement), Expect::kOneRow}, counter.members);
+  }
   for (const auto& [timer_id, row] : timers_) {
     if (row.fired.has_value()) {
       Emit(lines,
@@ -374,15 +351,16 @@ std::vector<store::Write> Batch::TakeLines() {
   }
   for (const OutboxRow& row : outbox_) {
     const bus::Event& event = row.event;
-    Emit(lines,
-         {"outbox",
-          "",  // one key for all: lines of one key keep their order, and ids are given in it
-          {"INSERT INTO outbox (event_id, type, subject, key, time, sequence, cause, traceparent, "
-           "created_at, body) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)",
-           {event.id, event.type, event.subject, event.key, time::ToMicros(event.time),
-            event.sequence, event.cause, event.traceparent, row.created_at, Blob{event.body}}},
-          Expect::kOneRow},
-         {row.member});
+    Emit(
+        lines,
+        {"outbox",
+         "",  // one key for all: lines of one key keep their order, and ids are given in it
+         {"INSERT INTO outbox (event_id, type, subject, key, time, cause, traceparent, created_at, "
+          "body) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)",
+          {event.id, event.type, event.subject, event.key, time::ToMicros(event.time), event.cause,
+           event.traceparent, row.created_at, Blob{event.body}}},
+         Expect::kOneRow},
+        {row.member});
   }
   for (auto& [line, members] : extra_) Emit(lines, std::move(line), members);
   return lines;
@@ -392,12 +370,14 @@ std::vector<size_t> Batch::MembersOf(size_t line) const { return line_members_[l
 
 void Batch::Remember() {
   for (auto& [place, row] : rows_) {
-    cache_->Put({row->table->name(), place.second}, {row->version, row->body});
+    cache_->records.Put({row->table->name(), place.second}, {row->version, row->body});
   }
+  for (const auto& [stream, counter] : event_marks_) cache_->sequences.Put(stream, counter.now);
 }
 
 void Batch::Forget() {
-  for (const auto& [place, row] : rows_) cache_->Drop(place);
+  for (const auto& [place, row] : rows_) cache_->records.Drop(place);
+  for (const auto& [stream, counter] : event_marks_) cache_->sequences.Drop(stream);
 }
 
 }  // namespace tandem::lane

@@ -35,7 +35,7 @@ struct RequestMark {
 // One thread; lives for one attempt.
 class Batch {
  public:
-  Batch(const corridor::ServiceDefinition* definition, store::Reader* reader, RecordCache* cache,
+  Batch(const corridor::ServiceDefinition* definition, store::Reader* reader, Cache* cache,
         int partitions);
   ~Batch();
 
@@ -46,7 +46,7 @@ class Batch {
   bool NeedsFreshBatch() const;
   bool empty() const { return applied_ == 0; }
 
-  // Adds a decision of `member`: its rows, its events with ids and sequences, its timers, and a
+  // Adds a decision of `member`: its rows, its events with their ids, its timers, and a
   // check for each row that it loaded and did not save. ALREADY_EXISTS names an id that an insert
   // met within the batch; INTERNAL a rule that saves what it did not load, or sets a timer of an
   // unknown kind.
@@ -117,23 +117,18 @@ class Batch {
   };
 
   absl::StatusOr<Row*> Find(const store::RecordTable& table, std::string_view key);
-  using Counters = std::map<std::string, Counter>;  // ordered, and its values stay where they are
-  absl::StatusOr<Counter*> FindCounter(Counters& counters, const char* table,
-                                       const std::string& stream);
   void Emit(std::vector<store::Write>& lines, store::Write line, std::vector<size_t> members);
-  void EmitCounters(std::vector<store::Write>& lines, const char* table, const Counters& counters);
 
   const corridor::ServiceDefinition* const definition_;
   store::Reader* const reader_;
-  RecordCache* const cache_;
+  Cache* const cache_;
   const int partitions_;
 
   std::unique_ptr<LaneView> view_;
   std::map<RecordKey, std::unique_ptr<Row>> rows_;  // ordered: no output depends on hash order
   absl::flat_hash_map<std::string, size_t> marks_by_scope_;
   std::vector<MarkRow> marks_;
-  Counters sequences_;
-  Counters event_marks_;
+  std::map<std::string, Counter> event_marks_;  // by stream
   std::map<std::string, TimerRow> timers_;
   std::vector<OutboxRow> outbox_;
   std::vector<std::pair<store::Write, std::vector<size_t>>> extra_;

@@ -32,7 +32,7 @@ namespace tandem::lane {
 struct LaneOptions {
   size_t max_batch = 256;          // decisions in one commit
   size_t max_waiting = 4096;       // commands waiting; more are refused
-  size_t cached_records = 20'000;  // committed records kept in memory
+  size_t cached_records = 20'000;  // committed records, and as many sequences, in memory
   int attempts_together = 3;       // after that many missed commits, one by one
   int attempts_alone = 10;         // after that many more, ABORTED
   absl::Duration answers_stay_fresh = absl::Seconds(2);
@@ -153,7 +153,7 @@ class Lane {
   std::atomic<size_t> depth_{0};
 
   // Steps only.
-  RecordCache cache_;
+  Cache cache_;
   absl::flat_hash_map<std::string, int64_t> parked_;  // parked subjects and their versions
   bool parked_loaded_ = false;
   std::deque<absl::Time> parked_at_;  // of the last minute

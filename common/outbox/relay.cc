@@ -32,7 +32,7 @@ void Relay::Step() {
   std::vector<int64_t> ids;
   std::vector<bus::Event> events;
   absl::Status status =
-      ports_.reader->Query({"SELECT id, event_id, type, subject, key, time, sequence, cause, "
+      ports_.reader->Query({"SELECT id, event_id, type, subject, key, time, cause, "
                             "traceparent, body FROM outbox "
                             "WHERE id > $1 ORDER BY id LIMIT $2",
                             {last_acknowledged_, static_cast<int64_t>(options_.max_events)}},
@@ -45,10 +45,12 @@ void Relay::Step() {
                              event.subject = row.Text(3);
                              event.key = row.Text(4);
                              event.time = time::FromMicros(row.Int(5));
-                             event.sequence = row.Int(6);
-                             event.cause = row.Text(7);
-                             event.traceparent = row.Text(8);
-                             event.body = row.Text(9);
+                             // Rises with every event of the service, so also with those of one
+                             // subject; holes are fine.
+                             event.sequence = row.Int(0);
+                             event.cause = row.Text(6);
+                             event.traceparent = row.Text(7);
+                             event.body = row.Text(8);
                            });
   if (!status.ok()) {
     Appended({}, status);

@@ -339,13 +339,12 @@ void ServiceRuntime::Call(const corridor::CallContext& context,
 void ServiceRuntime::Maintain() {
   // A year of answered requests would be dead weight; a thousand at a time never holds the lane up.
   const int64_t before = time::ToMicros(ports_.clock->Now() - options_.keep_requests);
-  lane_->SubmitLazily(
-      {{"request_marks",
-        "",
-        {"DELETE FROM request_marks WHERE scope IN (SELECT scope FROM request_marks "
-         "WHERE decided_at < $1 LIMIT 1000)",
-         {before}},
-        store::Expect::kAnyRows}});
+  lane_->SubmitLazily({{"request_marks",
+                        "",
+                        {"DELETE FROM request_marks WHERE rowid IN (SELECT rowid FROM "
+                         "request_marks ORDER BY rowid LIMIT 1000) AND decided_at < $1",
+                         {before}},
+                        store::Expect::kAnyRows}});
   scope_.PostAt(ports_.clock->Now() + options_.prune_every, [this] { Maintain(); });
 }
 

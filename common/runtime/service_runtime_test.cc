@@ -495,8 +495,8 @@ TEST(Outbox, IsEmptyOnceTheBusHasItsEvents) {
   EXPECT_EQ(ledger.Number("SELECT COUNT(*) FROM outbox"), 0);
   const std::vector<bus::Event> events = ledger.PublishedEvents();
   ASSERT_EQ(events.size(), 20u);
-  for (size_t i = 0; i < events.size(); ++i) {
-    EXPECT_EQ(events[i].sequence, static_cast<int64_t>(i + 1));
+  for (size_t i = 1; i < events.size(); ++i) {
+    EXPECT_GT(events[i].sequence, events[i - 1].sequence);
   }
 }
 

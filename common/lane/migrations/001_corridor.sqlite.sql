@@ -2,22 +2,16 @@
 -- The mechanism's own tables, the same in every service's database.
 
 -- Requests that were answered: scope = hash(caller, method, request_id). The reply holds ids only.
+-- Rows lie in the order of their commits, which is all that pruning needs.
 CREATE TABLE request_marks (
   scope TEXT PRIMARY KEY,
   body_hash BLOB NOT NULL,
   reply BLOB NOT NULL,
   decided_at INTEGER NOT NULL
-) WITHOUT ROWID;
-CREATE INDEX request_marks_decided_at ON request_marks (decided_at);
+);
 
 -- The last event applied of each stream (source, subject, key): at or below it is a duplicate.
 CREATE TABLE event_marks (
-  stream TEXT PRIMARY KEY,
-  sequence INTEGER NOT NULL
-) WITHOUT ROWID;
-
--- The last event published of each own stream (subject, key).
-CREATE TABLE sequences (
   stream TEXT PRIMARY KEY,
   sequence INTEGER NOT NULL
 ) WITHOUT ROWID;
@@ -30,7 +24,8 @@ CREATE TABLE positions (
   owner TEXT NOT NULL
 );
 
--- Events decided and not yet acknowledged by the bus. Ids never come again, so an order stays an order.
+-- Events decided and not yet acknowledged by the bus. Ids never come again, so an order stays an order; the
+-- id is also the event's ce_sequence.
 CREATE TABLE outbox (
   id INTEGER PRIMARY KEY AUTOINCREMENT,
   event_id TEXT NOT NULL,
@@ -38,7 +33,6 @@ CREATE TABLE outbox (
   subject TEXT NOT NULL,
   key TEXT NOT NULL,
   time INTEGER NOT NULL,
-  sequence INTEGER NOT NULL,
   cause TEXT NOT NULL,
   traceparent TEXT NOT NULL,
   created_at INTEGER NOT NULL,
