@@ -1,0 +1,131 @@
+#include "services/triage/service.h"
+
+#include <string>
+
+#include "services/triage/commands.h"
+#include "services/triage/migrations.h"
+#include "services/triage/policies.h"
+#include "services/triage/queries.h"
+#include "services/triage/reactions.h"
+#include "services/triage/ticket_case.h"
+#include "tandem/triage/v1/policy_service.pb.h"
+
+namespace tandem::triage {
+namespace {
+
+using corridor::Inputs;
+using corridor::ServiceDefinition;
+using corridor::View;
+using PoliciesPtr = std::shared_ptr<const Policies>;
+namespace ev = events::v1;
+
+constexpr char kTriage[] = "tandem.triage.v1.TriageService/";
+constexpr char kStaff[] = "tandem.triage.v1.StaffService/";
+
+// Each of these binds a function that needs the policy in force.
+template <typename Request>
+void Command(ServiceDefinition& service, const std::string& method,
+             absl::Status (*validate)(const Request&),
+             CommandResult (*decide)(const Request&, const Inputs&, View&, const Policies&),
+             const PoliciesPtr& policies) {
+  service.OnCommand<Request>(
+      method, validate, [decide, policies](const Request& request, const Inputs& in, View& view) {
+        return decide(request, in, view, *policies);
+      });
+}
+template <typename Request, typename Response>
+void Query(ServiceDefinition& service, const std::string& method,
+           absl::Status (*validate)(const Request&),
+           absl::StatusOr<Response> (*answer)(const Request&, const Inputs&, View&,
+                                              const Policies&),
+           const PoliciesPtr& policies) {
+  service.OnQuery<Request, Response>(
+      method, validate, [answer, policies](const Request& request, const Inputs& in, View& view) {
+        return answer(request, in, view, *policies);
+      });
+}
+template <typename Fact>
+void Event(ServiceDefinition& service,
+           ReactionResult (*decide)(const Fact&, const bus::Event&, const Inputs&, View&,
+                                    const Policies&),
+           const PoliciesPtr& policies) {
+  service.OnEvent<Fact>(
+      [decide, policies](const Fact& fact, const bus::Event& event, const Inputs& in, View& view) {
+        return decide(fact, event, in, view, *policies);
+      });
+}
+template <typename Payload>
+void Timer(ServiceDefinition& service, std::string_view kind, corridor::Readiness readiness,
+           ReactionResult (*decide)(const corridor::FiredTimer&, const Payload&, const Inputs&,
+                                    View&, const Policies&),
+           const PoliciesPtr& policies) {
+  service.OnTimer<Payload>(
+      std::string(kind), readiness,
+      [decide, policies](const corridor::FiredTimer& timer, const Payload& payload,
+                         const Inputs& in,
+                         View& view) { return decide(timer, payload, in, view, *policies); });
+}
+
+}  // namespace
+
+std::unique_ptr<ServiceDefinition> Make(const Options& options) {
+  auto made = std::make_unique<ServiceDefinition>("triage", SqliteSchema());
+  ServiceDefinition& service = *made;
+  // Shared by the functions bound below, so that it lives as long as they do.
+  const auto policies =
+      std::make_shared<const Policies>("triage", options.built_in_policy, &Rules::Make);
+
+  service.OnQuery<v1::ClassifyTicketRequest, v1::ClassifyTicketResponse>(
+      std::string(kTriage) + "ClassifyTicket", ValidateClassifyTicket,
+      [policies](const v1::ClassifyTicketRequest& request, const Inputs&, View& view) {
+        return ClassifyTicket(request, view, *policies);
+      });
+  service.OnQuery<v1::GetTriageRequest, v1::GetTriageResponse>(std::string(kTriage) + "GetTriage",
+                                                               ValidateGetTriage, GetTriage);
+  Command(service, std::string(kTriage) + "OverrideSeverity", ValidateOverrideSeverity,
+          OverrideSeverity, policies);
+  Query(service, std::string(kTriage) + "ListQueues", ValidateListQueues, ListQueues, policies);
+  Query(service, std::string(kTriage) + "GetQueueLoad", ValidateGetQueueLoad, GetQueueLoad,
+        policies);
+  Command(service, std::string(kTriage) + "ClaimNext", ValidateClaimNext, ClaimNext, policies);
+  Command(service, std::string(kTriage) + "AcceptAssignment", ValidateAcceptAssignment,
+          AcceptAssignment, policies);
+  Command(service, std::string(kTriage) + "ReassignTicket", ValidateReassignTicket, ReassignTicket,
+          policies);
+  Command(service, std::string(kTriage) + "TransferTicket", ValidateTransferTicket, TransferTicket,
+          policies);
+  Command(service, std::string(kTriage) + "Escalate", ValidateEscalate, Escalate, policies);
+  Command(service, std::string(kTriage) + "AcknowledgeEscalation", ValidateAcknowledgeEscalation,
+          AcknowledgeEscalation, policies);
+  service.OnQuery<v1::GetEscalationRequest, v1::GetEscalationResponse>(
+      std::string(kTriage) + "GetEscalation", ValidateGetEscalation, GetEscalation);
+  service.OnQuery<v1::ListEscalationsRequest, v1::ListEscalationsResponse>(
+      std::string(kTriage) + "ListEscalations", ValidateListEscalations, ListEscalations);
+
+  Command(service, std::string(kStaff) + "PutStaff", ValidatePutStaff, PutStaff, policies);
+  Query(service, std::string(kStaff) + "GetStaff", ValidateGetStaff, GetStaff, policies);
+  Query(service, std::string(kStaff) + "ListStaff", ValidateListStaff, ListStaff, policies);
+  service.OnCommand<v1::SetAvailabilityRequest>(std::string(kStaff) + "SetAvailability",
+                                                ValidateSetAvailability, SetAvailability);
+  policies->Bind<v1::ValidatePolicyRequest, v1::ValidatePolicyResponse, v1::ApplyPolicyRequest,
+                 v1::ApplyPolicyResponse, v1::GetPolicyRequest, v1::GetPolicyResponse,
+                 v1::ListPoliciesRequest, v1::ListPoliciesResponse>(
+      "tandem.triage.v1.PolicyService", service);
+
+  Event(service, OnTicketOpened, policies);
+  Event(service, OnTicketUpdated, policies);
+  Event(service, OnTicketRequesterResolved, policies);
+  Event(service, OnTicketMessageAdded, policies);
+  Event(service, OnTicketResolved, policies);
+  Event(service, OnTicketClosed, policies);
+  Event(service, OnTicketReopened, policies);
+  Event(service, OnSlaWarning, policies);
+  Event(service, OnSlaBreached, policies);
+
+  // Whether anybody is still to be rung depends on the resolution, which comes by the bus.
+  Timer(service, kEscalationTimer, corridor::Readiness::kFactBound, OnEscalationTimer, policies);
+  Timer(service, kTextTimer, corridor::Readiness::kWhenDue, OnTextTimer, policies);
+  return made;
+}
+
+}  // namespace tandem::triage
