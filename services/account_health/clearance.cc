@@ -1,0 +1,101 @@
+#include "services/account_health/clearance.h"
+
+#include <algorithm>
+
+#include "common/time/micros.h"
+#include "services/account_health/instants.h"
+
+namespace tandem::account_health {
+namespace {
+
+using account::v1::Clearance;
+using account::v1::OutreachPolicy;
+using records::HoldRecord;
+using records::Issue;
+using records::StandingClearance;
+
+template <typename Field, typename Predicate>
+void EraseIf(Field* field, Predicate predicate) {
+  field->erase(std::remove_if(field->begin(), field->end(), predicate), field->end());
+}
+
+}  // namespace
+
+bool HoldsMore(const Issue* before, const Issue& after, const OutreachPolicy& policy) {
+  const HeldBy now = TopicsHeldBy(after, policy);
+  if (before == nullptr) return now.account != 0 || now.contact != 0;
+  const HeldBy was = TopicsHeldBy(*before, policy);
+  // What was held for everybody was held for each.
+  const TopicSet for_each = now.contact & ~was.account;
+  if ((now.account & ~was.account) != 0 || (for_each & ~was.contact) != 0) return true;
+  if (for_each == 0) return false;
+  // The same topics for further people.
+  if (!after.contact_id().empty() && !Concerns(*before, after.contact_id())) return true;
+  return std::any_of(after.watcher_contact_ids().begin(), after.watcher_contact_ids().end(),
+                     [&](const std::string& watcher) { return !Concerns(*before, watcher); });
+}
+
+std::vector<StandingClearance> FindRevoked(const HoldRecord& holds, const Issue& issue,
+                                           IssueFact fact, absl::Time fact_at, absl::Time now,
+                                           const OutreachPolicy& policy) {
+  std::vector<StandingClearance> revoked;
+  const int64_t seen_up_to = time::ToMicros(fact_at) + MicrosOf(policy.allowed_skew());
+  for (const StandingClearance& clearance : holds.clearances()) {
+    if (clearance.expires_us() <= time::ToMicros(now) || !clearance.exception_id().empty())
+      continue;
+    if (fact == IssueFact::kAppeared && seen_up_to < clearance.as_of_us()) continue;
+    if (FindRule(issue, clearance.topic(), clearance.contact_id(), policy) == nullptr) continue;
+    revoked.push_back(clearance);
+  }
+  return revoked;
+}
+
+void DropExpired(HoldRecord& holds, absl::Time now) {
+  const int64_t now_us = time::ToMicros(now);
+  EraseIf(holds.mutable_clearances(),
+          [&](const StandingClearance& one) { return one.expires_us() <= now_us; });
+  EraseIf(holds.mutable_exceptions(),
+          [&](const records::StandingException& one) { return one.until_us() <= now_us; });
+}
+
+const records::StandingException* FindException(const HoldRecord& holds,
+                                                type::v1::OutreachTopic topic, absl::Time now) {
+  for (const records::StandingException& one : holds.exceptions()) {
+    if (one.topic() == topic && one.until_us() > time::ToMicros(now)) return &one;
+  }
+  return nullptr;
+}
+
+bool Covers(const Clearance& clearance, std::string_view contact_id,
+            type::v1::OutreachTopic topic) {
+  // A clearance for all covers each; one for a single contact does not cover a touch with several.
+  return clearance.topic() == topic &&
+         (clearance.contact_id().empty() || clearance.contact_id() == contact_id);
+}
+
+bool StoodAt(const Clearance& clearance, absl::Time at) {
+  const int64_t at_us = time::ToMicros(at);
+  if (at_us < MicrosOf(clearance.given_at()) || at_us >= MicrosOf(clearance.expires_at())) {
+    return false;
+  }
+  return !clearance.has_revoked_at() || at_us < MicrosOf(clearance.revoked_at());
+}
+
+account::v1::ClearanceState StateAt(const Clearance& clearance, absl::Time now) {
+  if (clearance.state() != account::v1::CLEARANCE_STATE_STANDING) return clearance.state();
+  return time::ToMicros(now) >= MicrosOf(clearance.expires_at())
+             ? account::v1::CLEARANCE_STATE_EXPIRED
+             : account::v1::CLEARANCE_STATE_STANDING;
+}
+
+account::v1::TouchVerdict JudgeTouch(bool inbound, type::v1::OutreachTopic topic,
+                                     const Clearance* clearance) {
+  if (inbound) return account::v1::TOUCH_VERDICT_FREE;
+  if (clearance != nullptr) {
+    return clearance->exception_id().empty() ? account::v1::TOUCH_VERDICT_CLEARED
+                                             : account::v1::TOUCH_VERDICT_EXCEPTION;
+  }
+  return IsFree(topic) ? account::v1::TOUCH_VERDICT_FREE : account::v1::TOUCH_VERDICT_VIOLATION;
+}
+
+}  // namespace tandem::account_health

@@ -1,0 +1,297 @@
+#include "services/account_health/holds.h"
+
+#include <algorithm>
+#include <map>
+#include <set>
+#include <utility>
+
+#include "absl/container/flat_hash_map.h"
+#include "absl/types/span.h"
+#include "common/time/micros.h"
+#include "google/protobuf/timestamp.pb.h"
+#include "services/account_health/instants.h"
+
+namespace tandem::account_health {
+namespace {
+
+using account::v1::HoldCondition;
+using account::v1::HoldRule;
+using account::v1::OutreachPolicy;
+using records::HoldRecord;
+using records::Issue;
+
+// An event names at most so many tickets; the check names them all.
+constexpr size_t kMaxNamedTickets = 100;
+
+bool Fits(HoldCondition condition, const Issue& issue) {
+  const bool follow_up = (issue.flags() & kFollowUp) != 0;
+  if (condition == account::v1::HOLD_CONDITION_BAD_SURVEY) return follow_up;
+  if (follow_up) return false;
+  const bool normal = issue.severity() == type::v1::SEVERITY_NORMAL;
+  switch (condition) {
+    case account::v1::HOLD_CONDITION_UNTRIAGED_TICKET:
+      return issue.severity() == type::v1::SEVERITY_UNSPECIFIED;
+    case account::v1::HOLD_CONDITION_CRITICAL_TICKET:
+      return issue.severity() == type::v1::SEVERITY_CRITICAL;
+    case account::v1::HOLD_CONDITION_URGENT_TICKET:
+      return issue.severity() == type::v1::SEVERITY_URGENT;
+    case account::v1::HOLD_CONDITION_NORMAL_TICKET_BREACHED:
+      return normal && (issue.flags() & kBreached) != 0;
+    case account::v1::HOLD_CONDITION_NORMAL_TICKET_REOPENED:
+      return normal && (issue.flags() & kReopened) != 0;
+    case account::v1::HOLD_CONDITION_NORMAL_TICKET_FRUSTRATED:
+      return normal && (issue.flags() & kFrustrated) != 0;
+    case account::v1::HOLD_CONDITION_NORMAL_TICKET:
+      return normal;
+    case account::v1::HOLD_CONDITION_GENERAL_TICKET:
+      return issue.severity() == type::v1::SEVERITY_GENERAL;
+    default:
+      return false;
+  }
+}
+
+account::v1::OutreachBlock BlockOf(const Issue& issue, std::string_view rule) {
+  account::v1::OutreachBlock block;
+  block.set_rule(std::string(rule));
+  block.set_subject_id(issue.subject_id());
+  block.set_severity(issue.severity());
+  return block;
+}
+
+// What the issue is called where no rule of the policy holds the topic because of it.
+std::string_view PlainName(const Issue& issue) {
+  if ((issue.flags() & kFollowUp) != 0) return RuleName(account::v1::HOLD_CONDITION_BAD_SURVEY);
+  switch (issue.severity()) {
+    case type::v1::SEVERITY_CRITICAL:
+      return RuleName(account::v1::HOLD_CONDITION_CRITICAL_TICKET);
+    case type::v1::SEVERITY_URGENT:
+      return RuleName(account::v1::HOLD_CONDITION_URGENT_TICKET);
+    case type::v1::SEVERITY_NORMAL:
+      return RuleName(account::v1::HOLD_CONDITION_NORMAL_TICKET);
+    case type::v1::SEVERITY_GENERAL:
+      return RuleName(account::v1::HOLD_CONDITION_GENERAL_TICKET);
+    default:
+      return RuleName(account::v1::HOLD_CONDITION_UNTRIAGED_TICKET);
+  }
+}
+
+// Topic sets by contact; "" is the account.
+using Scopes = std::map<std::string, TopicSet, std::less<>>;
+
+Scopes ScopesOf(const HoldRecord& holds, const OutreachPolicy& policy) {
+  Scopes scopes;
+  for (const Issue& issue : holds.issues()) {
+    const HeldBy held = TopicsHeldBy(issue, policy);
+    if (held.account != 0) scopes[""] |= held.account;
+    if (held.contact == 0) continue;
+    if (!issue.contact_id().empty()) scopes[issue.contact_id()] |= held.contact;
+    for (const std::string& watcher : issue.watcher_contact_ids()) scopes[watcher] |= held.contact;
+  }
+  return scopes;
+}
+
+struct Reasons {
+  std::set<std::string, std::less<>> rules;
+  std::set<std::string, std::less<>> tickets;
+  auto operator<=>(const Reasons&) const = default;
+};
+
+Reasons ReasonsOf(const HoldRecord& holds, type::v1::OutreachTopic topic,
+                  const std::string& contact_id, const OutreachPolicy& policy) {
+  Reasons reasons;
+  for (const Issue& issue : holds.issues()) {
+    for (const HoldRule& rule : policy.rules()) {
+      if (!Fits(rule.condition(), issue) || !Holds(TopicsOf(rule), topic)) continue;
+      const bool for_account = rule.scope() == account::v1::HOLD_SCOPE_ACCOUNT;
+      if (contact_id.empty() ? !for_account : for_account || !Concerns(issue, contact_id)) continue;
+      reasons.rules.emplace(RuleName(rule.condition()));
+      if ((issue.flags() & kFollowUp) == 0) reasons.tickets.insert(issue.subject_id());
+      break;
+    }
+  }
+  return reasons;
+}
+
+}  // namespace
+
+bool IsUnresolved(type::v1::TicketState state) {
+  return state == type::v1::TICKET_STATE_NEW || state == type::v1::TICKET_STATE_OPEN ||
+         state == type::v1::TICKET_STATE_PENDING || state == type::v1::TICKET_STATE_ON_HOLD;
+}
+
+bool Concerns(const Issue& issue, std::string_view contact_id) {
+  if (contact_id.empty()) return false;
+  if (issue.contact_id() == contact_id) return true;
+  return std::find(issue.watcher_contact_ids().begin(), issue.watcher_contact_ids().end(),
+                   contact_id) != issue.watcher_contact_ids().end();
+}
+
+std::string_view RuleName(HoldCondition condition) {
+  switch (condition) {
+    case account::v1::HOLD_CONDITION_UNTRIAGED_TICKET:
+      return "untriaged_ticket";
+    case account::v1::HOLD_CONDITION_CRITICAL_TICKET:
+      return "critical_ticket";
+    case account::v1::HOLD_CONDITION_URGENT_TICKET:
+      return "urgent_ticket";
+    case account::v1::HOLD_CONDITION_NORMAL_TICKET_BREACHED:
+      return "normal_ticket_breached";
+    case account::v1::HOLD_CONDITION_NORMAL_TICKET_REOPENED:
+      return "normal_ticket_reopened";
+    case account::v1::HOLD_CONDITION_NORMAL_TICKET_FRUSTRATED:
+      return "normal_ticket_frustrated";
+    case account::v1::HOLD_CONDITION_NORMAL_TICKET:
+      return "normal_ticket_requester";
+    case account::v1::HOLD_CONDITION_GENERAL_TICKET:
+      return "general_ticket_requester";
+    case account::v1::HOLD_CONDITION_BAD_SURVEY:
+      return "bad_survey";
+    default:
+      return "";
+  }
+}
+
+HeldBy TopicsHeldBy(const Issue& issue, const OutreachPolicy& policy) {
+  HeldBy held;
+  for (const HoldRule& rule : policy.rules()) {
+    if (!Fits(rule.condition(), issue)) continue;
+    (rule.scope() == account::v1::HOLD_SCOPE_ACCOUNT ? held.account : held.contact) |=
+        TopicsOf(rule);
+  }
+  return held;
+}
+
+const HoldRule* FindRule(const Issue& issue, type::v1::OutreachTopic topic,
+                         std::string_view contact_id, const OutreachPolicy& policy) {
+  for (const HoldRule& rule : policy.rules()) {
+    if (!Fits(rule.condition(), issue) || !Holds(TopicsOf(rule), topic)) continue;
+    if (rule.scope() == account::v1::HOLD_SCOPE_ACCOUNT) return &rule;
+    // To reach all contacts is to reach this one too.
+    if (contact_id.empty() || Concerns(issue, contact_id)) return &rule;
+  }
+  return nullptr;
+}
+
+Findings Judge(const std::vector<Issue>& issues, type::v1::OutreachTopic topic,
+               std::string_view contact_id, const OutreachPolicy& policy) {
+  Findings findings;
+  for (const Issue& issue : issues) {
+    if (const HoldRule* rule = FindRule(issue, topic, contact_id, policy)) {
+      findings.blocks.push_back(BlockOf(issue, RuleName(rule->condition())));
+    } else {
+      findings.advice.push_back(BlockOf(issue, PlainName(issue)));
+    }
+  }
+  return findings;
+}
+
+void PutIssue(HoldRecord& holds, Issue issue) {
+  auto* issues = holds.mutable_issues();
+  const auto at = std::lower_bound(
+      issues->begin(), issues->end(), issue.subject_id(),
+      [](const Issue& one, const std::string& id) { return one.subject_id() < id; });
+  if (at != issues->end() && at->subject_id() == issue.subject_id()) {
+    issue.set_known_sequence(at->known_sequence());
+    *at = std::move(issue);
+    return;
+  }
+  const int place = static_cast<int>(at - issues->begin());
+  *issues->Add() = std::move(issue);
+  for (int i = issues->size() - 1; i > place; --i) issues->SwapElements(i, i - 1);
+}
+
+void DropIssue(HoldRecord& holds, std::string_view subject_id) {
+  auto* issues = holds.mutable_issues();
+  for (int i = 0; i < issues->size(); ++i) {
+    if (issues->Get(i).subject_id() != subject_id) continue;
+    issues->DeleteSubrange(i, 1);
+    return;
+  }
+}
+
+const Issue* FindIssue(const HoldRecord& holds, std::string_view subject_id) {
+  const auto at =
+      std::lower_bound(holds.issues().begin(), holds.issues().end(), subject_id,
+                       [](const Issue& one, std::string_view id) { return one.subject_id() < id; });
+  return at != holds.issues().end() && at->subject_id() == subject_id ? &*at : nullptr;
+}
+
+HoldChanges Refresh(HoldRecord& holds, const OutreachPolicy& policy, absl::Time at) {
+  const Scopes now = ScopesOf(holds, policy);
+  Scopes before;
+  for (const records::HeldTopics& held : holds.held()) before[held.contact_id()] |= held.topics();
+  if (now == before) return {};
+
+  HoldChanges changes;
+  holds.set_last_us(std::max(holds.last_us(), time::ToMicros(at)));
+  const google::protobuf::Timestamp instant = InstantOf(holds.last_us());
+
+  google::protobuf::RepeatedPtrField<records::HeldTopics> kept;
+  for (records::HeldTopics& held : *holds.mutable_held()) {
+    const auto found = now.find(held.contact_id());
+    const TopicSet still = held.topics() & (found == now.end() ? 0 : found->second);
+    if (const TopicSet gone = held.topics() & ~still; gone != 0) {
+      events::v1::OutreachCleared cleared;
+      cleared.set_contact_id(held.contact_id());
+      *cleared.mutable_occurred_at() = instant;
+      *cleared.mutable_held_since() = InstantOf(held.since_us());
+      for (const auto topic : TopicsOf(gone)) cleared.add_topics(topic);
+      if (cleared.topics_size() == 1) cleared.set_topic(cleared.topics(0));
+      changes.cleared.push_back(std::move(cleared));
+    }
+    if (still != 0) {
+      held.set_topics(still);
+      *kept.Add() = std::move(held);
+    }
+  }
+  for (const auto& [contact_id, topics] : now) {
+    const auto found = before.find(contact_id);
+    const TopicSet begun = topics & ~(found == before.end() ? 0 : found->second);
+    if (begun == 0) continue;
+    records::HeldTopics& held = *kept.Add();
+    held.set_contact_id(contact_id);
+    held.set_topics(begun);
+    held.set_since_us(holds.last_us());
+    std::map<Reasons, TopicSet> by_reason;
+    for (const auto topic : TopicsOf(begun)) {
+      by_reason[ReasonsOf(holds, topic, contact_id, policy)] |= SetOf(topic);
+    }
+    for (const auto& [reasons, same] : by_reason) {
+      events::v1::OutreachHeld event;
+      event.set_contact_id(contact_id);
+      *event.mutable_occurred_at() = instant;
+      for (const auto topic : TopicsOf(same)) event.add_topics(topic);
+      if (event.topics_size() == 1) event.set_topic(event.topics(0));
+      for (const std::string& rule : reasons.rules) event.add_rules(rule);
+      for (const std::string& ticket : reasons.tickets) {
+        if (static_cast<size_t>(event.ticket_ids_size()) == kMaxNamedTickets) break;
+        event.add_ticket_ids(ticket);
+      }
+      changes.held.push_back(std::move(event));
+    }
+  }
+  std::sort(kept.begin(), kept.end(),
+            [](const records::HeldTopics& a, const records::HeldTopics& b) {
+              if (a.contact_id() != b.contact_id()) return a.contact_id() < b.contact_id();
+              return a.since_us() < b.since_us();
+            });
+  holds.mutable_held()->Swap(&kept);
+  return changes;
+}
+
+int64_t LengthOfUnion(std::vector<Stretch> stretches, int64_t from_us, int64_t to_us) {
+  std::sort(stretches.begin(), stretches.end(),
+            [](const Stretch& a, const Stretch& b) { return a.from_us < b.from_us; });
+  int64_t length = 0;
+  int64_t covered_to = from_us;
+  for (const Stretch& stretch : stretches) {
+    const int64_t begin = std::max(stretch.from_us, covered_to);
+    const int64_t end = std::min(stretch.to_us, to_us);
+    if (begin >= end) continue;
+    length += end - begin;
+    covered_to = end;
+  }
+  return length;
+}
+
+}  // namespace tandem::account_health

@@ -1,0 +1,193 @@
+#include "services/account_health/holds.h"
+
+#include <string>
+#include <vector>
+
+#include "common/time/micros.h"
+#include "gmock/gmock.h"
+#include "gtest/gtest.h"
+#include "services/account_health/policy.h"
+
+namespace tandem::account_health {
+namespace {
+
+using account::v1::OutreachPolicy;
+using records::HoldRecord;
+using records::Issue;
+using ::testing::ElementsAre;
+using ::testing::IsEmpty;
+using ::testing::SizeIs;
+
+const OutreachPolicy& Policy() { return DefaultPolicy().outreach(); }
+
+Issue Ticket(std::string id, type::v1::Severity severity, std::string contact = "anna",
+             uint32_t flags = 0) {
+  Issue issue;
+  issue.set_subject_id(std::move(id));
+  issue.set_severity(severity);
+  issue.set_contact_id(std::move(contact));
+  issue.set_flags(flags);
+  return issue;
+}
+
+absl::Time At(int minute) { return time::FromMicros(int64_t{minute} * 60'000'000); }
+
+struct RuleCase {
+  const char* name;
+  type::v1::Severity severity;
+  uint32_t flags;
+  const char* for_requester;  // the rule that holds RENEWAL for her; "" = none
+  const char* for_stranger;   // … for another contact of the account
+};
+
+class HoldRules : public testing::TestWithParam<RuleCase> {};
+
+TEST_P(HoldRules, HoldCommercialTopicsAsTheProductSays) {
+  const RuleCase& c = GetParam();
+  const Issue issue = Ticket("t", c.severity, "anna", c.flags);
+  const auto rule_for = [&](std::string_view contact) -> std::string {
+    const auto* rule = FindRule(issue, type::v1::OUTREACH_TOPIC_RENEWAL, contact, Policy());
+    return rule == nullptr ? "" : std::string(RuleName(rule->condition()));
+  };
+  EXPECT_EQ(rule_for("anna"), c.for_requester);
+  EXPECT_EQ(rule_for("bert"), c.for_stranger);
+}
+
+INSTANTIATE_TEST_SUITE_P(
+    Product, HoldRules,
+    testing::Values(
+        RuleCase{"untriaged", type::v1::SEVERITY_UNSPECIFIED, 0, "untriaged_ticket",
+                 "untriaged_ticket"},
+        RuleCase{"critical", type::v1::SEVERITY_CRITICAL, 0, "critical_ticket", "critical_ticket"},
+        RuleCase{"urgent", type::v1::SEVERITY_URGENT, 0, "urgent_ticket", "urgent_ticket"},
+        RuleCase{"normal", type::v1::SEVERITY_NORMAL, 0, "normal_ticket_requester", ""},
+        RuleCase{"breached", type::v1::SEVERITY_NORMAL, kBreached, "normal_ticket_breached",
+                 "normal_ticket_breached"},
+        RuleCase{"reopened", type::v1::SEVERITY_NORMAL, kReopened, "normal_ticket_reopened",
+                 "normal_ticket_reopened"},
+        RuleCase{"frustrated", type::v1::SEVERITY_NORMAL, kFrustrated, "normal_ticket_frustrated",
+                 "normal_ticket_frustrated"},
+        RuleCase{"general", type::v1::SEVERITY_GENERAL, 0, "general_ticket_requester", ""},
+        RuleCase{"general_breached", type::v1::SEVERITY_GENERAL, kBreached,
+                 "general_ticket_requester", ""},
+        RuleCase{"bad_survey", type::v1::SEVERITY_UNSPECIFIED, kFollowUp, "bad_survey",
+                 "bad_survey"}),
+    [](const auto& one) { return one.param.name; });
+
+TEST(Holds, HoldEveryCommercialTopicAndNoOther) {
+  const HeldBy held = TopicsHeldBy(Ticket("t", type::v1::SEVERITY_CRITICAL), Policy());
+  EXPECT_EQ(held, (HeldBy{CommercialTopics(), 0}));
+  for (const auto topic :
+       {type::v1::OUTREACH_TOPIC_TRAINING, type::v1::OUTREACH_TOPIC_CHECK_IN,
+        type::v1::OUTREACH_TOPIC_SURVEY_TICKET, type::v1::OUTREACH_TOPIC_RESOLUTION_FOLLOW_UP}) {
+    EXPECT_FALSE(Holds(HoldableTopics(Policy()), topic)) << topic;
+  }
+}
+
+TEST(Holds, ConcernAWatcherLikeTheRequester) {
+  Issue issue = Ticket("t", type::v1::SEVERITY_NORMAL);
+  issue.add_watcher_contact_ids("wanda");
+  EXPECT_NE(FindRule(issue, type::v1::OUTREACH_TOPIC_UPSELL, "wanda", Policy()), nullptr);
+  EXPECT_EQ(FindRule(issue, type::v1::OUTREACH_TOPIC_UPSELL, "bert", Policy()), nullptr);
+}
+
+TEST(Holds, OfOneContactHoldOutreachToAllContacts) {
+  EXPECT_NE(FindRule(Ticket("t", type::v1::SEVERITY_GENERAL), type::v1::OUTREACH_TOPIC_UPSELL, "",
+                     Policy()),
+            nullptr);
+}
+
+TEST(Holds, OfATopicThatNoRuleHoldsAreAdvice) {
+  const Findings findings = Judge({Ticket("t", type::v1::SEVERITY_CRITICAL)},
+                                  type::v1::OUTREACH_TOPIC_TRAINING, "anna", Policy());
+  EXPECT_THAT(findings.blocks, IsEmpty());
+  ASSERT_THAT(findings.advice, SizeIs(1));
+  EXPECT_EQ(findings.advice[0].rule(), "critical_ticket");
+  EXPECT_EQ(findings.advice[0].subject_id(), "t");
+}
+
+TEST(Holds, FollowThePolicyThatNamesTopics) {
+  OutreachPolicy policy;
+  auto& rule = *policy.add_rules();
+  rule.set_condition(account::v1::HOLD_CONDITION_CRITICAL_TICKET);
+  rule.set_scope(account::v1::HOLD_SCOPE_ACCOUNT);
+  rule.add_topics(type::v1::OUTREACH_TOPIC_SURVEY_TICKET);
+  rule.add_topics(type::v1::OUTREACH_TOPIC_RESOLUTION_FOLLOW_UP);
+  EXPECT_EQ(HoldableTopics(policy), SetOf(type::v1::OUTREACH_TOPIC_SURVEY_TICKET));
+}
+
+TEST(HoldChanges, TellOneEventForAllTopicsThatChangedTogether) {
+  HoldRecord holds;
+  PutIssue(holds, Ticket("t1", type::v1::SEVERITY_CRITICAL));
+  const HoldChanges begun = Refresh(holds, Policy(), At(1));
+  ASSERT_THAT(begun.held, SizeIs(1));
+  EXPECT_THAT(begun.held[0].topics(), SizeIs(6));
+  EXPECT_EQ(begun.held[0].topic(), type::v1::OUTREACH_TOPIC_UNSPECIFIED);
+  EXPECT_EQ(begun.held[0].contact_id(), "");
+  EXPECT_THAT(begun.held[0].rules(), ElementsAre("critical_ticket"));
+  EXPECT_THAT(begun.held[0].ticket_ids(), ElementsAre("t1"));
+
+  PutIssue(holds, Ticket("t2", type::v1::SEVERITY_URGENT));
+  const HoldChanges further = Refresh(holds, Policy(), At(2));
+  EXPECT_THAT(further.held, IsEmpty()) << "it is held already";
+
+  DropIssue(holds, "t1");
+  EXPECT_THAT(Refresh(holds, Policy(), At(3)).cleared, IsEmpty()) << "t2 still holds it";
+  DropIssue(holds, "t2");
+  const HoldChanges ended = Refresh(holds, Policy(), At(4));
+  ASSERT_THAT(ended.cleared, SizeIs(1));
+  EXPECT_THAT(ended.cleared[0].topics(), SizeIs(6));
+  EXPECT_EQ(ended.cleared[0].held_since().seconds(), 60);
+  EXPECT_EQ(ended.cleared[0].occurred_at().seconds(), 240);
+  EXPECT_THAT(holds.held(), IsEmpty());
+}
+
+TEST(HoldChanges, KeepAccountAndContactApart) {
+  HoldRecord holds;
+  PutIssue(holds, Ticket("t1", type::v1::SEVERITY_NORMAL, "anna"));
+  const HoldChanges begun = Refresh(holds, Policy(), At(1));
+  ASSERT_THAT(begun.held, SizeIs(1));
+  EXPECT_EQ(begun.held[0].contact_id(), "anna");
+  PutIssue(holds, Ticket("t1", type::v1::SEVERITY_NORMAL, "anna", kBreached));
+  const HoldChanges grown = Refresh(holds, Policy(), At(2));
+  ASSERT_THAT(grown.held, SizeIs(1));
+  EXPECT_EQ(grown.held[0].contact_id(), "");
+  EXPECT_THAT(grown.cleared, IsEmpty()) << "it still concerns anna";
+}
+
+TEST(HoldChanges, AreTheSameStateInWhateverOrderIssuesCome) {
+  const std::vector<Issue> issues = {Ticket("a", type::v1::SEVERITY_NORMAL, "anna"),
+                                     Ticket("b", type::v1::SEVERITY_URGENT, "bert"),
+                                     Ticket("c", type::v1::SEVERITY_GENERAL, "carl"),
+                                     Ticket("d", type::v1::SEVERITY_NORMAL, "anna")};
+  HoldRecord forward, backward;
+  for (size_t i = 0; i < issues.size(); ++i) {
+    PutIssue(forward, issues[i]);
+    PutIssue(backward, issues[issues.size() - 1 - i]);
+    Refresh(forward, Policy(), At(1));
+    Refresh(backward, Policy(), At(1));
+  }
+  EXPECT_EQ(forward.SerializeAsString(), backward.SerializeAsString());
+}
+
+TEST(HoldChanges, NeverGoBackInTime) {
+  HoldRecord holds;
+  PutIssue(holds, Ticket("t1", type::v1::SEVERITY_CRITICAL));
+  Refresh(holds, Policy(), At(10));
+  DropIssue(holds, "t1");
+  const HoldChanges ended = Refresh(holds, Policy(), At(5));
+  ASSERT_THAT(ended.cleared, SizeIs(1));
+  EXPECT_EQ(ended.cleared[0].occurred_at().seconds(), 600);
+}
+
+TEST(HoursHeld, AreTheUnionOfTheStretchesWhateverTheirOrder) {
+  const std::vector<Stretch> stretches = {{10, 20}, {15, 30}, {40, 50}, {42, 45}, {90, 200}};
+  std::vector<Stretch> reversed(stretches.rbegin(), stretches.rend());
+  EXPECT_EQ(LengthOfUnion(stretches, 0, 100), 20 + 10 + 10);
+  EXPECT_EQ(LengthOfUnion(reversed, 0, 100), 40);
+  EXPECT_EQ(LengthOfUnion(stretches, 18, 43), 12 + 3);
+  EXPECT_EQ(LengthOfUnion({}, 0, 100), 0);
+}
+
+}  // namespace
+}  // namespace tandem::account_health

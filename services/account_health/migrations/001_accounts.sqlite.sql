@@ -1,0 +1,55 @@
+-- Records: key, version and body; the other columns are derived from the body for queries. Tables whose
+-- keys begin with the account id ("acme/000000000001") are read in ranges of their keys.
+CREATE TABLE accounts (key TEXT PRIMARY KEY, version INTEGER NOT NULL, body BLOB NOT NULL,
+                       segment INTEGER NOT NULL, stage INTEGER NOT NULL);
+
+CREATE TABLE contacts (key TEXT PRIMARY KEY, version INTEGER NOT NULL, body BLOB NOT NULL,
+                       account_id TEXT NOT NULL);
+CREATE INDEX contacts_by_account ON contacts (account_id, key);
+
+CREATE TABLE teams (key TEXT PRIMARY KEY, version INTEGER NOT NULL, body BLOB NOT NULL);
+CREATE TABLE addresses (key TEXT PRIMARY KEY, version INTEGER NOT NULL, body BLOB NOT NULL);
+CREATE TABLE domains (key TEXT PRIMARY KEY, version INTEGER NOT NULL, body BLOB NOT NULL);
+CREATE TABLE names (key TEXT PRIMARY KEY, version INTEGER NOT NULL, body BLOB NOT NULL);
+
+CREATE TABLE requesters (key TEXT PRIMARY KEY, version INTEGER NOT NULL, body BLOB NOT NULL,
+                         is_open INTEGER NOT NULL, first_seen_us INTEGER NOT NULL);
+CREATE INDEX requesters_open ON requesters (first_seen_us, key) WHERE is_open = 1;
+
+CREATE TABLE staff (key TEXT PRIMARY KEY, version INTEGER NOT NULL, body BLOB NOT NULL);
+CREATE TABLE journals (key TEXT PRIMARY KEY, version INTEGER NOT NULL, body BLOB NOT NULL);
+CREATE TABLE timeline (key TEXT PRIMARY KEY, version INTEGER NOT NULL, body BLOB NOT NULL);
+
+CREATE TABLE tickets (key TEXT PRIMARY KEY, version INTEGER NOT NULL, body BLOB NOT NULL,
+                      account_id TEXT NOT NULL);
+CREATE INDEX tickets_by_account ON tickets (account_id, key);
+
+CREATE TABLE holds (key TEXT PRIMARY KEY, version INTEGER NOT NULL, body BLOB NOT NULL);
+
+-- sort_score: accounts without a number come last.
+CREATE TABLE health (key TEXT PRIMARY KEY, version INTEGER NOT NULL, body BLOB NOT NULL,
+                     band INTEGER NOT NULL, segment INTEGER NOT NULL, sort_score INTEGER NOT NULL);
+CREATE INDEX health_by_score ON health (sort_score, key);
+
+CREATE TABLE health_moves (key TEXT PRIMARY KEY, version INTEGER NOT NULL, body BLOB NOT NULL,
+                           occurred_us INTEGER NOT NULL);
+
+CREATE TABLE clearances (key TEXT PRIMARY KEY, version INTEGER NOT NULL, body BLOB NOT NULL,
+                         account_id TEXT NOT NULL, topic INTEGER NOT NULL, given_us INTEGER NOT NULL,
+                         given_sequence INTEGER NOT NULL, expires_us INTEGER NOT NULL,
+                         is_standing INTEGER NOT NULL);
+CREATE INDEX clearances_by_account ON clearances (account_id, given_sequence);
+
+CREATE TABLE budgets (key TEXT PRIMARY KEY, version INTEGER NOT NULL, body BLOB NOT NULL);
+
+CREATE TABLE touches (key TEXT PRIMARY KEY, version INTEGER NOT NULL, body BLOB NOT NULL,
+                      account_id TEXT NOT NULL, occurred_us INTEGER NOT NULL, sequence INTEGER NOT NULL,
+                      verdict INTEGER NOT NULL, minutes INTEGER NOT NULL);
+CREATE INDEX touches_by_account ON touches (account_id, sequence);
+
+CREATE TABLE exceptions (key TEXT PRIMARY KEY, version INTEGER NOT NULL, body BLOB NOT NULL);
+CREATE TABLE surveys (key TEXT PRIMARY KEY, version INTEGER NOT NULL, body BLOB NOT NULL);
+
+CREATE TABLE follow_ups (key TEXT PRIMARY KEY, version INTEGER NOT NULL, body BLOB NOT NULL,
+                         account_id TEXT NOT NULL);
+CREATE INDEX follow_ups_by_account ON follow_ups (account_id);

@@ -1,0 +1,780 @@
+#include "services/account_health/outreach_commands.h"
+
+#include <algorithm>
+#include <iterator>
+#include <map>
+#include <optional>
+#include <set>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "absl/strings/str_cat.h"
+#include "common/corridor/errors.h"
+#include "common/time/micros.h"
+#include "services/account_health/budget.h"
+#include "services/account_health/clearance.h"
+#include "services/account_health/holds.h"
+#include "services/account_health/instants.h"
+#include "services/account_health/pages.h"
+#include "services/account_health/records.h"
+#include "services/account_health/tickets.h"
+#include "services/account_health/topics.h"
+#include "services/account_health/work.h"
+#include "tandem/events/v1/account.pb.h"
+#include "tandem/intake/v1/ticket_service.pb.h"
+
+namespace tandem::account_health {
+namespace {
+
+using account::v1::Clearance;
+using account::v1::OutreachBlock;
+using corridor::Decision;
+using corridor::Violations;
+using records::Issue;
+
+constexpr char kListTickets[] = "tandem.intake.v1.TicketService/ListTickets";
+constexpr int kTicketsAPage = 500;
+// Outreach to all contacts at once reserves of each one's budget.
+constexpr int64_t kMaxContactsAtOnce = 500;
+constexpr int kMaxStandingExceptions = 50;
+constexpr size_t kMaxNamedIssues = 100;
+
+void CheckTopic(Violations& violations, type::v1::OutreachTopic topic) {
+  violations.Require(
+      topic != type::v1::OUTREACH_TOPIC_UNSPECIFIED && type::v1::OutreachTopic_IsValid(topic),
+      "topic", "must name a topic");
+}
+
+OutreachBlock BlockOf(std::string_view rule, std::string_view subject_id = "") {
+  OutreachBlock block;
+  block.set_rule(std::string(rule));
+  block.set_subject_id(std::string(subject_id));
+  return block;
+}
+
+// The contacts that outreach to `contact_id` reaches: that one, or all of the account.
+absl::StatusOr<std::vector<account::v1::Contact>> FindContacts(Work& work,
+                                                               const std::string& account_id,
+                                                               const std::string& contact_id) {
+  std::vector<account::v1::Contact> contacts;
+  if (!contact_id.empty()) {
+    auto contact = work.drafts.Open(Contacts(), contact_id);
+    if (!contact.ok()) return contact.status();
+    if (!(*contact)->exists() || (**contact)->account_id() != account_id) {
+      return corridor::NotFound("contact", contact_id);
+    }
+    contacts.push_back(***contact);
+    return contacts;
+  }
+  auto rows = SelectContacts(work.drafts.view(), account_id, "", kMaxContactsAtOnce + 1);
+  if (!rows.ok()) return rows.status();
+  if (static_cast<int64_t>(rows->size()) > kMaxContactsAtOnce) {
+    return corridor::FailedPrecondition("TOO_MANY_CONTACTS",
+                                        absl::StrCat("outreach to more than ", kMaxContactsAtOnce,
+                                                     " contacts at once is not cleared; name one"));
+  }
+  for (const auto& row : *rows) contacts.push_back(*row);
+  return contacts;
+}
+
+// Opt-outs and the budget: what concerns the persons, whatever is open.
+absl::StatusOr<std::vector<OutreachBlock>> FindPersonalBlocks(
+    Work& work, const std::vector<account::v1::Contact>& contacts, type::v1::OutreachTopic topic,
+    absl::Time now) {
+  std::vector<OutreachBlock> blocks;
+  for (const account::v1::Contact& contact : contacts) {
+    if (std::find(contact.opted_out().begin(), contact.opted_out().end(), topic) !=
+        contact.opted_out().end()) {
+      blocks.push_back(BlockOf("opt_out", contact.contact_id()));
+    }
+    auto budget = work.drafts.Open(Budgets(), contact.contact_id());
+    if (!budget.ok()) return budget.status();
+    const BudgetAnswer answer = AskBudget(***budget, topic, now, work.policy().contact_budget());
+    if (answer.fits) continue;
+    OutreachBlock& block = blocks.emplace_back(BlockOf("fatigue", contact.contact_id()));
+    if (answer.may_clear_at < absl::InfiniteFuture()) {
+      *block.mutable_may_clear_at() = InstantOf(answer.may_clear_at);
+    }
+  }
+  return blocks;
+}
+
+// Intake's open tickets, or that they are still to be asked for, or that intake cannot be asked.
+struct IntakeAnswer {
+  std::vector<intake::v1::Ticket> tickets;
+  absl::Time as_of;
+  bool is_asked = false;  // the decision holds a question: come back with its answer
+  bool is_reachable = true;
+};
+
+IntakeAnswer AskIntake(const std::string& account_id, int64_t hold_version,
+                       const corridor::Inputs& in, Decision& decision) {
+  IntakeAnswer answer;
+  answer.as_of = absl::InfiniteFuture();
+  std::string page_token;
+  for (int page = 0;; ++page) {
+    const std::string name = absl::StrCat("tickets@", hold_version, "#", page);
+    if (!in.answers->Has(name)) {
+      intake::v1::ListTicketsRequest request;
+      request.set_account_id(account_id);
+      for (const auto state : {type::v1::TICKET_STATE_NEW, type::v1::TICKET_STATE_OPEN,
+                               type::v1::TICKET_STATE_PENDING, type::v1::TICKET_STATE_ON_HOLD}) {
+        request.add_states(state);
+      }
+      request.set_blocking_only(true);
+      request.set_page_size(kTicketsAPage);
+      request.set_page_token(page_token);
+      decision.Ask({.name = name,
+                    .method = kListTickets,
+                    .request = std::make_shared<const intake::v1::ListTicketsRequest>(request)});
+      answer.is_asked = true;
+      return answer;
+    }
+    auto reply = in.answers->Get<intake::v1::ListTicketsResponse>(name);
+    if (!reply.ok()) {
+      answer.is_reachable = false;
+      return answer;
+    }
+    // The oldest page says how old the answer is.
+    answer.as_of = std::min(answer.as_of, in.answers->AskedAt(name));
+    answer.tickets.insert(answer.tickets.end(), (*reply)->tickets().begin(),
+                          (*reply)->tickets().end());
+    page_token = (*reply)->next_page_token();
+    if (page_token.empty()) return answer;
+  }
+}
+
+// The issues: which tickets are open as intake says, what they are as this service knows them, and
+// the follow-ups of bad surveys.
+absl::StatusOr<std::vector<Issue>> FindIssues(Work& work, const records::HoldRecord& holds,
+                                              const std::vector<intake::v1::Ticket>& tickets) {
+  std::vector<Issue> issues;
+  for (const intake::v1::Ticket& ticket : tickets) {
+    Issue& issue = issues.emplace_back();
+    if (const Issue* known = FindIssue(holds, ticket.ticket_id())) {
+      issue = *known;
+    } else {
+      // Not seen yet, or seen as resolved: then its severity still counts.
+      auto record = work.drafts.Open(Tickets(), ticket.ticket_id());
+      if (!record.ok()) return record.status();
+      issue.set_subject_id(ticket.ticket_id());
+      issue.set_severity((**record)->severity());
+      issue.set_flags((**record)->flags());
+    }
+    issue.set_contact_id(ticket.contact_id());
+    *issue.mutable_watcher_contact_ids() = ticket.watcher_contact_ids();
+  }
+  for (const Issue& issue : holds.issues()) {
+    if ((issue.flags() & kFollowUp) != 0) issues.push_back(issue);
+  }
+  return issues;
+}
+
+absl::Status CheckAccount(corridor::View& view, const std::string& account_id) {
+  auto account = view.Load(Accounts(), account_id);
+  if (!account.ok()) return account.status();
+  if (!*account) return corridor::NotFound("account", account_id);
+  return absl::OkStatus();
+}
+
+void CheckPeriod(Violations& violations, bool has_both, const google::protobuf::Timestamp& from,
+                 const google::protobuf::Timestamp& to) {
+  violations.Require(!has_both || MicrosOf(from) < MicrosOf(to), "to", "must lie after from");
+}
+
+}  // namespace
+
+// ---- CheckOutreach
+
+absl::Status Validate(const account::v1::CheckOutreachRequest& request) {
+  Violations violations;
+  violations.Id("account_id", request.account_id());
+  violations.Id("contact_id", request.contact_id(), true);
+  CheckTopic(violations, request.topic());
+  violations.Id("staff_id", request.staff_id(), true);
+  violations.Id("ticket_id", request.ticket_id(), true);
+  return violations.status();
+}
+
+absl::StatusOr<Decision> CheckOutreach(const account::v1::CheckOutreachRequest& request,
+                                       const Call& call) {
+  const std::string& account_id = request.account_id();
+  const type::v1::OutreachTopic topic = request.topic();
+  Work work(call.policies, call.in, call.view);
+  absl::Status status = work.LoadPolicy();
+  if (!status.ok()) return status;
+  const account::v1::OutreachPolicy& policy = work.policy().outreach();
+  auto account = work.drafts.Open(Accounts(), account_id);
+  if (!account.ok()) return account.status();
+  if (!(*account)->exists()) return corridor::NotFound("account", account_id);
+  auto holds = work.drafts.Open(HoldRecords(), account_id);
+  if (!holds.ok()) return holds.status();
+  auto contacts = FindContacts(work, account_id, request.contact_id());
+  if (!contacts.ok()) return contacts.status();
+
+  std::vector<OutreachBlock> blocks, advice;
+  absl::Time as_of = call.in.now;
+  std::string exception_id;
+  const bool is_holdable = Holds(HoldableTopics(policy), topic);
+  if (is_holdable) {
+    const IntakeAnswer answer =
+        AskIntake(account_id, (**holds)->hold_version(), call.in, work.decision);
+    if (answer.is_asked) return std::move(work.decision);
+    if (answer.is_reachable) {
+      as_of = answer.as_of;
+      auto issues = FindIssues(work, ***holds, answer.tickets);
+      if (!issues.ok()) return issues.status();
+      Findings findings = Judge(*issues, topic, request.contact_id(), policy);
+      blocks = std::move(findings.blocks);
+      advice = std::move(findings.advice);
+    } else {
+      blocks.push_back(BlockOf("intake_unreachable"));
+      Findings findings = Judge({(**holds)->issues().begin(), (**holds)->issues().end()}, topic,
+                                request.contact_id(), policy);
+      std::move(findings.blocks.begin(), findings.blocks.end(), std::back_inserter(blocks));
+      advice = std::move(findings.advice);
+    }
+    const records::StandingException* exception = FindException(***holds, topic, call.in.now);
+    if (!blocks.empty() && exception != nullptr) {
+      exception_id = exception->exception_id();
+      advice.insert(advice.begin(), blocks.begin(), blocks.end());
+      blocks.clear();
+    }
+  } else if (!IsFree(topic)) {
+    advice = Judge({(**holds)->issues().begin(), (**holds)->issues().end()}, topic,
+                   request.contact_id(), policy)
+                 .advice;
+  }
+  if (!IsFree(topic)) {
+    auto personal = FindPersonalBlocks(work, *contacts, topic, call.in.now);
+    if (!personal.ok()) return personal.status();
+    blocks.insert(blocks.end(), personal->begin(), personal->end());
+  }
+
+  account::v1::CheckOutreachResponse response;
+  *response.mutable_as_of() = InstantOf(as_of);
+  for (OutreachBlock& block : advice) *response.add_advice() = std::move(block);
+  if (!blocks.empty()) {
+    *response.mutable_policy() = work.PolicyRef(blocks.front().rule());
+    for (OutreachBlock& block : blocks) *response.add_blocks() = std::move(block);
+    response.set_verdict(account::v1::OUTREACH_VERDICT_HOLD);
+    work.decision.Reply(std::move(response));
+    return work.Finish();
+  }
+
+  absl::StatusOr<absl::Time> at = work.CommitInstant(account_id);
+  if (!at.ok()) return at.status();
+  const absl::Time expires = *at + absl::Microseconds(MicrosOf(policy.clearance_expiry()));
+  const int32_t units = UnitsOf(topic, work.policy().contact_budget());
+  records::ClearanceRecord record;
+  Clearance& clearance = *record.mutable_clearance();
+  clearance.set_clearance_id(call.in.ids->Next("clr"));
+  clearance.set_account_id(account_id);
+  clearance.set_contact_id(request.contact_id());
+  clearance.set_topic(topic);
+  clearance.set_staff_id(request.staff_id());
+  *clearance.mutable_given_at() = InstantOf(*at);
+  *clearance.mutable_as_of() = InstantOf(as_of);
+  *clearance.mutable_expires_at() = InstantOf(expires);
+  clearance.set_state(account::v1::CLEARANCE_STATE_STANDING);
+  clearance.set_units(units);
+  clearance.set_exception_id(exception_id);
+  *clearance.mutable_policy() = work.PolicyRef(exception_id.empty() ? "" : "exception");
+
+  events::v1::ClearanceGiven event;
+  event.set_account_id(account_id);
+  event.set_clearance_id(clearance.clearance_id());
+  event.set_contact_id(request.contact_id());
+  event.set_topic(topic);
+  event.set_staff_id(request.staff_id());
+  *event.mutable_occurred_at() = clearance.given_at();
+  *event.mutable_as_of() = clearance.as_of();
+  *event.mutable_expires_at() = clearance.expires_at();
+  event.set_units(units);
+  *event.mutable_policy() = clearance.policy();
+  status = work.Tell(account_id, clearance.clearance_id(), *at, std::move(event));
+  if (!status.ok()) return status;
+  auto journal = work.drafts.Open(Journals(), account_id);
+  if (!journal.ok()) return journal.status();
+  clearance.set_given_sequence((**journal)->last_sequence());
+
+  if (units > 0) {
+    for (const account::v1::Contact& contact : *contacts) {
+      auto budget = work.drafts.Open(Budgets(), contact.contact_id());
+      if (!budget.ok()) return budget.status();
+      records::BudgetRecord& ledger = (*budget)->Change();
+      ledger.set_account_id(account_id);
+      Prune(ledger, call.in.now, work.policy().contact_budget());
+      Reserve(ledger, clearance.clearance_id(), topic, *at, expires,
+              work.policy().contact_budget());
+      record.add_reserved_contact_ids(contact.contact_id());
+    }
+  }
+  if (is_holdable) {
+    records::HoldRecord& changed = (*holds)->Change();
+    DropExpired(changed, call.in.now);
+    records::StandingClearance& standing = *changed.add_clearances();
+    standing.set_clearance_id(clearance.clearance_id());
+    standing.set_contact_id(request.contact_id());
+    standing.set_topic(topic);
+    standing.set_staff_id(request.staff_id());
+    standing.set_as_of_us(time::ToMicros(as_of));
+    standing.set_expires_us(time::ToMicros(expires));
+    standing.set_exception_id(exception_id);
+  }
+
+  response.set_verdict(account::v1::OUTREACH_VERDICT_ALLOW);
+  response.set_clearance_id(clearance.clearance_id());
+  *response.mutable_expires_at() = clearance.expires_at();
+  *response.mutable_policy() = clearance.policy();
+  response.set_exception_id(exception_id);
+  response.set_units(units);
+  work.decision.Insert(Clearances(), clearance.clearance_id(), record);
+  work.decision.Reply(std::move(response));
+  return work.Finish();
+}
+
+// ---- touches
+
+absl::Status Validate(const account::v1::RecordTouchRequest& request) {
+  Violations violations;
+  violations.Id("account_id", request.account_id());
+  violations.Id("contact_id", request.contact_id(), true);
+  CheckTopic(violations, request.topic());
+  violations.Id("staff_id", request.staff_id());
+  violations.Range("minutes", request.minutes(), 0, 1440);
+  violations.Id("clearance_id", request.clearance_id(), true);
+  return violations.status();
+}
+
+absl::StatusOr<Decision> RecordTouch(const account::v1::RecordTouchRequest& request,
+                                     const Call& call) {
+  const std::string& account_id = request.account_id();
+  const type::v1::OutreachTopic topic = request.topic();
+  Work work(call.policies, call.in, call.view);
+  absl::Status status = work.LoadPolicy();
+  if (!status.ok()) return status;
+  auto account = work.drafts.Open(Accounts(), account_id);
+  if (!account.ok()) return account.status();
+  if (!(*account)->exists()) return corridor::NotFound("account", account_id);
+  if (!request.contact_id().empty()) {
+    auto contacts = FindContacts(work, account_id, request.contact_id());
+    if (!contacts.ok()) return contacts.status();
+  }
+  absl::StatusOr<absl::Time> commit = work.CommitInstant(account_id);
+  if (!commit.ok()) return commit.status();
+  if (request.has_occurred_at() && MicrosOf(request.occurred_at()) > time::ToMicros(call.in.now)) {
+    Violations violations;
+    violations.Require(false, "occurred_at", "must not lie in the future");
+    return violations.status();
+  }
+  const absl::Time at =
+      request.has_occurred_at() ? time::FromMicros(MicrosOf(request.occurred_at())) : *commit;
+
+  // The clearance that stood at that instant, by the order of this account's commits.
+  Drafts::Draft<records::ClearanceRecord>* covering = nullptr;
+  if (!request.clearance_id().empty()) {
+    auto named = work.drafts.Open(Clearances(), request.clearance_id());
+    if (!named.ok()) return named.status();
+    const Clearance& clearance = (**named)->clearance();
+    if ((*named)->exists() && clearance.account_id() == account_id &&
+        Covers(clearance, request.contact_id(), topic) && StoodAt(clearance, at)) {
+      covering = *named;
+    }
+  } else if (!request.inbound()) {
+    auto rows = SelectClearancesAt(call.view, account_id, topic, time::ToMicros(at), 1000);
+    if (!rows.ok()) return rows.status();
+    for (const auto& row : *rows) {
+      if (!Covers(row->clearance(), request.contact_id(), topic) ||
+          !StoodAt(row->clearance(), at)) {
+        continue;
+      }
+      auto draft = work.drafts.Open(Clearances(), row.key);
+      if (!draft.ok()) return draft.status();
+      covering = *draft;
+      break;
+    }
+  }
+  const Clearance* clearance = covering == nullptr ? nullptr : &(*covering)->clearance();
+  const account::v1::TouchVerdict verdict = JudgeTouch(request.inbound(), topic, clearance);
+  const std::string clearance_id =
+      request.inbound() || clearance == nullptr ? "" : clearance->clearance_id();
+  const std::string exception_id =
+      request.inbound() || clearance == nullptr ? "" : clearance->exception_id();
+
+  records::TouchRecord record;
+  account::v1::Touch& touch = *record.mutable_touch();
+  touch.set_touch_id(call.in.ids->Next("tch"));
+
+  int32_t units = 0;
+  if (!request.inbound() && !IsFree(topic)) {
+    units = UnitsOf(topic, work.policy().contact_budget());
+    std::vector<std::string> contact_ids;
+    if (!request.contact_id().empty()) {
+      contact_ids.push_back(request.contact_id());
+    } else if (covering != nullptr) {
+      contact_ids.assign((*covering)->reserved_contact_ids().begin(),
+                         (*covering)->reserved_contact_ids().end());
+    }
+    for (const std::string& contact_id : contact_ids) {
+      auto budget = work.drafts.Open(Budgets(), contact_id);
+      if (!budget.ok()) return budget.status();
+      records::BudgetRecord& ledger = (*budget)->Change();
+      ledger.set_account_id(account_id);
+      Prune(ledger, call.in.now, work.policy().contact_budget());
+      Use(ledger, clearance_id, touch.touch_id(), topic, at, work.policy().contact_budget());
+    }
+  }
+  if (!clearance_id.empty() && !clearance->has_used_at()) {
+    *covering->Change().mutable_clearance()->mutable_used_at() = InstantOf(at);
+  }
+
+  touch.set_account_id(account_id);
+  touch.set_contact_id(request.contact_id());
+  touch.set_topic(topic);
+  touch.set_staff_id(request.staff_id());
+  *touch.mutable_occurred_at() = InstantOf(at);
+  touch.set_inbound(request.inbound());
+  touch.set_minutes(request.minutes());
+  touch.set_verdict(verdict);
+  touch.set_clearance_id(clearance_id);
+  touch.set_exception_id(exception_id);
+  *touch.mutable_recorded_at() = InstantOf(*commit);
+
+  // What was open in this very commit.
+  auto holds = work.drafts.Open(HoldRecords(), account_id);
+  if (!holds.ok()) return holds.status();
+  for (const Issue& issue : (**holds)->issues()) {
+    record.set_open_issue_count(record.open_issue_count() + 1);
+    if (static_cast<size_t>(record.open_issues_size()) == kMaxNamedIssues) continue;
+    account::v1::OpenIssue& open = *record.add_open_issues();
+    if (const account::v1::HoldRule* rule =
+            FindRule(issue, topic, request.contact_id(), work.policy().outreach())) {
+      open.set_rule(std::string(RuleName(rule->condition())));
+    }
+    open.set_subject_id(issue.subject_id());
+    open.set_severity(issue.severity());
+    open.set_known_sequence(issue.known_sequence());
+  }
+
+  events::v1::TouchRecorded event;
+  event.set_account_id(account_id);
+  event.set_touch_id(touch.touch_id());
+  event.set_contact_id(request.contact_id());
+  event.set_topic(topic);
+  event.set_staff_id(request.staff_id());
+  *event.mutable_occurred_at() = touch.occurred_at();
+  event.set_inbound(request.inbound());
+  event.set_clearance_id(clearance_id);
+  event.set_violation(verdict == account::v1::TOUCH_VERDICT_VIOLATION);
+  event.set_minutes(request.minutes());
+  status = work.Tell(account_id, touch.touch_id(), at, std::move(event));
+  if (!status.ok()) return status;
+  auto journal = work.drafts.Open(Journals(), account_id);
+  if (!journal.ok()) return journal.status();
+  touch.set_sequence((**journal)->last_sequence());
+
+  account::v1::RecordTouchResponse response;
+  response.set_touch_id(touch.touch_id());
+  response.set_verdict(verdict);
+  response.set_clearance_id(clearance_id);
+  response.set_units(units);
+  work.decision.Insert(Touches(), touch.touch_id(), record);
+  work.decision.Reply(std::move(response));
+  return work.Finish();
+}
+
+absl::Status Validate(const account::v1::ListTouchesRequest& request) {
+  Violations violations;
+  violations.Id("account_id", request.account_id());
+  CheckPeriod(violations, request.has_from() && request.has_to(), request.from(), request.to());
+  violations.PageSize(request.page_size(), kLargestPage);
+  return violations.status();
+}
+
+absl::StatusOr<account::v1::ListTouchesResponse> ListTouches(
+    const account::v1::ListTouchesRequest& request, const Call& call) {
+  auto token = ReadToken(request.page_token(), 1);
+  if (!token.ok()) return token.status();
+  auto before = ReadNumber((*token)[0], INT64_MAX);
+  if (!before.ok()) return before.status();
+  absl::Status status = CheckAccount(call.view, request.account_id());
+  if (!status.ok()) return status;
+  const int64_t size = PageOf(request.page_size());
+  auto rows = SelectTouchesBefore(call.view, request.account_id(), *before,
+                                  request.has_from() ? MicrosOf(request.from()) : INT64_MIN,
+                                  request.has_to() ? MicrosOf(request.to()) : INT64_MAX, size + 1);
+  if (!rows.ok()) return rows.status();
+  account::v1::ListTouchesResponse response;
+  for (const auto& row : *rows) {
+    if (response.touches_size() == size) {
+      response.set_next_page_token(
+          MakeToken({absl::StrCat(response.touches(response.touches_size() - 1).sequence())}));
+      break;
+    }
+    *response.add_touches() = row->touch();
+    response.set_minutes(response.minutes() + row->touch().minutes());
+  }
+  return response;
+}
+
+// ---- clearances and exceptions
+
+absl::Status Validate(const account::v1::ListClearancesRequest& request) {
+  Violations violations;
+  violations.Id("account_id", request.account_id());
+  violations.PageSize(request.page_size(), kLargestPage);
+  return violations.status();
+}
+
+absl::StatusOr<account::v1::ListClearancesResponse> ListClearances(
+    const account::v1::ListClearancesRequest& request, const Call& call) {
+  auto token = ReadToken(request.page_token(), 1);
+  if (!token.ok()) return token.status();
+  auto before = ReadNumber((*token)[0], INT64_MAX);
+  if (!before.ok()) return before.status();
+  absl::Status status = CheckAccount(call.view, request.account_id());
+  if (!status.ok()) return status;
+  const int64_t size = PageOf(request.page_size());
+  auto rows =
+      SelectClearances(call.view, request.account_id(), *before,
+                       request.standing_only() ? time::ToMicros(call.in.now) : -1, size + 1);
+  if (!rows.ok()) return rows.status();
+  account::v1::ListClearancesResponse response;
+  for (const auto& row : *rows) {
+    if (response.clearances_size() == size) {
+      response.set_next_page_token(MakeToken(
+          {absl::StrCat(response.clearances(response.clearances_size() - 1).given_sequence())}));
+      break;
+    }
+    Clearance& clearance = *response.add_clearances();
+    clearance = row->clearance();
+    clearance.set_state(StateAt(clearance, call.in.now));
+  }
+  return response;
+}
+
+absl::Status Validate(const account::v1::GrantOutreachExceptionRequest& request) {
+  Violations violations;
+  violations.Id("account_id", request.account_id());
+  CheckTopic(violations, request.topic());
+  violations.Require(!IsFree(request.topic()), "topic", "is never held");
+  violations.Text("reason", request.reason(), 1024);
+  violations.Require(request.has_until(), "until", "is missing");
+  violations.Id("staff_id", request.staff_id());
+  return violations.status();
+}
+
+absl::StatusOr<Decision> GrantOutreachException(
+    const account::v1::GrantOutreachExceptionRequest& request, const Call& call) {
+  const std::string& account_id = request.account_id();
+  Work work(call.policies, call.in, call.view);
+  absl::Status status = work.LoadPolicy();
+  if (!status.ok()) return status;
+  auto account = work.drafts.Open(Accounts(), account_id);
+  if (!account.ok()) return account.status();
+  if (!(*account)->exists()) return corridor::NotFound("account", account_id);
+  auto staff = work.drafts.Open(Staff(), request.staff_id());
+  if (!staff.ok()) return staff.status();
+  const bool is_lead = (**staff)->active() &&
+                       std::find((**staff)->roles().begin(), (**staff)->roles().end(),
+                                 type::v1::STAFF_ROLE_SUPPORT_LEAD) != (**staff)->roles().end();
+  if (!is_lead) {
+    return corridor::WithReason(
+        absl::PermissionDeniedError("only an active SUPPORT_LEAD grants an exception"),
+        "NO_SUPPORT_LEAD");
+  }
+  const int64_t limit_us = MicrosOf(work.policy().outreach().exception_limit());
+  const int64_t now_us = time::ToMicros(call.in.now);
+  Violations violations;
+  violations.Require(MicrosOf(request.until()) > now_us, "until", "must lie in the future");
+  violations.Require(
+      MicrosOf(request.until()) <= now_us + limit_us, "until",
+      absl::StrCat("must lie within ", limit_us / kMicrosPerHour, " hours, the policy's limit"));
+  if (!violations.ok()) return violations.status();
+
+  auto holds = work.drafts.Open(HoldRecords(), account_id);
+  if (!holds.ok()) return holds.status();
+  records::HoldRecord& changed = (*holds)->Change();
+  DropExpired(changed, call.in.now);
+  if (changed.exceptions_size() == kMaxStandingExceptions) {
+    return corridor::FailedPrecondition(
+        "TOO_MANY_EXCEPTIONS",
+        absl::StrCat(kMaxStandingExceptions, " exceptions stand for this account already"));
+  }
+  const std::string exception_id = call.in.ids->Next("exc");
+  records::StandingException& standing = *changed.add_exceptions();
+  standing.set_exception_id(exception_id);
+  standing.set_topic(request.topic());
+  standing.set_until_us(MicrosOf(request.until()));
+  records::ExceptionRecord record;
+  record.set_account_id(account_id);
+  record.set_topic(request.topic());
+  record.set_reason(request.reason());
+  record.set_staff_id(request.staff_id());
+  record.set_granted_us(now_us);
+  record.set_until_us(MicrosOf(request.until()));
+  work.decision.Insert(Exceptions(), exception_id, record);
+  account::v1::GrantOutreachExceptionResponse response;
+  response.set_exception_id(exception_id);
+  *response.mutable_until() = request.until();
+  work.decision.Reply(std::move(response));
+  return work.Finish();
+}
+
+// ---- proof
+
+absl::Status Validate(const account::v1::ProveOutreachRequest& request) {
+  Violations violations;
+  violations.Id("account_id", request.account_id(), true);
+  CheckPeriod(violations, request.has_from() && request.has_to(), request.from(), request.to());
+  violations.PageSize(request.page_size(), kLargestPage);
+  return violations.status();
+}
+
+absl::StatusOr<account::v1::ProveOutreachResponse> ProveOutreach(
+    const account::v1::ProveOutreachRequest& request, const Call& call) {
+  auto token = ReadToken(request.page_token(), 2);
+  if (!token.ok()) return token.status();
+  auto after = ReadNumber((*token)[1], 0);
+  if (!after.ok()) return after.status();
+  if (!request.account_id().empty()) {
+    absl::Status status = CheckAccount(call.view, request.account_id());
+    if (!status.ok()) return status;
+  }
+  const int64_t from_us = request.has_from() ? MicrosOf(request.from()) : INT64_MIN;
+  const int64_t to_us = request.has_to() ? MicrosOf(request.to()) : INT64_MAX;
+  const int64_t size = PageOf(request.page_size());
+  auto rows = SelectTouchesAfter(call.view, request.account_id(), (*token)[0], *after, from_us,
+                                 to_us, size + 1);
+  if (!rows.ok()) return rows.status();
+  account::v1::ProveOutreachResponse response;
+  for (const auto& row : *rows) {
+    if (response.touches_size() == size) {
+      const account::v1::Touch& last = response.touches(response.touches_size() - 1).touch();
+      response.set_next_page_token(MakeToken({last.account_id(), absl::StrCat(last.sequence())}));
+      break;
+    }
+    account::v1::ProvenTouch& proven = *response.add_touches();
+    *proven.mutable_touch() = row->touch();
+    *proven.mutable_open_issues() = row->open_issues();
+    proven.set_open_issue_count(row->open_issue_count());
+    if (!row->touch().clearance_id().empty()) {
+      auto clearance = call.view.Load(Clearances(), row->touch().clearance_id());
+      if (!clearance.ok()) return clearance.status();
+      if (*clearance) {
+        *proven.mutable_clearance() = (*clearance)->clearance();
+        proven.mutable_clearance()->set_state(StateAt(proven.clearance(), call.in.now));
+      }
+    }
+    if (!row->touch().exception_id().empty()) {
+      auto exception = call.view.Load(Exceptions(), row->touch().exception_id());
+      if (!exception.ok()) return exception.status();
+      if (*exception) proven.set_exception_reason((*exception)->reason());
+    }
+  }
+  auto totals = CountTouches(call.view, request.account_id(), from_us, to_us);
+  if (!totals.ok()) return totals.status();
+  *response.mutable_totals() = *totals;
+  return response;
+}
+
+// ---- holds
+
+absl::Status Validate(const account::v1::ListHoldsRequest& request) {
+  Violations violations;
+  violations.Id("account_id", request.account_id(), true);
+  violations.Require(request.has_from(), "from", "is missing");
+  violations.Require(request.has_to(), "to", "is missing");
+  CheckPeriod(violations, request.has_from() && request.has_to(), request.from(), request.to());
+  violations.PageSize(request.page_size(), 100);
+  return violations.status();
+}
+
+absl::StatusOr<account::v1::ListHoldsResponse> ListHolds(
+    const account::v1::ListHoldsRequest& request, const Call& call) {
+  Work work(call.policies, call.in, call.view);
+  absl::Status status = work.LoadPolicy();
+  if (!status.ok()) return status;
+  const account::v1::OutreachPolicy& policy = work.policy().outreach();
+  auto token = ReadToken(request.page_token(), 1);
+  if (!token.ok()) return token.status();
+  account::v1::ListHoldsResponse response;
+  std::vector<std::string> account_ids;
+  if (!request.account_id().empty()) {
+    status = CheckAccount(call.view, request.account_id());
+    if (!status.ok()) return status;
+    account_ids.push_back(request.account_id());
+  } else {
+    const int64_t size = PageOf(request.page_size(), 20);
+    auto accounts = SelectAccounts(call.view, {}, {}, (*token)[0], size + 1);
+    if (!accounts.ok()) return accounts.status();
+    for (const auto& account : *accounts) {
+      if (static_cast<int64_t>(account_ids.size()) == size) {
+        response.set_next_page_token(MakeToken({account_ids.back()}));
+        break;
+      }
+      account_ids.push_back(account.key);
+    }
+  }
+
+  const int64_t from_us = MicrosOf(request.from());
+  const int64_t to_us = std::min(MicrosOf(request.to()), time::ToMicros(call.in.now));
+  for (const std::string& account_id : account_ids) {
+    // Stretches by topic, for the account and for anybody.
+    std::map<type::v1::OutreachTopic, std::vector<Stretch>> account_wide, anybody;
+    const auto add = [&](const Issue& issue, Stretch stretch) {
+      const HeldBy held = TopicsHeldBy(issue, policy);
+      for (const auto topic : TopicsOf(held.account)) account_wide[topic].push_back(stretch);
+      for (const auto topic : TopicsOf(held.account | held.contact)) {
+        anybody[topic].push_back(stretch);
+      }
+    };
+    auto tickets = SelectTickets(call.view, account_id);
+    if (!tickets.ok()) return tickets.status();
+    for (const auto& ticket : *tickets) {
+      for (const records::IssueSpan& span : ticket->spans()) {
+        Issue issue;
+        issue.set_severity(span.severity());
+        issue.set_flags(span.flags());
+        add(issue, {span.from_us(), span.to_us() == 0 ? INT64_MAX : span.to_us()});
+      }
+    }
+    auto follow_ups = SelectFollowUps(call.view, account_id);
+    if (!follow_ups.ok()) return follow_ups.status();
+    for (const auto& follow_up : *follow_ups) {
+      if (!follow_up->bad()) continue;
+      Issue issue;
+      issue.set_flags(kFollowUp);
+      add(issue, {follow_up->from_us(), follow_up->to_us() == 0 ? INT64_MAX : follow_up->to_us()});
+    }
+    auto holds = call.view.Load(HoldRecords(), account_id);
+    if (!holds.ok()) return holds.status();
+    for (const auto& [topic, stretches] : anybody) {
+      account::v1::TopicHold hold;
+      hold.set_account_id(account_id);
+      hold.set_topic(topic);
+      *hold.mutable_account_held() = DurationOf(LengthOfUnion(account_wide[topic], from_us, to_us));
+      *hold.mutable_any_contact_held() = DurationOf(LengthOfUnion(stretches, from_us, to_us));
+      if (*holds) {
+        std::set<std::string> contacts;
+        for (const records::HeldTopics& held : (*holds)->held()) {
+          if (!Holds(held.topics(), topic)) continue;
+          if (held.contact_id().empty()) {
+            hold.set_is_held(true);
+          } else {
+            contacts.insert(held.contact_id());
+          }
+        }
+        hold.set_held_contacts(static_cast<int64_t>(contacts.size()));
+      }
+      if (MicrosOf(hold.any_contact_held()) > 0 || hold.is_held() || hold.held_contacts() > 0) {
+        *response.add_holds() = std::move(hold);
+      }
+    }
+  }
+  return response;
+}
+
+}  // namespace tandem::account_health

@@ -1,0 +1,1042 @@
+// The service whole: events and calls in, answers, events and timers out.
+#include "services/account_health/service.h"
+
+#include <algorithm>
+#include <map>
+#include <memory>
+#include <random>
+#include <set>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "absl/strings/str_cat.h"
+#include "common/testing/service_harness.h"
+#include "common/time/micros.h"
+#include "gmock/gmock.h"
+#include "gtest/gtest.h"
+#include "services/account_health/instants.h"
+#include "services/account_health/policy.h"
+#include "tandem/account/v1/account_service.pb.h"
+#include "tandem/account/v1/health_service.pb.h"
+#include "tandem/account/v1/outreach_service.pb.h"
+#include "tandem/account/v1/policy_service.pb.h"
+#include "tandem/events/v1/account.pb.h"
+#include "tandem/events/v1/intake.pb.h"
+#include "tandem/events/v1/sla.pb.h"
+#include "tandem/events/v1/survey.pb.h"
+#include "tandem/events/v1/triage.pb.h"
+#include "tandem/intake/v1/ticket_service.pb.h"
+
+namespace tandem::account_health {
+namespace {
+
+namespace av = account::v1;
+namespace ev = events::v1;
+using ::testing::Contains;
+using ::testing::ElementsAre;
+using ::testing::Gt;
+using testing::HarnessOptions;
+using ::testing::IsEmpty;
+using testing::ServiceHarness;
+using ::testing::SizeIs;
+
+constexpr auto kRenewal = type::v1::OUTREACH_TOPIC_RENEWAL;
+constexpr auto kTraining = type::v1::OUTREACH_TOPIC_TRAINING;
+constexpr auto kSurvey = type::v1::OUTREACH_TOPIC_SURVEY_TICKET;
+constexpr char kListTickets[] = "tandem.intake.v1.TicketService/ListTickets";
+
+// Health by support alone, so that a few facts already give a number.
+av::AccountPolicy SupportAlone() {
+  av::AccountPolicy policy = DefaultPolicy();
+  auto* groups = policy.mutable_health()->mutable_profiles(0)->mutable_groups();
+  groups->DeleteSubrange(1, groups->size() - 1);
+  return policy;
+}
+
+// Months pass in these tests: nobody looks at gauges, and what is old is pruned seldom.
+HarnessOptions Quiet() {
+  HarnessOptions options;
+  options.runtime.sample_every = absl::ZeroDuration();
+  options.runtime.prune_every = absl::Hours(24);
+  return options;
+}
+
+// An account "acme" with contacts anna and bert, and an intake that has no open ticket.
+class AccountHealth : public ::testing::Test {
+ protected:
+  explicit AccountHealth(av::AccountPolicy policy = SupportAlone())
+      : harness_([policy] { return Make({.built_in_policy = policy}); }, Quiet()) {
+    PutAccount("acme", {"acme.com"});
+    PutContact("acme", "anna", "anna@acme.com");
+    PutContact("acme", "bert", "bert@acme.com");
+    SetOpenTickets({});
+  }
+
+  template <typename Reply, typename Request>
+  Reply Must(const std::string& method, Request request) {
+    absl::StatusOr<Reply> reply = Try<Reply>(method, std::move(request));
+    EXPECT_TRUE(reply.ok()) << method << ": " << reply.status();
+    return reply.ok() ? *reply : Reply();
+  }
+  template <typename Reply, typename Request>
+  absl::StatusOr<Reply> Try(const std::string& method, Request request) {
+    if constexpr (requires { request.set_request_id(""); }) {
+      if (request.request_id().empty()) request.set_request_id(absl::StrCat("r", ++requests_));
+    }
+    return harness_.Call<Reply>("tandem.account.v1." + method, request);
+  }
+
+  void PutAccount(const std::string& id, const std::vector<std::string>& domains,
+                  type::v1::JourneyStage stage = type::v1::JOURNEY_STAGE_LOYALTY) {
+    av::PutAccountRequest request;
+    request.mutable_account()->set_account_id(id);
+    request.mutable_account()->set_stage(stage);
+    request.mutable_account()->set_segment(type::v1::SEGMENT_MID);
+    for (const std::string& domain : domains) request.mutable_account()->add_domains(domain);
+    Must<av::PutAccountResponse>("AccountService/PutAccount", request);
+  }
+  void PutContact(const std::string& account, const std::string& id, const std::string& address,
+                  std::vector<type::v1::OutreachTopic> opted_out = {}) {
+    av::PutContactRequest request;
+    request.mutable_contact()->set_account_id(account);
+    request.mutable_contact()->set_contact_id(id);
+    request.mutable_contact()->add_addresses(address);
+    request.mutable_contact()->set_level(type::v1::CONTACT_LEVEL_MEMBER);
+    for (const auto topic : opted_out) request.mutable_contact()->add_opted_out(topic);
+    Must<av::PutContactResponse>("AccountService/PutContact", request);
+  }
+
+  // What intake answers from now on: (ticket, requester).
+  void SetOpenTickets(const std::vector<std::pair<std::string, std::string>>& tickets) {
+    intake::v1::ListTicketsResponse answer;
+    for (const auto& [id, contact] : tickets) {
+      intake::v1::Ticket& ticket = *answer.add_tickets();
+      ticket.set_ticket_id(id);
+      ticket.set_contact_id(contact);
+      ticket.set_account_id("acme");
+      ticket.set_state(type::v1::TICKET_STATE_OPEN);
+    }
+    harness_.peer().Answer(kListTickets, answer);
+  }
+
+  // ---- events of a ticket; `key` is its bus key
+  void Opened(const std::string& ticket, const std::string& contact = "anna",
+              const std::string& account = "acme", std::string key = "", bool internal = false) {
+    ev::TicketOpened event;
+    event.set_ticket_id(ticket);
+    event.set_account_id(account);
+    event.set_contact_id(account.empty() ? "" : contact);
+    event.set_internal(internal);
+    if (key.empty()) key = account.empty() ? ticket : account;
+    keys_[ticket] = key;
+    harness_.Deliver("ticket_intake", ticket, key, event);
+  }
+  void Triaged(const std::string& ticket, type::v1::Severity severity) {
+    ev::TicketTriaged event;
+    event.set_ticket_id(ticket);
+    event.set_severity(severity);
+    harness_.Deliver("triage", ticket, keys_[ticket], event);
+  }
+  void Resolved(const std::string& ticket) {
+    ev::TicketResolved event;
+    event.set_ticket_id(ticket);
+    harness_.Deliver("ticket_intake", ticket, keys_[ticket], event);
+  }
+  void Reopened(const std::string& ticket) {
+    ev::TicketReopened event;
+    event.set_ticket_id(ticket);
+    harness_.Deliver("ticket_intake", ticket, keys_[ticket], event);
+  }
+  void Breached(const std::string& ticket, type::v1::SlaMetric metric, int cycle = 1) {
+    ev::SlaBreached event;
+    event.mutable_clock()->set_ticket_id(ticket);
+    event.mutable_clock()->set_metric(metric);
+    event.mutable_clock()->set_cycle(cycle);
+    *event.mutable_occurred_at() = InstantOf(harness_.Now());
+    harness_.Deliver("sla_timer", ticket, keys_[ticket], event);
+  }
+  void Attributed(const std::string& ticket, const std::string& account,
+                  const std::string& contact) {
+    ev::TicketRequesterResolved event;
+    event.set_ticket_id(ticket);
+    event.set_account_id(account);
+    event.set_contact_id(contact);
+    harness_.Deliver("ticket_intake", ticket, keys_[ticket], event);
+  }
+  void StaffIs(const std::string& staff, type::v1::StaffRole role) {
+    ev::StaffChanged event;
+    event.set_staff_id(staff);
+    event.set_version(1);
+    event.add_roles(role);
+    event.set_active(true);
+    harness_.Deliver("triage", staff, staff, event);
+  }
+
+  // ---- calls
+  av::CheckOutreachResponse Check(type::v1::OutreachTopic topic,
+                                  const std::string& contact = "anna") {
+    av::CheckOutreachRequest request;
+    request.set_account_id("acme");
+    request.set_contact_id(contact);
+    request.set_topic(topic);
+    request.set_staff_id("csm");
+    return Must<av::CheckOutreachResponse>("OutreachService/CheckOutreach", request);
+  }
+  av::RecordTouchResponse Touch(type::v1::OutreachTopic topic, const std::string& contact = "anna",
+                                absl::Time at = absl::InfiniteFuture(), bool inbound = false) {
+    av::RecordTouchRequest request;
+    request.set_account_id("acme");
+    request.set_contact_id(contact);
+    request.set_topic(topic);
+    request.set_staff_id("csm");
+    request.set_minutes(10);
+    request.set_inbound(inbound);
+    if (at < absl::InfiniteFuture()) *request.mutable_occurred_at() = InstantOf(at);
+    return Must<av::RecordTouchResponse>("OutreachService/RecordTouch", request);
+  }
+  av::GetHealthResponse Health(const std::string& account = "acme") {
+    av::GetHealthRequest request;
+    request.set_account_id(account);
+    return Must<av::GetHealthResponse>("HealthService/GetHealth", request);
+  }
+  std::vector<av::HealthMove> Moves() {
+    av::ExplainHealthRequest request;
+    request.set_account_id("acme");
+    const auto reply = Must<av::ExplainHealthResponse>("HealthService/ExplainHealth", request);
+    return {reply.moves().begin(), reply.moves().end()};
+  }
+  std::vector<std::string> TimelineTypes(const std::string& account = "acme") {
+    av::GetTimelineRequest request;
+    request.set_account_id(account);
+    request.set_order(av::TIMELINE_ORDER_OLDEST_FIRST);
+    request.set_page_size(500);
+    std::vector<std::string> types;
+    const auto page = Must<av::GetTimelineResponse>("AccountService/GetTimeline", request);
+    for (const av::TimelineEntry& entry : page.entries()) {
+      types.push_back(entry.type());
+    }
+    return types;
+  }
+  std::map<type::v1::OutreachTopic, av::TopicHold> HoldsBetween(absl::Time from, absl::Time to) {
+    av::ListHoldsRequest request;
+    request.set_account_id("acme");
+    *request.mutable_from() = InstantOf(from);
+    *request.mutable_to() = InstantOf(to);
+    std::map<type::v1::OutreachTopic, av::TopicHold> holds;
+    const auto answer = Must<av::ListHoldsResponse>("OutreachService/ListHolds", request);
+    for (const av::TopicHold& hold : answer.holds()) {
+      holds[hold.topic()] = hold;
+    }
+    return holds;
+  }
+
+  ServiceHarness harness_;
+  std::map<std::string, std::string> keys_;
+  int requests_ = 0;
+};
+
+std::vector<std::string> Rules(const av::CheckOutreachResponse& answer) {
+  std::vector<std::string> rules;
+  for (const av::OutreachBlock& block : answer.blocks()) rules.push_back(block.rule());
+  return rules;
+}
+
+// ---- clearance
+
+TEST_F(AccountHealth, HoldsOutreachWhileABlockingTicketIsOpenAndAllowsItAfterwards) {
+  Opened("t1");
+  SetOpenTickets({{"t1", "anna"}});
+  const auto untriaged = Check(kRenewal, "bert");
+  EXPECT_EQ(untriaged.verdict(), av::OUTREACH_VERDICT_HOLD);
+  EXPECT_THAT(Rules(untriaged), ElementsAre("untriaged_ticket"));
+  EXPECT_EQ(untriaged.blocks(0).subject_id(), "t1");
+  Triaged("t1", type::v1::SEVERITY_URGENT);
+  EXPECT_THAT(Rules(Check(kRenewal, "bert")), ElementsAre("urgent_ticket"));
+
+  Resolved("t1");
+  SetOpenTickets({});
+  const auto allowed = Check(kRenewal, "bert");
+  EXPECT_EQ(allowed.verdict(), av::OUTREACH_VERDICT_ALLOW);
+  EXPECT_EQ(allowed.units(), 2);
+  EXPECT_EQ(MicrosOf(allowed.expires_at()) - MicrosOf(allowed.as_of()), 4 * kMicrosPerHour);
+  EXPECT_THAT(harness_.Published<ev::ClearanceGiven>(), SizeIs(1));
+}
+
+TEST_F(AccountHealth, AsksIntakeWhichTicketsAreOpenNotItsOwnView) {
+  // Intake acknowledged a ticket whose event is still under way: it is not classified, so it
+  // blocks.
+  SetOpenTickets({{"t9", "anna"}});
+  EXPECT_THAT(Rules(Check(kRenewal, "bert")), ElementsAre("untriaged_ticket"));
+  // Intake resolved a ticket whose event is still under way: it does not block.
+  Opened("t1");
+  SetOpenTickets({});
+  EXPECT_EQ(Check(kRenewal, "bert").verdict(), av::OUTREACH_VERDICT_ALLOW);
+}
+
+TEST_F(AccountHealth, RevokesAStandingClearanceInTheCommitThatConsumesABlockingTicket) {
+  av::PutAccountTeamRequest team;
+  team.set_account_id("acme");
+  auto& member = *team.add_members();
+  member.set_role(type::v1::STAFF_ROLE_CSM);
+  member.set_staff_id("csm-7");
+  Must<av::PutAccountTeamResponse>("AccountService/PutAccountTeam", team);
+  const auto allowed = Check(kRenewal);
+  ASSERT_EQ(allowed.verdict(), av::OUTREACH_VERDICT_ALLOW);
+  harness_.Advance(absl::Minutes(1));
+  Opened("t1", "bert");
+  const auto revoked = harness_.Published<ev::ClearanceRevoked>();
+  ASSERT_THAT(revoked, SizeIs(1));
+  EXPECT_EQ(revoked[0].clearance_id(), allowed.clearance_id());
+  EXPECT_EQ(revoked[0].staff_id(), "csm");
+  EXPECT_EQ(revoked[0].csm_staff_id(), "csm-7");
+  EXPECT_EQ(revoked[0].ticket_id(), "t1");
+  harness_.DeliverAgain();
+  EXPECT_THAT(harness_.Published<ev::ClearanceRevoked>(), SizeIs(1))
+      << "a duplicate changes nothing";
+}
+
+TEST_F(AccountHealth, KeepsAClearanceWhoseAnswerHadSeenTheTicket) {
+  const absl::Time before = harness_.Now();
+  harness_.Advance(absl::Seconds(6));
+  ASSERT_EQ(Check(kRenewal).verdict(), av::OUTREACH_VERDICT_ALLOW);
+  ev::TicketOpened late;
+  late.set_ticket_id("t1");
+  late.set_account_id("acme");
+  late.set_contact_id("anna");
+  // Opened six seconds before intake was asked, resolved before that, consumed only now.
+  harness_.Deliver("ticket_intake", "t1", "acme", late, before);
+  keys_["t1"] = "acme";
+  EXPECT_THAT(harness_.Published<ev::ClearanceRevoked>(), IsEmpty());
+  Reopened("t1");
+  EXPECT_THAT(harness_.Published<ev::ClearanceRevoked>(), SizeIs(1))
+      << "a reopening always revokes";
+}
+
+TEST_F(AccountHealth, AsksAgainWhenTheHoldVersionChangedBetweenAskAndCommit) {
+  av::ResolveRequesterRequest resolve;
+  resolve.set_address("zoe@gmail.com");
+  const auto unknown =
+      Must<av::ResolveRequesterResponse>("AccountService/ResolveRequester", resolve);
+  const auto assign = std::make_shared<av::AssignRequesterRequest>();
+  assign->set_request_id("assign");
+  assign->set_requester_id(unknown.requester_id());
+  assign->set_contact_id("anna");
+  // Intake answers that nothing is open, and before that is decided on somebody gives zoe's tickets
+  // to the account; asked again, intake knows one.
+  harness_.peer().On<intake::v1::ListTicketsRequest, intake::v1::ListTicketsResponse>(
+      kListTickets,
+      [&](const intake::v1::ListTicketsRequest& request)
+          -> absl::StatusOr<intake::v1::ListTicketsResponse> {
+        EXPECT_TRUE(request.blocking_only());
+        EXPECT_EQ(request.states_size(), 4);
+        intake::v1::ListTicketsResponse answer;
+        if (harness_.peer().Asked(kListTickets) == 1) {
+          corridor::CallContext context;
+          context.caller = "tester";
+          harness_.runtime().Call(
+              context, corridor::FindMethod("tandem.account.v1.AccountService/AssignRequester"),
+              assign, [](absl::StatusOr<corridor::MessagePtr> reply) { EXPECT_TRUE(reply.ok()); });
+        } else {
+          answer.add_tickets()->set_ticket_id("t1");
+        }
+        return answer;
+      });
+  const auto answer = Check(kRenewal, "bert");
+  EXPECT_EQ(answer.verdict(), av::OUTREACH_VERDICT_HOLD);
+  EXPECT_EQ(harness_.peer().Asked(kListTickets), 2);
+  EXPECT_THAT(harness_.Published<ev::ClearanceGiven>(), IsEmpty());
+}
+
+TEST_F(AccountHealth, HoldsWhenIntakeCannotBeAsked) {
+  harness_.peer().Down(kListTickets);
+  const auto answer = Check(kRenewal);
+  EXPECT_EQ(answer.verdict(), av::OUTREACH_VERDICT_HOLD);
+  EXPECT_THAT(Rules(answer), ElementsAre("intake_unreachable"));
+  EXPECT_EQ(Check(kTraining).verdict(), av::OUTREACH_VERDICT_ALLOW) << "no ticket can hold it";
+  EXPECT_EQ(Check(type::v1::OUTREACH_TOPIC_RESOLUTION_FOLLOW_UP).verdict(),
+            av::OUTREACH_VERDICT_ALLOW);
+}
+
+TEST_F(AccountHealth, ReadsEveryPageOfIntakesAnswer) {
+  harness_.peer().On<intake::v1::ListTicketsRequest, intake::v1::ListTicketsResponse>(
+      kListTickets,
+      [](const intake::v1::ListTicketsRequest& request)
+          -> absl::StatusOr<intake::v1::ListTicketsResponse> {
+        intake::v1::ListTicketsResponse answer;
+        if (request.page_token().empty()) {
+          answer.set_next_page_token("more");
+        } else {
+          answer.add_tickets()->set_ticket_id("t2");
+        }
+        return answer;
+      });
+  EXPECT_EQ(Check(kRenewal).verdict(), av::OUTREACH_VERDICT_HOLD);
+}
+
+TEST_F(AccountHealth, HoldsForTheRequesterOfANormalTicketAlone) {
+  Opened("t1", "anna");
+  Triaged("t1", type::v1::SEVERITY_NORMAL);
+  SetOpenTickets({{"t1", "anna"}});
+  EXPECT_THAT(Rules(Check(kRenewal, "anna")), ElementsAre("normal_ticket_requester"));
+  const auto bert = Check(kRenewal, "bert");
+  EXPECT_EQ(bert.verdict(), av::OUTREACH_VERDICT_ALLOW);
+  ASSERT_THAT(bert.advice(), SizeIs(1));
+  EXPECT_EQ(bert.advice(0).subject_id(), "t1");
+  Breached("t1", type::v1::SLA_METRIC_RESOLUTION);
+  EXPECT_THAT(harness_.Published<ev::ClearanceRevoked>(), SizeIs(1));
+  EXPECT_THAT(Rules(Check(kRenewal, "bert")), Contains("normal_ticket_breached"));
+}
+
+TEST_F(AccountHealth, IsNotHeldByAnInternalTicket) {
+  Opened("t1", "anna", "acme", "", true);
+  EXPECT_THAT(harness_.Published<ev::OutreachHeld>(), IsEmpty());
+  EXPECT_EQ(Health().score(), 10000);
+}
+
+TEST_F(AccountHealth, HoldsWhileTheFollowUpOfABadSurveyIsOpen) {
+  ev::SurveyFollowUpRequested requested;
+  requested.mutable_survey()->set_survey_id("s1");
+  requested.mutable_survey()->set_account_id("acme");
+  requested.mutable_survey()->set_contact_id("anna");
+  requested.mutable_survey()->set_kind(type::v1::SURVEY_KIND_CSAT);
+  requested.set_follow_up_id("f1");
+  requested.set_score(1);
+  harness_.Deliver("survey", "s1", "acme", requested);
+  const auto held = Check(kRenewal, "bert");
+  EXPECT_THAT(Rules(held), ElementsAre("bad_survey"));
+  EXPECT_EQ(held.blocks(0).subject_id(), "f1");
+  ev::SurveyFollowUpClosed closed;
+  *closed.mutable_survey() = requested.survey();
+  closed.set_follow_up_id("f1");
+  harness_.Deliver("survey", "s1", "acme", closed);
+  EXPECT_EQ(Check(kRenewal, "bert").verdict(), av::OUTREACH_VERDICT_ALLOW);
+}
+
+TEST_F(AccountHealth, RespectsAnOptOut) {
+  PutContact("acme", "carl", "carl@acme.com", {kRenewal});
+  EXPECT_THAT(Rules(Check(kRenewal, "carl")), ElementsAre("opt_out"));
+  EXPECT_THAT(Rules(Check(kRenewal, "")), ElementsAre("opt_out")) << "carl is one of all";
+  EXPECT_EQ(Check(kTraining, "carl").verdict(), av::OUTREACH_VERDICT_ALLOW);
+}
+
+TEST_F(AccountHealth, RemembersAClearanceByItsRequest) {
+  av::CheckOutreachRequest request;
+  request.set_request_id("once");
+  request.set_account_id("acme");
+  request.set_contact_id("anna");
+  request.set_topic(kRenewal);
+  const auto first = Must<av::CheckOutreachResponse>("OutreachService/CheckOutreach", request);
+  harness_.Restart();
+  const auto again = Must<av::CheckOutreachResponse>("OutreachService/CheckOutreach", request);
+  EXPECT_EQ(first.clearance_id(), again.clearance_id());
+  EXPECT_EQ(harness_.Number("SELECT COUNT(*) FROM clearances"), 1);
+}
+
+// ---- held and cleared
+
+TEST_F(AccountHealth, TellsOnceThatTopicsBecameHeldAndCleared) {
+  const absl::Time from = harness_.Now();
+  Opened("t1");
+  Triaged("t1", type::v1::SEVERITY_CRITICAL);
+  Opened("t2");
+  Triaged("t2", type::v1::SEVERITY_CRITICAL);
+  harness_.Advance(absl::Hours(3));
+  Resolved("t1");
+  harness_.Advance(absl::Hours(1));
+  Resolved("t2");
+  const auto held = harness_.Published<ev::OutreachHeld>();
+  ASSERT_THAT(held, SizeIs(1));
+  EXPECT_THAT(held[0].topics(), SizeIs(6));
+  EXPECT_THAT(held[0].rules(), ElementsAre("untriaged_ticket"));
+  const auto cleared = harness_.Published<ev::OutreachCleared>();
+  ASSERT_THAT(cleared, SizeIs(1));
+  EXPECT_EQ(MicrosOf(cleared[0].held_since()), time::ToMicros(from));
+  harness_.Advance(absl::Hours(5));
+  const auto holds = HoldsBetween(from, harness_.Now());
+  ASSERT_TRUE(holds.contains(kRenewal));
+  EXPECT_EQ(MicrosOf(holds.at(kRenewal).account_held()), 4 * kMicrosPerHour);
+  EXPECT_FALSE(holds.at(kRenewal).is_held());
+  EXPECT_FALSE(holds.contains(kTraining));
+}
+
+TEST_F(AccountHealth, FollowsATicketThatMovesToAnotherAccount) {
+  const absl::Time from = harness_.Now();
+  PutAccount("beta", {});
+  Opened("t1");
+  Triaged("t1", type::v1::SEVERITY_URGENT);
+  harness_.Advance(absl::Hours(2));
+  ev::TicketUpdated moved;
+  moved.set_ticket_id("t1");
+  moved.set_account_id("beta");
+  moved.set_previous_account_id("acme");
+  moved.set_contact_id("bea");
+  harness_.Deliver("ticket_intake", "t1", "acme", moved);
+  EXPECT_EQ(Health("acme").score(), 10000);
+  EXPECT_LT(Health("beta").score(), 10000);
+  harness_.Advance(absl::Hours(2));
+  const auto holds = HoldsBetween(from, harness_.Now());
+  EXPECT_EQ(MicrosOf(holds.at(kRenewal).account_held()), 2 * kMicrosPerHour)
+      << "the hours before the move stay with acme";
+  EXPECT_FALSE(holds.at(kRenewal).is_held());
+  EXPECT_THAT(TimelineTypes("acme"), Contains("TicketUpdated"));
+  EXPECT_THAT(TimelineTypes("beta"), Contains("TicketUpdated"));
+}
+
+// ---- touches, exceptions, proof
+
+TEST_F(AccountHealth, AnswersAViolationAndProvesIt) {
+  const auto allowed = Check(kRenewal);
+  EXPECT_EQ(Touch(kRenewal).verdict(), av::TOUCH_VERDICT_CLEARED);
+  harness_.Advance(absl::Minutes(10));
+  const absl::Time before = harness_.Now();
+  harness_.Advance(absl::Minutes(10));
+  Opened("t1", "bert");
+  Triaged("t1", type::v1::SEVERITY_CRITICAL);
+  const auto violation = Touch(kRenewal);
+  EXPECT_EQ(violation.verdict(), av::TOUCH_VERDICT_VIOLATION);
+  EXPECT_EQ(Touch(kRenewal, "anna", before).verdict(), av::TOUCH_VERDICT_CLEARED)
+      << "the clearance stood at that instant";
+  EXPECT_EQ(Touch(kRenewal, "anna", absl::InfiniteFuture(), true).verdict(),
+            av::TOUCH_VERDICT_FREE);
+
+  av::ProveOutreachRequest request;
+  request.set_account_id("acme");
+  request.set_page_size(2);
+  auto proof = Must<av::ProveOutreachResponse>("OutreachService/ProveOutreach", request);
+  EXPECT_EQ(proof.totals().touches(), 4);
+  EXPECT_EQ(proof.totals().cleared(), 2);
+  EXPECT_EQ(proof.totals().violations(), 1);
+  EXPECT_EQ(proof.totals().free(), 1);
+  EXPECT_EQ(proof.totals().minutes(), 40);
+  ASSERT_THAT(proof.touches(), SizeIs(2));
+  const av::ProvenTouch& first = proof.touches(0);
+  EXPECT_THAT(first.open_issues(), IsEmpty());
+  EXPECT_EQ(first.clearance().clearance_id(), allowed.clearance_id());
+  EXPECT_THAT(first.touch().sequence(), Gt(first.clearance().given_sequence()));
+  EXPECT_THAT(first.clearance().revoked_sequence(), Gt(first.touch().sequence()));
+  const av::ProvenTouch& second = proof.touches(1);
+  EXPECT_EQ(second.touch().touch_id(), violation.touch_id());
+  ASSERT_THAT(second.open_issues(), SizeIs(1));
+  EXPECT_EQ(second.open_issues(0).rule(), "critical_ticket");
+  EXPECT_THAT(second.touch().sequence(), Gt(second.open_issues(0).known_sequence()));
+  request.set_page_token(proof.next_page_token());
+  proof = Must<av::ProveOutreachResponse>("OutreachService/ProveOutreach", request);
+  EXPECT_THAT(proof.touches(), SizeIs(2));
+  EXPECT_EQ(proof.next_page_token(), "");
+}
+
+TEST_F(AccountHealth, EndsAClearanceAtItsExpiry) {
+  Check(kRenewal);
+  harness_.Advance(absl::Hours(4));
+  EXPECT_EQ(Touch(kRenewal).verdict(), av::TOUCH_VERDICT_VIOLATION);
+  av::ListClearancesRequest request;
+  request.set_account_id("acme");
+  const auto all = Must<av::ListClearancesResponse>("OutreachService/ListClearances", request);
+  ASSERT_THAT(all.clearances(), SizeIs(1));
+  EXPECT_EQ(all.clearances(0).state(), av::CLEARANCE_STATE_EXPIRED);
+  request.set_standing_only(true);
+  EXPECT_THAT(
+      Must<av::ListClearancesResponse>("OutreachService/ListClearances", request).clearances(),
+      IsEmpty());
+}
+
+TEST_F(AccountHealth, LetsASupportLeadGrantAnException) {
+  StaffIs("lead", type::v1::STAFF_ROLE_SUPPORT_LEAD);
+  StaffIs("agent", type::v1::STAFF_ROLE_SUPPORT_AGENT);
+  Opened("t1", "bert");
+  SetOpenTickets({{"t1", "bert"}});
+  av::GrantOutreachExceptionRequest request;
+  request.set_account_id("acme");
+  request.set_topic(kRenewal);
+  request.set_reason("agreed with the customer");
+  *request.mutable_until() = InstantOf(harness_.Now() + absl::Hours(1));
+  for (const char* staff : {"agent", "nobody"}) {
+    request.set_staff_id(staff);
+    EXPECT_EQ(
+        Try<av::GrantOutreachExceptionResponse>("OutreachService/GrantOutreachException", request)
+            .status()
+            .code(),
+        absl::StatusCode::kPermissionDenied)
+        << staff;
+  }
+  request.set_staff_id("lead");
+  const auto granted =
+      Must<av::GrantOutreachExceptionResponse>("OutreachService/GrantOutreachException", request);
+  const auto answer = Check(kRenewal);
+  EXPECT_EQ(answer.verdict(), av::OUTREACH_VERDICT_ALLOW);
+  EXPECT_EQ(answer.exception_id(), granted.exception_id());
+  EXPECT_THAT(answer.advice(), SizeIs(1));
+  EXPECT_EQ(Check(type::v1::OUTREACH_TOPIC_UPSELL).verdict(), av::OUTREACH_VERDICT_HOLD);
+  Opened("t2", "bert");
+  EXPECT_EQ(Touch(kRenewal).verdict(), av::TOUCH_VERDICT_EXCEPTION)
+      << "it does not fall by an issue";
+  av::ProveOutreachRequest prove;
+  const auto proof = Must<av::ProveOutreachResponse>("OutreachService/ProveOutreach", prove);
+  EXPECT_EQ(proof.totals().exceptions(), 1);
+  EXPECT_EQ(proof.touches(0).exception_reason(), "agreed with the customer");
+  harness_.Advance(absl::Hours(1));
+  EXPECT_EQ(Check(kRenewal, "bert").verdict(), av::OUTREACH_VERDICT_HOLD);
+}
+
+// ---- budget
+
+TEST_F(AccountHealth, KeepsAContactsBudgetInOneLedger) {
+  const auto survey = Check(kSurvey);
+  ASSERT_EQ(survey.verdict(), av::OUTREACH_VERDICT_ALLOW);
+  EXPECT_THAT(Rules(Check(kSurvey)), ElementsAre("fatigue")) << "one survey in 30 days";
+  EXPECT_EQ(Check(kRenewal).verdict(), av::OUTREACH_VERDICT_ALLOW);
+  EXPECT_THAT(Rules(Check(kTraining)), ElementsAre("fatigue")) << "all four units are reserved";
+  EXPECT_EQ(Check(kTraining, "bert").verdict(), av::OUTREACH_VERDICT_ALLOW);
+
+  ev::SurveyInvited invited;
+  invited.mutable_survey()->set_survey_id("s1");
+  invited.mutable_survey()->set_kind(type::v1::SURVEY_KIND_CSAT);
+  invited.mutable_survey()->set_account_id("acme");
+  invited.mutable_survey()->set_contact_id("anna");
+  invited.set_clearance_id(survey.clearance_id());
+  harness_.Deliver("survey", "s1", "acme", invited);
+  harness_.Advance(absl::Hours(4));
+  EXPECT_EQ(Check(kTraining).verdict(), av::OUTREACH_VERDICT_ALLOW)
+      << "the renewal's reservation expired, the survey's was used";
+  EXPECT_THAT(Rules(Check(kSurvey)), ElementsAre("fatigue"));
+
+  ev::SurveyWithdrawn withdrawn;
+  *withdrawn.mutable_survey() = invited.survey();
+  withdrawn.set_clearance_id(survey.clearance_id());
+  harness_.Deliver("survey", "s1", "acme", withdrawn);
+  EXPECT_EQ(Check(kSurvey).verdict(), av::OUTREACH_VERDICT_ALLOW) << "the budget was given back";
+}
+
+TEST_F(AccountHealth, ReservesOfEveryContactWhenAllAreReached) {
+  EXPECT_EQ(Check(kRenewal, "").verdict(), av::OUTREACH_VERDICT_ALLOW);
+  EXPECT_EQ(Check(kRenewal, "anna").verdict(), av::OUTREACH_VERDICT_ALLOW);
+  EXPECT_THAT(Rules(Check(kRenewal, "anna")), ElementsAre("fatigue"));
+  EXPECT_THAT(Rules(Check(kTraining, "")), ElementsAre("fatigue"));
+  EXPECT_EQ(Check(kRenewal, "bert").verdict(), av::OUTREACH_VERDICT_ALLOW);
+}
+
+TEST_F(AccountHealth, GivesBackWhatARevokedClearanceDidNotUse) {
+  Check(kRenewal);
+  Check(kRenewal);
+  ASSERT_THAT(Rules(Check(kTraining)), ElementsAre("fatigue"));
+  Opened("t1");
+  EXPECT_EQ(Check(kTraining).verdict(), av::OUTREACH_VERDICT_ALLOW);
+}
+
+// ---- health
+
+TEST_F(AccountHealth, ExplainsWhichEventsMovedTheScore) {
+  Opened("t1");
+  Triaged("t1", type::v1::SEVERITY_CRITICAL);
+  Resolved("t1");
+  const auto moves = Moves();
+  ASSERT_THAT(moves, SizeIs(4));
+  EXPECT_EQ(moves[0].cause_type(), "TicketResolved");
+  EXPECT_EQ(moves[1].cause_type(), "TicketTriaged");
+  EXPECT_EQ(moves[1].subject_id(), "t1");
+  EXPECT_EQ(moves[2].cause_type(), "TicketOpened");
+  EXPECT_EQ(moves[3].cause_type(), "AccountRegistered");
+  EXPECT_EQ(moves[1].to_score(), 7500);
+  EXPECT_EQ(moves[0].share() + moves[1].share() + moves[2].share(), 0);
+  EXPECT_THAT(harness_.Published<ev::HealthChanged>(), SizeIs(4));
+  EXPECT_EQ(Health().band(), type::v1::HEALTH_BAND_GREEN);
+}
+
+TEST_F(AccountHealth, RecoversByTimerWhenFactsLeaveTheirWindow) {
+  Opened("t1");
+  Triaged("t1", type::v1::SEVERITY_NORMAL);
+  for (int cycle = 1; cycle <= 5; ++cycle)
+    Breached("t1", type::v1::SLA_METRIC_NEXT_RESPONSE, cycle);
+  Resolved("t1");
+  EXPECT_EQ(Health().score(), 8500);
+  EXPECT_EQ(harness_.Number("SELECT COUNT(*) FROM timers WHERE kind = 'decay'"), 1)
+      << "one timer an account, for the next edge";
+  harness_.Advance(absl::Hours(24 * 30));
+  EXPECT_EQ(Health().score(), 8500) << "the hour in which they happened is not over";
+  harness_.Advance(absl::Hours(1));
+  EXPECT_EQ(Health().score(), 10000);
+  EXPECT_EQ(Moves()[0].cause_type(), "window");
+  EXPECT_EQ(harness_.Number("SELECT COUNT(*) FROM timers"), 0);
+}
+
+TEST_F(AccountHealth, CountsABreachOnceAndTakesACorrectedOneBack) {
+  Opened("t1");
+  Triaged("t1", type::v1::SEVERITY_NORMAL);
+  const int before = Health().score();
+  Breached("t1", type::v1::SLA_METRIC_RESOLUTION);
+  harness_.DeliverAgain();
+  Breached("t1", type::v1::SLA_METRIC_RESOLUTION);
+  EXPECT_EQ(Health().groups(0).measures(1).counted(), 1);
+  ev::SlaVerdictCorrected corrected;
+  corrected.mutable_clock()->set_ticket_id("t1");
+  corrected.mutable_clock()->set_metric(type::v1::SLA_METRIC_RESOLUTION);
+  corrected.mutable_clock()->set_cycle(1);
+  corrected.set_from_verdict("breached");
+  corrected.set_to_verdict("met");
+  harness_.Deliver("sla_timer", "t1", "acme", corrected);
+  EXPECT_EQ(Health().score(), before);
+  SetOpenTickets({{"t1", "anna"}});
+  EXPECT_EQ(Check(kRenewal, "bert").verdict(), av::OUTREACH_VERDICT_ALLOW);
+}
+
+class DefaultWeights : public AccountHealth {
+ protected:
+  DefaultWeights() : AccountHealth(DefaultPolicy()) {}
+};
+
+TEST_F(DefaultWeights, LeaveAnAccountUnknownUntilHalfOfTheWeightIsKnown) {
+  EXPECT_EQ(Health().band(), type::v1::HEALTH_BAND_UNKNOWN);
+  EXPECT_EQ(Health().score(), -1);
+  EXPECT_EQ(Health().known_share(), 2500);
+  EXPECT_EQ(Health().groups(0).score(), 10000) << "its parts are told all the same";
+}
+
+TEST_F(AccountHealth, HasNoHealthOnceItChurned) {
+  av::AdvanceJourneyRequest request;
+  request.set_account_id("acme");
+  request.set_to_stage(type::v1::JOURNEY_STAGE_CHURNED);
+  Must<av::AdvanceJourneyResponse>("AccountService/AdvanceJourney", request);
+  EXPECT_EQ(Health().band(), type::v1::HEALTH_BAND_UNSPECIFIED);
+  Opened("t1");
+  EXPECT_EQ(Health().score(), -1);
+  av::ListHealthRequest list;
+  const auto healthy = Must<av::ListHealthResponse>("HealthService/ListHealth", list);
+  EXPECT_THAT(healthy.accounts(), IsEmpty());
+  ASSERT_THAT(healthy.counts(), SizeIs(5));
+  EXPECT_EQ(healthy.counts(4).accounts(), 1);
+}
+
+TEST_F(AccountHealth, ListsTheWorstFirst) {
+  PutAccount("beta", {});
+  Opened("t1");
+  Triaged("t1", type::v1::SEVERITY_CRITICAL);
+  av::ListHealthRequest request;
+  request.set_page_size(1);
+  auto page = Must<av::ListHealthResponse>("HealthService/ListHealth", request);
+  ASSERT_THAT(page.accounts(), SizeIs(1));
+  EXPECT_EQ(page.accounts(0).account_id(), "acme");
+  request.set_page_token(page.next_page_token());
+  page = Must<av::ListHealthResponse>("HealthService/ListHealth", request);
+  ASSERT_THAT(page.accounts(), SizeIs(1));
+  EXPECT_EQ(page.accounts(0).account_id(), "beta");
+  EXPECT_EQ(page.next_page_token(), "");
+}
+
+TEST_F(AccountHealth, JudgesEveryAccountAnewUnderANewPolicy) {
+  for (int i = 0; i < 120; ++i) PutAccount(absl::StrCat("more-", i), {});
+  Opened("t1", "bert");
+  Triaged("t1", type::v1::SEVERITY_URGENT);
+  av::ApplyPolicyRequest request;
+  *request.mutable_policy() = SupportAlone();
+  // URGENT tickets hold nothing any more and count ten times as much.
+  auto* rules = request.mutable_policy()->mutable_outreach()->mutable_rules();
+  rules->DeleteSubrange(2, 1);
+  request.mutable_policy()
+      ->mutable_health()
+      ->mutable_profiles(0)
+      ->mutable_groups(0)
+      ->mutable_measures(0)
+      ->mutable_points(1)
+      ->set_points(100);
+  const int before = Health().score();
+  const auto applied = Must<av::ApplyPolicyResponse>("PolicyService/ApplyPolicy", request);
+  EXPECT_EQ(applied.version(), 1);
+  harness_.Settle();
+  EXPECT_LT(Health().score(), before);
+  EXPECT_EQ(Moves()[0].cause_type(), "policy");
+  EXPECT_EQ(Health("more-119").policy().version(), 1) << "the walk reached the last account";
+  EXPECT_THAT(harness_.Published<ev::OutreachCleared>(), SizeIs(1));
+  EXPECT_EQ(harness_.Number("SELECT COUNT(*) FROM timers"), 0);
+}
+
+// ---- timeline, requesters, journey
+
+TEST_F(AccountHealth, ShowsEverythingOnTheTimelineInOrder) {
+  Opened("t1");
+  Triaged("t1", type::v1::SEVERITY_NORMAL);
+  ev::TicketQueued queued;
+  queued.set_ticket_id("t1");
+  queued.set_account_id("acme");
+  queued.set_queue("l1");
+  harness_.Deliver("triage", "t1", "acme", queued);
+  harness_.DeliverAgain();
+  Resolved("t1");
+  const std::vector<std::string> types = TimelineTypes();
+  const std::vector<std::string> expected = {
+      "AccountRegistered", "HealthChanged",  "ContactChanged", "ContactChanged",  "TicketOpened",
+      "HealthChanged",     "OutreachHeld",   "TicketTriaged",  "OutreachCleared", "OutreachHeld",
+      "TicketQueued",      "TicketResolved", "HealthChanged",  "OutreachCleared"};
+  EXPECT_EQ(types, expected);
+
+  // Pages from the newest end.
+  av::GetTimelineRequest request;
+  request.set_account_id("acme");
+  request.set_page_size(4);
+  std::vector<std::string> backwards;
+  int pages = 0;
+  do {
+    const auto page = Must<av::GetTimelineResponse>("AccountService/GetTimeline", request);
+    for (const av::TimelineEntry& entry : page.entries()) backwards.push_back(entry.type());
+    request.set_page_token(page.next_page_token());
+  } while (!request.page_token().empty() && ++pages < 10);
+  std::reverse(backwards.begin(), backwards.end());
+  EXPECT_EQ(backwards, expected);
+}
+
+TEST_F(AccountHealth, ShowsATicketsPastOnceItsAccountIsKnown) {
+  Opened("t1", "", "", "t1");
+  Triaged("t1", type::v1::SEVERITY_CRITICAL);
+  Breached("t1", type::v1::SLA_METRIC_FIRST_RESPONSE);
+  EXPECT_EQ(Health().score(), 10000);
+  EXPECT_THAT(TimelineTypes(), SizeIs(4));
+  Attributed("t1", "acme", "anna");
+  EXPECT_EQ(Health().groups(0).measures(1).counted(), 1) << "the missed cycle counts now";
+  const std::vector<std::string> types = TimelineTypes();
+  ASSERT_THAT(types, SizeIs(10));
+  EXPECT_THAT(std::vector<std::string>(types.begin() + 4, types.end()),
+              ElementsAre("TicketOpened", "TicketTriaged", "SlaBreached", "TicketRequesterResolved",
+                          "HealthChanged", "OutreachHeld"));
+}
+
+TEST_F(AccountHealth, ResolvesRequestersByAddressThenByDomain) {
+  const auto resolve = [&](const std::string& address, const std::string& ticket) {
+    av::ResolveRequesterRequest request;
+    request.set_address(address);
+    request.set_ticket_id(ticket);
+    return Must<av::ResolveRequesterResponse>("AccountService/ResolveRequester", request);
+  };
+  EXPECT_EQ(resolve("Anna@ACME.com", "t1").contact_id(), "anna");
+  const auto made = resolve("new@acme.com", "t2");
+  EXPECT_EQ(made.account_id(), "acme");
+  EXPECT_EQ(made.contact_level(), type::v1::CONTACT_LEVEL_MEMBER);
+  EXPECT_EQ(made.stage(), type::v1::JOURNEY_STAGE_LOYALTY);
+  EXPECT_EQ(resolve("new@acme.com", "t3").contact_id(), made.contact_id());
+  const auto unknown = resolve("zoe@gmail.com", "t4");
+  EXPECT_EQ(unknown.contact_id(), "");
+  EXPECT_EQ(resolve("zoe@gmail.com", "t5").requester_id(), unknown.requester_id());
+
+  av::ListUnresolvedRequestersRequest list;
+  auto open =
+      Must<av::ListUnresolvedRequestersResponse>("AccountService/ListUnresolvedRequesters", list);
+  ASSERT_THAT(open.requesters(), SizeIs(1));
+  EXPECT_EQ(open.requesters(0).address(), "zoe@gmail.com");
+  EXPECT_THAT(open.requesters(0).ticket_ids(), ElementsAre("t4", "t5"));
+
+  av::AssignRequesterRequest assign;
+  assign.set_requester_id(unknown.requester_id());
+  assign.set_account_id("acme");
+  const auto assigned = Must<av::AssignRequesterResponse>("AccountService/AssignRequester", assign);
+  const auto events = harness_.Published<ev::RequesterAssigned>();
+  ASSERT_THAT(events, SizeIs(1));
+  EXPECT_EQ(events[0].contact_id(), assigned.contact_id());
+  EXPECT_THAT(events[0].ticket_ids(), ElementsAre("t4", "t5"));
+  EXPECT_EQ(resolve("zoe@gmail.com", "t6").contact_id(), assigned.contact_id());
+  EXPECT_THAT(
+      Must<av::ListUnresolvedRequestersResponse>("AccountService/ListUnresolvedRequesters", list)
+          .requesters(),
+      IsEmpty());
+  assign.clear_request_id();
+  EXPECT_EQ(
+      Try<av::AssignRequesterResponse>("AccountService/AssignRequester", assign).status().code(),
+      absl::StatusCode::kFailedPrecondition);
+}
+
+TEST_F(AccountHealth, NeverPutsPersonalDataOnTheBus) {
+  av::ResolveRequesterRequest request;
+  request.set_address("canary@acme.com");
+  Must<av::ResolveRequesterResponse>("AccountService/ResolveRequester", request);
+  request.clear_request_id();
+  request.set_address("canary@gmail.com");
+  const auto unknown =
+      Must<av::ResolveRequesterResponse>("AccountService/ResolveRequester", request);
+  av::AssignRequesterRequest assign;
+  assign.set_requester_id(unknown.requester_id());
+  assign.set_account_id("acme");
+  Must<av::AssignRequesterResponse>("AccountService/AssignRequester", assign);
+  const std::vector<bus::Event> published = harness_.PublishedEvents();
+  EXPECT_THAT(published, SizeIs(Gt(5u)));
+  for (const bus::Event& event : published) {
+    EXPECT_EQ(event.body.find("canary"), std::string::npos) << event.type;
+    EXPECT_EQ(event.subject.find("canary"), std::string::npos) << event.type;
+  }
+}
+
+TEST_F(AccountHealth, RaisesTheHoldVersionWhenARequesterIsAssigned) {
+  av::ResolveRequesterRequest request;
+  request.set_address("zoe@gmail.com");
+  const auto unknown =
+      Must<av::ResolveRequesterResponse>("AccountService/ResolveRequester", request);
+  av::AssignRequesterRequest assign;
+  assign.set_request_id("assign");
+  assign.set_requester_id(unknown.requester_id());
+  assign.set_account_id("acme");
+  Must<av::AssignRequesterResponse>("AccountService/AssignRequester", assign);
+  EXPECT_EQ(harness_.Number("SELECT COUNT(*) FROM holds WHERE key = 'acme'"), 1);
+}
+
+TEST_F(AccountHealth, MovesThroughTheJourneyOnlyAsItMay) {
+  av::AdvanceJourneyRequest request;
+  request.set_account_id("acme");
+  request.set_to_stage(type::v1::JOURNEY_STAGE_PROSPECT);
+  EXPECT_EQ(
+      Try<av::AdvanceJourneyResponse>("AccountService/AdvanceJourney", request).status().code(),
+      absl::StatusCode::kFailedPrecondition);
+  request.set_correction(true);
+  EXPECT_EQ(
+      Try<av::AdvanceJourneyResponse>("AccountService/AdvanceJourney", request).status().code(),
+      absl::StatusCode::kInvalidArgument)
+      << "a correction needs a reason";
+  request.set_reason("typed wrong");
+  harness_.Advance(absl::Hours(1));
+  Must<av::AdvanceJourneyResponse>("AccountService/AdvanceJourney", request);
+  const auto events = harness_.Published<ev::JourneyAdvanced>();
+  ASSERT_THAT(events, SizeIs(1));
+  EXPECT_TRUE(events[0].correction());
+  av::GetAccountRequest get;
+  get.set_account_id("acme");
+  const auto account = Must<av::GetAccountResponse>("AccountService/GetAccount", get);
+  EXPECT_THAT(account.journey(), SizeIs(2));
+  EXPECT_EQ(account.times(1).stage(), type::v1::JOURNEY_STAGE_LOYALTY);
+  EXPECT_EQ(account.times(1).seconds(), 3600);
+}
+
+TEST_F(AccountHealth, RefusesWhatDoesNotFit) {
+  av::PutAccountRequest put;
+  put.mutable_account()->set_account_id("acme");
+  put.mutable_account()->set_version(7);
+  EXPECT_EQ(Try<av::PutAccountResponse>("AccountService/PutAccount", put).status().code(),
+            absl::StatusCode::kAborted);
+  put.clear_request_id();
+  put.mutable_account()->set_version(0);
+  put.mutable_account()->set_stage(type::v1::JOURNEY_STAGE_CHURNED);
+  EXPECT_EQ(Try<av::PutAccountResponse>("AccountService/PutAccount", put).status().code(),
+            absl::StatusCode::kFailedPrecondition);
+  av::CheckOutreachRequest check;
+  check.set_account_id("nobody");
+  check.set_topic(kRenewal);
+  EXPECT_EQ(Try<av::CheckOutreachResponse>("OutreachService/CheckOutreach", check).status().code(),
+            absl::StatusCode::kNotFound);
+  av::GetTimelineRequest timeline;
+  timeline.set_account_id("acme");
+  timeline.set_page_token("!");
+  EXPECT_EQ(Try<av::GetTimelineResponse>("AccountService/GetTimeline", timeline).status().code(),
+            absl::StatusCode::kInvalidArgument);
+}
+
+// ---- convergence
+
+class Convergence : public ::testing::Test {
+ protected:
+  // What all interleavings have to agree on.
+  struct Outcome {
+    int score = 0;
+    std::string holds;
+    std::multiset<std::string> timeline;
+    bool operator==(const Outcome&) const = default;
+  };
+
+  Outcome Run(unsigned seed) {
+    std::mt19937 random(seed);
+    ServiceHarness harness([] { return Make({.built_in_policy = SupportAlone()}); }, Quiet());
+    av::PutAccountRequest put;
+    put.set_request_id("put");
+    put.mutable_account()->set_account_id("acme");
+    put.mutable_account()->set_stage(type::v1::JOURNEY_STAGE_LOYALTY);
+    EXPECT_TRUE(
+        harness.Call<av::PutAccountResponse>("tandem.account.v1.AccountService/PutAccount", put)
+            .ok());
+    const absl::Time start = harness.Now();
+    harness.Advance(absl::Hours(10));
+
+    std::map<std::string, std::vector<std::function<void()>>> streams;
+    const auto add = [&](const std::string& ticket, int minute, auto event, const char* source) {
+      streams[ticket].push_back([&harness, ticket, minute, event, source, start] {
+        harness.Deliver(source, ticket, ticket, event, start + absl::Minutes(minute));
+      });
+    };
+    int offset = 0;
+    for (const std::string ticket : {"t1", "t2", "t3"}) {
+      ev::TicketOpened opened;
+      opened.set_ticket_id(ticket);
+      add(ticket, offset + 0, opened, "ticket_intake");
+      ev::TicketTriaged triaged;
+      triaged.set_ticket_id(ticket);
+      triaged.set_severity(offset == 0 ? type::v1::SEVERITY_URGENT : type::v1::SEVERITY_NORMAL);
+      add(ticket, offset + 5, triaged, "triage");
+      ev::TicketRequesterResolved attributed;
+      attributed.set_ticket_id(ticket);
+      attributed.set_account_id("acme");
+      attributed.set_contact_id("c-" + ticket);
+      add(ticket, offset + 10, attributed, "ticket_intake");
+      ev::SlaBreached breached;
+      breached.mutable_clock()->set_ticket_id(ticket);
+      breached.mutable_clock()->set_metric(type::v1::SLA_METRIC_RESOLUTION);
+      breached.mutable_clock()->set_cycle(1);
+      *breached.mutable_occurred_at() = InstantOf(start + absl::Minutes(offset + 60));
+      add(ticket, offset + 60, breached, "sla_timer");
+      ev::TicketResolved resolved;
+      resolved.set_ticket_id(ticket);
+      resolved.set_account_id("acme");
+      add(ticket, offset + 90, resolved, "ticket_intake");
+      if (ticket != "t3") {
+        ev::TicketReopened reopened;
+        reopened.set_ticket_id(ticket);
+        reopened.set_account_id("acme");
+        add(ticket, offset + 120, reopened, "ticket_intake");
+      }
+      offset += 70;
+    }
+    std::map<std::string, size_t> next;
+    while (!streams.empty()) {
+      auto stream = streams.begin();
+      std::advance(stream, static_cast<long>(random() % streams.size()));
+      stream->second[next[stream->first]++]();
+      if (random() % 3 == 0) harness.DeliverAgain();
+      if (random() % 5 == 0) harness.Restart();
+      if (next[stream->first] == stream->second.size()) streams.erase(stream);
+    }
+
+    Outcome outcome;
+    av::GetHealthRequest health;
+    health.set_account_id("acme");
+    outcome.score =
+        harness.Call<av::GetHealthResponse>("tandem.account.v1.HealthService/GetHealth", health)
+            ->score();
+    av::ListHoldsRequest holds;
+    holds.set_account_id("acme");
+    *holds.mutable_from() = InstantOf(start);
+    *holds.mutable_to() = InstantOf(harness.Now());
+    const auto held =
+        harness.Call<av::ListHoldsResponse>("tandem.account.v1.OutreachService/ListHolds", holds);
+    for (const av::TopicHold& hold : held->holds()) {
+      absl::StrAppend(&outcome.holds, hold.ShortDebugString(), "\n");
+    }
+    av::GetTimelineRequest timeline;
+    timeline.set_account_id("acme");
+    timeline.set_page_size(500);
+    const auto page = harness.Call<av::GetTimelineResponse>(
+        "tandem.account.v1.AccountService/GetTimeline", timeline);
+    for (const av::TimelineEntry& entry : page->entries()) {
+      if (entry.source() == "account_health") continue;  // what moved when depends on the order
+      outcome.timeline.insert(
+          absl::StrCat(entry.type(), " ", entry.subject_id(), " ", MicrosOf(entry.occurred_at())));
+    }
+    return outcome;
+  }
+};
+
+TEST_F(Convergence, HoldsHealthAndTimelineComeOutTheSameInEveryInterleaving) {
+  const Outcome first = Run(1);
+  EXPECT_EQ(first.timeline.size(), 17u);
+  EXPECT_NE(first.holds, "");
+  for (unsigned seed = 2; seed <= 25; ++seed) {
+    const Outcome other = Run(seed);
+    EXPECT_EQ(other.score, first.score) << seed;
+    EXPECT_EQ(other.holds, first.holds) << seed;
+    EXPECT_EQ(other.timeline, first.timeline) << seed;
+  }
+}
+
+}  // namespace
+}  // namespace tandem::account_health

@@ -1,0 +1,305 @@
+#include "services/account_health/work.h"
+
+#include <algorithm>
+#include <vector>
+
+#include "absl/strings/str_cat.h"
+#include "services/account_health/budget.h"
+#include "services/account_health/health.h"
+#include "services/account_health/instants.h"
+#include "tandem/events/v1/account.pb.h"
+
+namespace tandem::account_health {
+namespace {
+
+using records::HealthRecord;
+using records::HoldRecord;
+using records::Issue;
+
+template <typename List>
+void EraseClearance(List* list, std::string_view clearance_id) {
+  for (int i = 0; i < list->size(); ++i) {
+    if (list->Get(i).clearance_id() != clearance_id) continue;
+    list->DeleteSubrange(i, 1);
+    return;
+  }
+}
+
+bool IsSame(const Issue& a, const Issue& b) {
+  return a.severity() == b.severity() && a.flags() == b.flags() &&
+         a.contact_id() == b.contact_id() &&
+         std::equal(a.watcher_contact_ids().begin(), a.watcher_contact_ids().end(),
+                    b.watcher_contact_ids().begin(), b.watcher_contact_ids().end());
+}
+
+}  // namespace
+
+std::string ShortName(std::string_view event_type) {
+  return std::string(event_type.substr(event_type.rfind('.') + 1));
+}
+
+absl::Status Work::LoadPolicy() {
+  if (in_force_.made != nullptr) return absl::OkStatus();
+  absl::StatusOr<Policies::InForce> current = policies_->Current(drafts.view());
+  if (!current.ok()) return current.status();
+  in_force_ = *std::move(current);
+  return absl::OkStatus();
+}
+
+type::v1::PolicyRef Work::PolicyRef(std::string_view rule) const {
+  type::v1::PolicyRef ref = in_force_.ref;
+  ref.set_rule(std::string(rule));
+  return ref;
+}
+
+absl::StatusOr<absl::Time> Work::CommitInstant(std::string_view account_id) {
+  auto journal = drafts.Open(Journals(), account_id);
+  if (!journal.ok()) return journal.status();
+  const int64_t instant = std::max((**journal)->last_us(), time::ToMicros(in_->now));
+  (*journal)->Change().set_last_us(instant);
+  return time::FromMicros(instant);
+}
+
+absl::StatusOr<int64_t> Work::Note(std::string_view account_id, records::EntryRecord entry) {
+  auto journal = drafts.Open(Journals(), account_id);
+  if (!journal.ok()) return journal.status();
+  records::JournalRecord& changed = (*journal)->Change();
+  changed.set_last_sequence(changed.last_sequence() + 1);
+  changed.set_last_us(std::max(changed.last_us(), time::ToMicros(in_->now)));
+  entry.set_sequence(changed.last_sequence());
+  std::string key = SequenceKey(account_id, entry.sequence());
+  decision.Insert(Timeline(), std::move(key), std::move(entry));
+  return changed.last_sequence();
+}
+
+absl::StatusOr<int64_t> Work::NoteEvent(std::string_view account_id, const bus::Event& event) {
+  records::EntryRecord entry;
+  entry.set_occurred_us(time::ToMicros(event.time));
+  entry.set_source(event.source);
+  entry.set_type(ShortName(event.type));
+  entry.set_subject_id(event.subject);
+  entry.set_event_id(event.id);
+  return Note(account_id, std::move(entry));
+}
+
+absl::Status Work::Revoke(std::string_view account_id, HoldRecord& holds,
+                          const records::StandingClearance& standing, const Issue& issue,
+                          std::string_view cause_event_id) {
+  auto clearance = drafts.Open(Clearances(), standing.clearance_id());
+  if (!clearance.ok()) return clearance.status();
+  absl::StatusOr<absl::Time> instant = CommitInstant(account_id);
+  if (!instant.ok()) return instant.status();
+  auto team = drafts.Open(Teams(), account_id);
+  if (!team.ok()) return team.status();
+
+  EraseClearance(holds.mutable_clearances(), standing.clearance_id());
+  const bool is_follow_up = (issue.flags() & kFollowUp) != 0;
+  events::v1::ClearanceRevoked event;
+  event.set_account_id(std::string(account_id));
+  event.set_clearance_id(standing.clearance_id());
+  event.set_staff_id(standing.staff_id());
+  for (const account::v1::Counterpart& place : FillTeam(&***team, policy())) {
+    if (place.role() == type::v1::STAFF_ROLE_CSM) event.set_csm_staff_id(place.staff_id());
+  }
+  *event.mutable_occurred_at() = InstantOf(*instant);
+  event.set_cause_event_id(std::string(cause_event_id));
+  if (!is_follow_up) event.set_ticket_id(issue.subject_id());
+  absl::Status told = Tell(account_id, standing.clearance_id(), *instant, std::move(event));
+  if (!told.ok()) return told;
+  auto journal = drafts.Open(Journals(), account_id);
+  if (!journal.ok()) return journal.status();
+
+  records::ClearanceRecord& record = (*clearance)->Change();
+  record.mutable_clearance()->set_state(account::v1::CLEARANCE_STATE_REVOKED);
+  *record.mutable_clearance()->mutable_revoked_at() = InstantOf(*instant);
+  record.mutable_clearance()->set_revoked_by_event_id(std::string(cause_event_id));
+  if (!is_follow_up) record.mutable_clearance()->set_revoked_by_ticket_id(issue.subject_id());
+  record.mutable_clearance()->set_revoked_sequence((**journal)->last_sequence());
+  // What was not used yet is free again.
+  for (const std::string& contact_id : record.reserved_contact_ids()) {
+    auto budget = drafts.Open(Budgets(), contact_id);
+    if (!budget.ok()) return budget.status();
+    GiveBackUnused((*budget)->Change(), standing.clearance_id());
+  }
+  return absl::OkStatus();
+}
+
+absl::Status Work::TellHolds(std::string_view account_id, HoldChanges changes) {
+  for (events::v1::OutreachCleared& cleared : changes.cleared) {
+    cleared.set_account_id(std::string(account_id));
+    const absl::Time at = time::FromMicros(MicrosOf(cleared.occurred_at()));
+    absl::Status told = Tell(account_id, account_id, at, std::move(cleared));
+    if (!told.ok()) return told;
+  }
+  for (events::v1::OutreachHeld& held : changes.held) {
+    held.set_account_id(std::string(account_id));
+    *held.mutable_policy() = PolicyRef(held.rules_size() == 0 ? "" : held.rules(0));
+    const absl::Time at = time::FromMicros(MicrosOf(held.occurred_at()));
+    absl::Status told = Tell(account_id, account_id, at, std::move(held));
+    if (!told.ok()) return told;
+  }
+  return absl::OkStatus();
+}
+
+absl::Status Work::ChangeIssue(std::string_view account_id, const IssueChange& change) {
+  absl::Status loaded = LoadPolicy();
+  if (!loaded.ok()) return loaded;
+  auto draft = drafts.Open(HoldRecords(), account_id);
+  if (!draft.ok()) return draft.status();
+  const Issue* known = FindIssue(***draft, change.subject_id);
+  if (change.after == nullptr && known == nullptr) return absl::OkStatus();
+  if (change.after != nullptr && known != nullptr && !change.is_always_worse &&
+      IsSame(*change.after, *known)) {
+    return absl::OkStatus();
+  }
+
+  HoldRecord& holds = (*draft)->Change();
+  DropExpired(holds, in_->now);
+  if (change.after == nullptr) {
+    DropIssue(holds, change.subject_id);
+  } else {
+    known = FindIssue(holds, change.subject_id);
+    const account::v1::OutreachPolicy& rules = policy().outreach();
+    const bool holds_more =
+        HoldsMore(change.is_always_worse ? nullptr : known, *change.after, rules);
+    auto journal = drafts.Open(Journals(), account_id);
+    if (!journal.ok()) return journal.status();
+    Issue after = *change.after;
+    after.set_known_sequence((**journal)->last_sequence());
+    PutIssue(holds, std::move(after));
+    if (holds_more) {
+      holds.set_hold_version(holds.hold_version() + 1);
+      for (const records::StandingClearance& standing :
+           FindRevoked(holds, *change.after, change.fact, change.at, in_->now, rules)) {
+        absl::Status revoked =
+            Revoke(account_id, holds, standing, *change.after, change.cause_event_id);
+        if (!revoked.ok()) return revoked;
+      }
+    }
+  }
+  holds.set_policy_version(policy_version());
+  return TellHolds(account_id, Refresh(holds, policy().outreach(), change.at));
+}
+
+absl::Status Work::RaiseHoldVersion(std::string_view account_id) {
+  auto draft = drafts.Open(HoldRecords(), account_id);
+  if (!draft.ok()) return draft.status();
+  HoldRecord& holds = (*draft)->Change();
+  holds.set_hold_version(holds.hold_version() + 1);
+  return absl::OkStatus();
+}
+
+absl::Status Work::Rejudge(std::string_view account_id, absl::Time at) {
+  absl::Status loaded = LoadPolicy();
+  if (!loaded.ok()) return loaded;
+  auto draft = drafts.Open(HoldRecords(), account_id);
+  if (!draft.ok()) return draft.status();
+  HoldRecord& holds = (*draft)->Change();
+  holds.set_hold_version(holds.hold_version() + 1);
+  holds.set_policy_version(policy_version());
+  // A topic that no rule held before has its clearances in their own table alone.
+  auto standing =
+      SelectClearances(drafts.view(), account_id, INT64_MAX, time::ToMicros(in_->now), 10000);
+  if (!standing.ok()) return standing.status();
+  holds.clear_clearances();
+  for (auto row = standing->rbegin(); row != standing->rend(); ++row) {
+    const account::v1::Clearance& clearance = (*row)->clearance();
+    if (!Holds(HoldableTopics(policy().outreach()), clearance.topic())) continue;
+    records::StandingClearance& one = *holds.add_clearances();
+    one.set_clearance_id(clearance.clearance_id());
+    one.set_contact_id(clearance.contact_id());
+    one.set_topic(clearance.topic());
+    one.set_staff_id(clearance.staff_id());
+    one.set_as_of_us(MicrosOf(clearance.as_of()));
+    one.set_expires_us(MicrosOf(clearance.expires_at()));
+    one.set_exception_id(clearance.exception_id());
+  }
+  const std::vector<Issue> issues(holds.issues().begin(), holds.issues().end());
+  for (const Issue& issue : issues) {
+    for (const records::StandingClearance& one :
+         FindRevoked(holds, issue, IssueFact::kWorsened, at, in_->now, policy().outreach())) {
+      absl::Status revoked = Revoke(account_id, holds, one, issue, "");
+      if (!revoked.ok()) return revoked;
+    }
+  }
+  return TellHolds(account_id, Refresh(holds, policy().outreach(), at));
+}
+
+absl::Status Work::SettleHealth(std::string_view account_id, HealthRecord& health,
+                                const Cause& cause) {
+  const int32_t score = QuickScoreOf(health, policy().health());
+  const type::v1::HealthBand band = BandOf(score, health.band(), health.stage(), policy().health());
+  if (score == health.score() && band == health.band()) return absl::OkStatus();
+  const int64_t at_us = std::max(health.moved_us(), time::ToMicros(cause.at));
+
+  records::MoveRecord move;
+  move.set_sequence(health.moves() + 1);
+  move.set_cause_id(cause.id);
+  move.set_cause_type(cause.type);
+  move.set_subject_id(cause.subject_id);
+  move.set_occurred_us(at_us);
+  move.set_from_score(health.score());
+  move.set_to_score(score);
+  move.set_from_band(health.band());
+  move.set_to_band(band);
+  move.set_policy_version(policy_version());
+
+  events::v1::HealthChanged event;
+  event.set_account_id(std::string(account_id));
+  *event.mutable_occurred_at() = InstantOf(at_us);
+  event.set_from_score(health.score());
+  event.set_to_score(score);
+  event.set_from_band(health.band());
+  event.set_to_band(band);
+  event.set_cause_id(cause.id);
+  event.set_cause_type(cause.type);
+  *event.mutable_policy() = PolicyRef();
+
+  if (band != health.band()) health.set_band_since_us(at_us);
+  health.set_score(score);
+  health.set_band(band);
+  health.set_moved_us(at_us);
+  health.set_moves(move.sequence());
+  std::string key = SequenceKey(account_id, move.sequence());
+  decision.Insert(Moves(), std::move(key), std::move(move));
+  return Tell(account_id, account_id, time::FromMicros(at_us), std::move(event));
+}
+
+absl::Status Work::ChangeHealth(std::string_view account_id, const Cause& cause,
+                                absl::FunctionRef<void(HealthRecord&)> change) {
+  absl::Status status = LoadPolicy();
+  if (!status.ok()) return status;
+  auto draft = drafts.Open(HealthRecords(), account_id);
+  if (!draft.ok()) return draft.status();
+  const bool is_new = !(*draft)->exists();
+  HealthRecord& health = (*draft)->Change();
+  if (is_new) {
+    health.set_score(kNoScore);
+  } else if (health.policy_version() != policy_version()) {
+    // The policy is a cause of its own, apart from whatever happens now.
+    health.set_policy_version(policy_version());
+    status = SettleHealth(
+        account_id, health,
+        {absl::StrCat("policy:", kPolicyKind, ":", policy_version()), "policy", "", cause.at});
+    if (!status.ok()) return status;
+  }
+  health.set_policy_version(policy_version());
+  change(health);
+  status = SettleHealth(account_id, health, cause);
+  if (!status.ok()) return status;
+
+  const absl::Time next = NextDecay(health, policy().health());
+  const std::string timer = absl::StrCat("decay:", std::string(account_id));
+  if (next == absl::InfiniteFuture()) {
+    if (health.decay_us() != 0) decision.CancelTimer(timer);
+    health.set_decay_us(0);
+  } else if (time::ToMicros(next) != health.decay_us()) {
+    records::AccountTimer payload;
+    payload.set_account_id(std::string(account_id));
+    decision.SetTimer(timer, next, "decay", std::string(account_id), std::move(payload));
+    health.set_decay_us(time::ToMicros(next));
+  }
+  return absl::OkStatus();
+}
+
+}  // namespace tandem::account_health
