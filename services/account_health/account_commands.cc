@@ -9,13 +9,13 @@
 #include "absl/strings/str_cat.h"
 #include "common/corridor/errors.h"
 #include "common/time/micros.h"
+#include "services/account_health/commands_work.h"
 #include "services/account_health/health.h"
 #include "services/account_health/instants.h"
 #include "services/account_health/journey.h"
 #include "services/account_health/pages.h"
 #include "services/account_health/records.h"
 #include "services/account_health/requesters.h"
-#include "services/account_health/work.h"
 #include "tandem/events/v1/account.pb.h"
 
 namespace tandem::account_health {

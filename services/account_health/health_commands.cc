@@ -5,11 +5,11 @@
 
 #include "absl/strings/str_cat.h"
 #include "common/corridor/errors.h"
+#include "services/account_health/commands_work.h"
 #include "services/account_health/health.h"
 #include "services/account_health/instants.h"
 #include "services/account_health/pages.h"
 #include "services/account_health/records.h"
-#include "services/account_health/work.h"
 
 namespace tandem::account_health {
 

@@ -9,12 +9,12 @@
 #include "absl/strings/str_cat.h"
 #include "common/time/micros.h"
 #include "services/account_health/budget.h"
+#include "services/account_health/commands_work.h"
 #include "services/account_health/health.h"
 #include "services/account_health/holds.h"
 #include "services/account_health/instants.h"
 #include "services/account_health/records.h"
 #include "services/account_health/tickets.h"
-#include "services/account_health/work.h"
 
 namespace tandem::account_health {
 namespace {

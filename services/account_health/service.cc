@@ -4,12 +4,12 @@
 #include <utility>
 
 #include "services/account_health/account_commands.h"
+#include "services/account_health/commands_work.h"
 #include "services/account_health/health_commands.h"
 #include "services/account_health/migrations.h"
 #include "services/account_health/outreach_commands.h"
 #include "services/account_health/policy.h"
 #include "services/account_health/reactions.h"
-#include "services/account_health/work.h"
 #include "tandem/account/v1/policy_service.pb.h"
 #include "tandem/events/v1/intake.pb.h"
 #include "tandem/events/v1/sla.pb.h"

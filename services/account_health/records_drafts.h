@@ -1,7 +1,7 @@
 // The records of one decision: each is loaded once, changed in place by whatever rule touches it,
 // and saved once at the end. One thread; lives as long as the call of the rule.
-#ifndef TANDEM_SERVICES_ACCOUNT_HEALTH_DRAFTS_H_
-#define TANDEM_SERVICES_ACCOUNT_HEALTH_DRAFTS_H_
+#ifndef TANDEM_SERVICES_ACCOUNT_HEALTH_RECORDS_DRAFTS_H_
+#define TANDEM_SERVICES_ACCOUNT_HEALTH_RECORDS_DRAFTS_H_
 
 #include <map>
 #include <memory>
@@ -93,4 +93,4 @@ class Drafts {
 
 }  // namespace tandem::account_health
 
-#endif  // TANDEM_SERVICES_ACCOUNT_HEALTH_DRAFTS_H_
+#endif  // TANDEM_SERVICES_ACCOUNT_HEALTH_RECORDS_DRAFTS_H_

@@ -1,4 +1,4 @@
-#include "services/account_health/work.h"
+#include "services/account_health/commands_work.h"
 
 #include <algorithm>
 #include <vector>

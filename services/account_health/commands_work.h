@@ -1,8 +1,8 @@
 // One decision at work on accounts: what commands and reactions share. It keeps the drafts, writes
 // the timeline, and carries a changed issue or fact through to holds, clearances and health. One
 // thread; lives as long as the call of the rule.
-#ifndef TANDEM_SERVICES_ACCOUNT_HEALTH_WORK_H_
-#define TANDEM_SERVICES_ACCOUNT_HEALTH_WORK_H_
+#ifndef TANDEM_SERVICES_ACCOUNT_HEALTH_COMMANDS_WORK_H_
+#define TANDEM_SERVICES_ACCOUNT_HEALTH_COMMANDS_WORK_H_
 
 #include <string>
 #include <string_view>
@@ -17,9 +17,9 @@
 #include "common/corridor/view.h"
 #include "common/time/micros.h"
 #include "services/account_health/clearance.h"
-#include "services/account_health/drafts.h"
 #include "services/account_health/policy.h"
 #include "services/account_health/records.h"
+#include "services/account_health/records_drafts.h"
 
 namespace tandem::account_health {
 
@@ -116,4 +116,4 @@ std::string ShortName(std::string_view event_type);
 
 }  // namespace tandem::account_health
 
-#endif  // TANDEM_SERVICES_ACCOUNT_HEALTH_WORK_H_
+#endif  // TANDEM_SERVICES_ACCOUNT_HEALTH_COMMANDS_WORK_H_
