@@ -206,17 +206,6 @@ TEST_F(Intake, OpensOneTicketForARequestSentTwice) {
   EXPECT_THAT(harness_.Published<ev::TicketOpened>(), SizeIs(1));
 }
 
-TEST_F(Intake, WritesTheOpeningInFewRows) {
-  Open();  // the requester is known from now on
-  const int64_t before = harness_.Number("SELECT count(*) FROM known_requesters");
-  Open();
-  EXPECT_EQ(harness_.Number("SELECT count(*) FROM tickets"), 2);
-  EXPECT_EQ(harness_.Number("SELECT count(*) FROM messages"), 2);
-  EXPECT_EQ(harness_.Number("SELECT count(*) FROM names"), 0);
-  EXPECT_EQ(harness_.Number("SELECT count(*) FROM known_requesters"), before);
-  EXPECT_EQ(harness_.peer().Asked(kResolve), 1);
-}
-
 TEST_F(Intake, AsksAccountHealthAgainWhenItsAnswerIsOld) {
   Open();
   harness_.Advance(absl::Minutes(9));

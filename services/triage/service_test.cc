@@ -334,6 +334,23 @@ TEST_F(Triage, RisesByWaiting) {
   EXPECT_EQ(Claimed("bob", "desk"), "t2");
 }
 
+TEST_F(Triage, KeepsTheTimeWaitedWhenATicketChangesItsQueue) {
+  Open("t1", kGeneral);
+  const absl::Time since = Instant(Get("t1").waiting_since());
+  harness_.Advance(absl::Hours(7));
+  v1::TransferTicketRequest request;
+  request.set_ticket_id("t1");
+  request.set_queue("databases");
+  request.set_staff_id("anna");
+  ASSERT_TRUE(
+      Call<v1::TransferTicketResponse>(std::string(kTriage) + "TransferTicket", request).ok());
+  EXPECT_EQ(Instant(Get("t1").waiting_since()), since);
+  harness_.Advance(absl::Hours(1));
+  const auto claimed = Claim("bob", "databases");
+  ASSERT_TRUE(claimed.ok()) << claimed.status();
+  EXPECT_EQ(claimed->effective_severity(), SEVERITY_NORMAL);
+}
+
 TEST_F(Triage, PutsWhatIsDueFirstAmongEquals) {
   Open("t1");
   Open("t2");
