@@ -270,6 +270,15 @@ bool Violations::Range(std::string_view field, int64_t value, int64_t min, int64
 
 bool Violations::PageSize(int64_t value, int64_t max) { return Range("page_size", value, 0, max); }
 
+void Violations::Absorb(const absl::Status& status) {
+  const auto payload = status.GetPayload("type.googleapis.com/google.rpc.BadRequest");
+  google::rpc::BadRequest bad;
+  if (!payload.has_value() || !bad.ParseFromString(std::string(*payload))) return;
+  for (const google::rpc::BadRequest::FieldViolation& violation : bad.field_violations()) {
+    violations_.push_back({violation.field(), violation.description()});
+  }
+}
+
 absl::Status Violations::status() const {
   if (violations_.empty()) return absl::OkStatus();
   google::rpc::BadRequest details;

@@ -47,6 +47,9 @@ class Violations {
   // A page size of 0 (the default) to `max`.
   bool PageSize(int64_t value, int64_t max);
 
+  // Adds what `status` lists in its BadRequest, if it is INVALID_ARGUMENT with one.
+  void Absorb(const absl::Status& status);
+
   bool ok() const { return violations_.empty(); }
   // OK, or INVALID_ARGUMENT that lists all, with a google.rpc.BadRequest.
   absl::Status status() const;

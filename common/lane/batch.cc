@@ -94,11 +94,12 @@ class Batch::LaneView : public corridor::View {
 };
 
 Batch::Batch(const corridor::ServiceDefinition* definition, store::Reader* reader, Cache* cache,
-             int partitions)
+             int partitions, bool looks_before_inserting)
     : definition_(definition),
       reader_(reader),
       cache_(cache),
       partitions_(partitions),
+      looks_before_inserting_(looks_before_inserting),
       view_(std::make_unique<LaneView>(this)) {}
 
 Batch::~Batch() = default;
@@ -142,6 +143,10 @@ absl::StatusOr<Batch::Row*> Batch::Find(const store::RecordTable& table, std::st
 absl::Status Batch::Apply(size_t member, const corridor::Decision& decision, const Origin& origin) {
   // Everything that can be refused is refused before anything is changed.
   for (const corridor::Decision::Saved& saved : decision.saves) {
+    if (saved.insert && looks_before_inserting_) {
+      absl::StatusOr<Row*> row = Find(*saved.table, saved.key);
+      if (!row.ok()) return row.status();
+    }
     const auto it = rows_.find({saved.table->name(), saved.key});
     if (saved.insert) {
       if (it != rows_.end() && it->second->version > 0) {

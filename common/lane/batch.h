@@ -32,11 +32,12 @@ struct RequestMark {
   std::optional<size_t> member;  // of this batch; none = it was in the database
 };
 
-// One thread; lives for one attempt.
+// One thread; lives for one attempt. An insert does not look whether its id exists: the commit
+// tells. A batch after such a miss looks first, so that the answer can name the id.
 class Batch {
  public:
   Batch(const corridor::ServiceDefinition* definition, store::Reader* reader, Cache* cache,
-        int partitions);
+        int partitions, bool looks_before_inserting);
   ~Batch();
 
   // The view of the member being decided. Begin forgets what an undecided member loaded.
@@ -123,6 +124,7 @@ class Batch {
   store::Reader* const reader_;
   Cache* const cache_;
   const int partitions_;
+  const bool looks_before_inserting_;
 
   std::unique_ptr<LaneView> view_;
   std::map<RecordKey, std::unique_ptr<Row>> rows_;  // ordered: no output depends on hash order

@@ -148,7 +148,8 @@ void Lane::RunBatch(std::deque<Work> works, bool alone) {
   // has to go alone begins a new one. Each pass takes something from the front or counts an
   // attempt.
   while (!works.empty()) {
-    Batch batch(definition_, &ports_.store->reader(), &cache_, ports_.partitions);
+    Batch batch(definition_, &ports_.store->reader(), &cache_, ports_.partitions,
+                /*looks_before_inserting=*/works.front().attempts > 0);
     std::vector<Member> members;
     while (!works.empty()) {
       Work& work = works.front();

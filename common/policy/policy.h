@@ -78,7 +78,7 @@ class Book {
   absl::StatusOr<InForce> Current(corridor::View& view) const { return Load(view, "current"); }
   // An older version, for what began under it. NOT_FOUND.
   absl::StatusOr<InForce> At(corridor::View& view, int64_t version) const {
-    if (version == 0) return Keep(0, built_in_);
+    if (version == 0) return Keep(0, "", built_in_);
     absl::StatusOr<InForce> found = Load(view, VersionKey(version));
     if (found.ok() && found->ref.version() != version) {
       return corridor::NotFound("policy version", absl::StrCat(kind_, " ", version));
@@ -169,22 +169,24 @@ class Book {
   absl::StatusOr<InForce> Load(corridor::View& view, const std::string& key) const {
     absl::StatusOr<corridor::Loaded<StoredPolicy>> stored = view.Load(Stored(), key);
     if (!stored.ok()) return stored.status();
-    if (!*stored) return Keep(0, built_in_);
+    if (!*stored) return Keep(0, "", built_in_);
     {
       absl::MutexLock lock(&mutex_);
-      const auto it = kept_.find((*stored)->version());
+      const auto it = kept_.find({(*stored)->version(), (*stored)->content_hash()});
       if (it != kept_.end()) return it->second;
     }
     P policy;
     if (!policy.ParseFromString((*stored)->body())) {
       return absl::DataLossError(absl::StrCat("policy ", kind_, " is broken in the database"));
     }
-    return Keep((*stored)->version(), policy);
+    return Keep((*stored)->version(), (*stored)->content_hash(), policy);
   }
 
-  absl::StatusOr<InForce> Keep(int64_t version, const P& policy) const {
+  // By content too: a commit that was lost may have made another version of the same number.
+  absl::StatusOr<InForce> Keep(int64_t version, const std::string& content_hash,
+                               const P& policy) const {
     absl::MutexLock lock(&mutex_);
-    const auto it = kept_.find(version);
+    const auto it = kept_.find({version, content_hash});
     if (it != kept_.end()) return it->second;
     corridor::Violations violations;
     InForce in_force;
@@ -198,7 +200,7 @@ class Book {
     in_force.ref.set_kind(kind_);
     in_force.ref.set_version(version);
     if (kept_.size() > 100) kept_.clear();
-    return kept_.emplace(version, std::move(in_force)).first->second;
+    return kept_.emplace(std::make_pair(version, content_hash), std::move(in_force)).first->second;
   }
 
   template <typename ApplyRequest, typename ApplyResponse>
@@ -219,7 +221,8 @@ class Book {
     stored.set_version(*current ? (*current)->version() + 1 : 1);
     stored.set_applied_by(std::string(in.caller));
     stored.set_applied_at_us(absl::ToUnixMicros(in.now));
-    absl::StatusOr<InForce> in_force = Keep(stored.version(), request.policy());
+    absl::StatusOr<InForce> in_force =
+        Keep(stored.version(), stored.content_hash(), request.policy());
     if (!in_force.ok()) return in_force.status();
     decision.Save(Stored(), "current", stored);
     decision.Insert(Stored(), VersionKey(stored.version()), stored);
@@ -260,7 +263,7 @@ class Book {
   const Make make_;
   const OnApplied on_applied_;
   mutable absl::Mutex mutex_;
-  mutable std::map<int64_t, InForce> kept_ ABSL_GUARDED_BY(mutex_);
+  mutable std::map<std::pair<int64_t, std::string>, InForce> kept_ ABSL_GUARDED_BY(mutex_);
 };
 
 }  // namespace tandem::policy

@@ -283,6 +283,8 @@ void ServiceRuntime::Call(const corridor::CallContext& context,
   const corridor::ServiceDefinition::Method& method = found->second;
   corridor::Violations violations;
   corridor::CheckShape(*request, violations);
+  // The service's own check sees only messages of a good shape; its list and ours go out as one.
+  const bool has_shape = violations.ok();
   std::string request_id;
   if (method.decide) {
     request_id = RequestId(*request);
@@ -290,9 +292,12 @@ void ServiceRuntime::Call(const corridor::CallContext& context,
     violations.Require(!context.caller.empty(), "tandem-caller",
                        "name the caller in this metadata key: 1 to 128 bytes of [A-Za-z0-9_.:-]");
   }
-  // The service names its own bad fields; both lists reach the caller in one answer where they can.
-  absl::Status status = violations.status();
-  if (status.ok() && method.validate) status = method.validate(*request);
+  absl::Status status;
+  if (has_shape && method.validate) {
+    status = method.validate(*request);
+    if (!violations.ok()) violations.Absorb(status);
+  }
+  if (!violations.ok()) status = violations.status();
   if (!status.ok()) {
     done(std::move(status));
     return;

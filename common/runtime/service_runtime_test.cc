@@ -115,6 +115,22 @@ TEST(Command, RemembersAcrossARestart) {
   EXPECT_EQ(ledger.Get("b").balance(), 5);
 }
 
+TEST(Command, WhoseMarkWasPrunedMeetsItsOwnIdAndNamesIt) {
+  Ledger ledger;
+  const auto first = ledger.Add("r1", "b", 5);
+  ASSERT_TRUE(first.ok());
+  ASSERT_EQ(
+      ledger.store()
+          .Commit(
+              {{"request_marks", "", {"DELETE FROM request_marks", {}}, store::Expect::kAnyRows}})
+          .kind,
+      store::CommitResult::Kind::kCommitted);
+  const absl::Status again = ledger.Add("r1", "b", 5).status();
+  EXPECT_EQ(again.code(), absl::StatusCode::kAlreadyExists);
+  EXPECT_THAT(std::string(again.message()), ::testing::HasSubstr(first->entry_id()));
+  EXPECT_EQ(ledger.Get("b").balance(), 5);
+}
+
 TEST(Command, ThatFailedIsDecidedAnew) {
   Ledger ledger;
   EXPECT_FALSE(ledger.Add("r1", "b", 0).ok());

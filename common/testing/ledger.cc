@@ -23,13 +23,19 @@ const store::Table<Box>& Boxes() {
   return *table;
 }
 
+const store::Table<Entry>& Entries() {
+  static const store::Table<Entry>* const table = new store::Table<Entry>("entries", {});
+  return *table;
+}
+
 store::Schema LedgerSchema() {
   store::Migration step;
   step.number = 1;
   step.name = "001_ledger.sqlite.sql";
   step.sql =
       "CREATE TABLE boxes (key TEXT PRIMARY KEY, version INTEGER NOT NULL, body BLOB NOT NULL, "
-      "balance INTEGER, taken INTEGER);";
+      "balance INTEGER, taken INTEGER);"
+      "CREATE TABLE entries (key TEXT PRIMARY KEY, version INTEGER NOT NULL, body BLOB NOT NULL);";
   return {"ledger", {step}};
 }
 
@@ -79,6 +85,10 @@ std::unique_ptr<corridor::ServiceDefinition> MakeLedger(const LedgerOptions& opt
         response.set_balance(box->balance() + request.amount());
         response.set_version(version + 1);
         response.set_entry_id(in.ids->Next("entry"));
+        Entry entry;
+        entry.set_box_id(request.box_id());
+        entry.set_amount(request.amount());
+        decision->Insert(Entries(), response.entry_id(), std::move(entry));
         decision->Reply(std::move(response));
         return decision;
       });

@@ -65,12 +65,11 @@ int Serve(const ServeOptions& options) {
   auto host = host::Host::Create("tandem", kVersion, options.host, &clock);
   if (!host.ok()) return Fail(host.status());
 
-  const std::string mailbox = absl::StrCat(options.data, "/mailbox");
   std::error_code error;
-  std::filesystem::create_directories(mailbox, error);
+  std::filesystem::create_directories(options.data, error);
   if (error) {
     return Fail(absl::UnavailableError(
-        absl::StrCat("cannot make the data folder ", mailbox, ": ", error.message())));
+        absl::StrCat("cannot make the data folder ", options.data, ": ", error.message())));
   }
   // Owner only: invitations and customers' words are in there.
   std::filesystem::permissions(options.data, std::filesystem::perms::owner_all, error);
@@ -96,8 +95,9 @@ int Serve(const ServeOptions& options) {
   environment.entropy = &entropy;
   environment.logger = &(*host)->logger();
   environment.metrics = &(*host)->registry();
-  auto house =
-      House::Open(std::move(house_options), FiveServices({.mailbox = mailbox}), environment);
+  auto services = FiveServices({.mailbox = absl::StrCat(options.data, "/mailbox")});
+  if (!services.ok()) return Fail(services.status());
+  auto house = House::Open(std::move(house_options), *services, environment);
   if (!house.ok()) return Fail(house.status());
   if (absl::Status status = (*house)->Start(); !status.ok()) return Fail(status);
 

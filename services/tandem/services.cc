@@ -1,5 +1,7 @@
 #include "services/tandem/services.h"
 
+#include <utility>
+
 #include "services/account_health/service.h"
 #include "services/sla_timer/service.h"
 #include "services/survey/mailbox.h"
@@ -8,18 +10,32 @@
 #include "services/triage/service.h"
 
 namespace tandem::programs {
+namespace {
 
-std::vector<Service> FiveServices(const ServicesOptions& options) {
-  return {
+// Takes every letter and keeps none.
+class Nowhere : public survey::Mailer {
+ public:
+  absl::Status Put(std::string_view, std::string_view) override { return absl::OkStatus(); }
+  absl::Status Remove(std::string_view) override { return absl::OkStatus(); }
+};
+
+}  // namespace
+
+absl::StatusOr<std::vector<Service>> FiveServices(const ServicesOptions& options) {
+  survey::Options survey_options;
+  if (options.mailbox.empty()) {
+    survey_options.mailer = std::make_shared<Nowhere>();
+  } else {
+    absl::StatusOr<std::unique_ptr<survey::FileMailbox>> mailbox =
+        survey::FileMailbox::Open(options.mailbox, survey::FileMailbox::Durability::kFull);
+    if (!mailbox.ok()) return mailbox.status();
+    survey_options.mailer = *std::move(mailbox);
+  }
+  return std::vector<Service>{
       {"ticket_intake", [] { return ticket_intake::Make({}); }},
       {"triage", [] { return triage::Make({}); }},
       {"sla_timer", [] { return sla_timer::Make({}); }},
-      {"survey",
-       [options] {
-         survey::Options survey_options;
-         survey_options.mailbox = options.mailbox;
-         return survey::Make(survey_options);
-       }},
+      {"survey", [survey_options] { return survey::Make(survey_options); }},
       {"account_health", [] { return account_health::Make({}); }},
   };
 }

@@ -7,13 +7,14 @@
 #include <string>
 #include <vector>
 
+#include "absl/status/statusor.h"
 #include "common/corridor/definition.h"
 
 namespace tandem::programs {
 
 struct ServicesOptions {
-  // Where the survey's mailbox files go; the folder exists. Empty = invitations are counted as
-  // delivered and written nowhere (replay).
+  // Where the survey's letters go; made if it is not there. Empty = letters count as handed over
+  // and are written nowhere (replay).
   std::string mailbox;
 };
 
@@ -23,7 +24,8 @@ struct Service {
 };
 
 // In the order of the lifecycle: ticket_intake, triage, sla_timer, survey, account_health.
-std::vector<Service> FiveServices(const ServicesOptions& options);
+// UNAVAILABLE when the mailbox cannot be had.
+absl::StatusOr<std::vector<Service>> FiveServices(const ServicesOptions& options);
 
 }  // namespace tandem::programs
 

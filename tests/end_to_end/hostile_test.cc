@@ -1,0 +1,262 @@
+// Every RPC with hostile input: whatever a field holds, the answer is a status that belongs to the
+// caller, never an internal error, and the process goes on.
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <set>
+#include <string>
+#include <vector>
+
+#include "absl/strings/str_cat.h"
+#include "common/corridor/endpoint.h"
+#include "common/rpc/client.h"
+#include "google/protobuf/descriptor.h"
+#include "google/protobuf/dynamic_message.h"
+#include "tandem/account/v1/account_service.pb.h"
+#include "tandem/account/v1/health_service.pb.h"
+#include "tandem/account/v1/outreach_service.pb.h"
+#include "tandem/account/v1/policy_service.pb.h"
+#include "tandem/admin/v1/admin_service.pb.h"
+#include "tandem/intake/v1/policy_service.pb.h"
+#include "tandem/intake/v1/ticket_service.pb.h"
+#include "tandem/sla/v1/calendar.pb.h"
+#include "tandem/sla/v1/policy_service.pb.h"
+#include "tandem/sla/v1/sla_service.pb.h"
+#include "tandem/survey/v1/policy_service.pb.h"
+#include "tandem/survey/v1/survey_service.pb.h"
+#include "tandem/triage/v1/policy_service.pb.h"
+#include "tandem/triage/v1/staff_service.pb.h"
+#include "tandem/triage/v1/triage_service.pb.h"
+#include "tests/contract/temp_folder.h"
+#include "tests/end_to_end/program.h"
+
+namespace tandem::end_to_end {
+namespace {
+
+using google::protobuf::Descriptor;
+using google::protobuf::FieldDescriptor;
+using google::protobuf::Message;
+using google::protobuf::MethodDescriptor;
+using google::protobuf::Reflection;
+
+// All services of the files above; a file that serves nothing adds nothing.
+std::vector<const MethodDescriptor*> AllMethods() {
+  const std::vector<const google::protobuf::FileDescriptor*> files = {
+      account::v1::GetContactRequest::descriptor()->file(),
+      account::v1::GetHealthRequest::descriptor()->file(),
+      account::v1::CheckOutreachRequest::descriptor()->file(),
+      account::v1::GetPolicyRequest::descriptor()->file(),
+      admin::v1::GetStatusRequest::descriptor()->file(),
+      intake::v1::GetPolicyRequest::descriptor()->file(),
+      intake::v1::GetTicketRequest::descriptor()->file(),
+      sla::v1::GetCalendarRequest::descriptor()->file(),
+      sla::v1::GetPolicyRequest::descriptor()->file(),
+      sla::v1::GetTicketSlaRequest::descriptor()->file(),
+      survey::v1::GetPolicyRequest::descriptor()->file(),
+      survey::v1::GetScoresRequest::descriptor()->file(),
+      triage::v1::GetPolicyRequest::descriptor()->file(),
+      triage::v1::GetStaffRequest::descriptor()->file(),
+      triage::v1::GetTriageRequest::descriptor()->file(),
+  };
+  std::vector<const MethodDescriptor*> methods;
+  for (const google::protobuf::FileDescriptor* file : files) {
+    for (int s = 0; s < file->service_count(); ++s) {
+      for (int m = 0; m < file->service(s)->method_count(); ++m) {
+        const MethodDescriptor* method = file->service(s)->method(m);
+        // Its whole purpose is to end the process.
+        if (method->name() != "Drain") methods.push_back(method);
+      }
+    }
+  }
+  return methods;
+}
+
+std::unique_ptr<Message> NewRequest(const MethodDescriptor* method) {
+  return std::unique_ptr<Message>(google::protobuf::MessageFactory::generated_factory()
+                                      ->GetPrototype(method->input_type())
+                                      ->New());
+}
+
+// One hostile way to fill every field that can hold it.
+enum class Filling {
+  kNothing,
+  kEmptyParts,        // every message present, with nothing in it
+  kUnknownEnum,       // enum values nobody knows
+  kNegative,          // -1 in every number
+  kHuge,              // the largest numbers
+  kHugeText,          // 100 kB of text in every string
+  kMalformed,         // quotes, control characters and a path where ids are
+  kManyEntries,       // 2000 entries in every list
+  kEveryTimeIsWrong,  // instants and durations outside any calendar
+};
+constexpr Filling kFillings[] = {
+    Filling::kNothing,   Filling::kEmptyParts,  Filling::kUnknownEnum,
+    Filling::kNegative,  Filling::kHuge,        Filling::kHugeText,
+    Filling::kMalformed, Filling::kManyEntries, Filling::kEveryTimeIsWrong};
+
+void Fill(Message* message, Filling filling, int depth) {
+  if (depth > 3) return;
+  const Reflection* reflection = message->GetReflection();
+  const Descriptor* descriptor = message->GetDescriptor();
+  for (int i = 0; i < descriptor->field_count(); ++i) {
+    const FieldDescriptor* field = descriptor->field(i);
+    if (field->is_map()) continue;
+    const int count = field->is_repeated() ? (filling == Filling::kManyEntries ? 2000 : 1) : 1;
+    for (int entry = 0; entry < count; ++entry) {
+      switch (field->cpp_type()) {
+        case FieldDescriptor::CPPTYPE_MESSAGE: {
+          if (filling == Filling::kNothing) break;
+          if (filling == Filling::kManyEntries && depth > 0) break;
+          Message* part = field->is_repeated() ? reflection->AddMessage(message, field)
+                                               : reflection->MutableMessage(message, field);
+          Fill(part, filling, depth + 1);
+          break;
+        }
+        case FieldDescriptor::CPPTYPE_ENUM: {
+          const int value = filling == Filling::kUnknownEnum ? 4711
+                            : filling == Filling::kNegative  ? -1
+                                                             : 0;
+          if (filling == Filling::kNothing) break;
+          if (field->is_repeated()) {
+            reflection->AddEnumValue(message, field, value);
+          } else {
+            reflection->SetEnumValue(message, field, value);
+          }
+          break;
+        }
+        case FieldDescriptor::CPPTYPE_STRING: {
+          std::string value;
+          if (filling == Filling::kHugeText) value.assign(100'000, 'x');
+          if (filling == Filling::kMalformed) value = "'; DROP TABLE tickets; -- ../\x01\x7f\"";
+          if (filling == Filling::kManyEntries) value = "a";
+          if (value.empty()) break;
+          if (field->is_repeated()) {
+            reflection->AddString(message, field, value);
+          } else {
+            reflection->SetString(message, field, value);
+          }
+          break;
+        }
+        case FieldDescriptor::CPPTYPE_INT64:
+        case FieldDescriptor::CPPTYPE_INT32: {
+          if (field->is_repeated()) break;
+          const bool wide = field->cpp_type() == FieldDescriptor::CPPTYPE_INT64;
+          if (filling == Filling::kNegative || filling == Filling::kEveryTimeIsWrong) {
+            if (wide) {
+              reflection->SetInt64(message, field, filling == Filling::kNegative ? -1 : INT64_MIN);
+            } else {
+              reflection->SetInt32(message, field, filling == Filling::kNegative ? -1 : INT32_MIN);
+            }
+          } else if (filling == Filling::kHuge) {
+            if (wide) {
+              reflection->SetInt64(message, field, INT64_MAX);
+            } else {
+              reflection->SetInt32(message, field, INT32_MAX);
+            }
+          }
+          break;
+        }
+        default:
+          break;
+      }
+    }
+  }
+}
+
+class Hostile : public testing::Test {
+ protected:
+  static void SetUpTestSuite() {
+    folder_ = new TempFolder();
+    auto program = Program::Serve(TANDEM_BINARY, folder_->File("data"));
+    ASSERT_TRUE(program.ok()) << program.status();
+    program_ = new Program(*std::move(program));
+    rpc::ClientOptions options;
+    options.target = program_->address();
+    options.caller = "hostile-test";
+    options.timeout = absl::Seconds(20);
+    client_ = new rpc::Client(*rpc::Client::Create(options));
+  }
+  static void TearDownTestSuite() {
+    delete client_;
+    delete program_;
+    delete folder_;
+  }
+  static bool IsTheCallers(const absl::Status& status) {
+    switch (status.code()) {
+      case absl::StatusCode::kInternal:
+      case absl::StatusCode::kUnknown:
+      case absl::StatusCode::kDataLoss:
+      case absl::StatusCode::kUnavailable:
+      case absl::StatusCode::kDeadlineExceeded:
+      case absl::StatusCode::kUnimplemented:
+        return false;
+      default:
+        return true;
+    }
+  }
+  static TempFolder* folder_;
+  static Program* program_;
+  static rpc::Client* client_;
+};
+TempFolder* Hostile::folder_ = nullptr;
+Program* Hostile::program_ = nullptr;
+rpc::Client* Hostile::client_ = nullptr;
+
+TEST_F(Hostile, EveryFieldOfEveryRpcIsAnsweredToTheCaller) {
+  const std::vector<const MethodDescriptor*> methods = AllMethods();
+  ASSERT_GT(methods.size(), 60u);
+  for (const MethodDescriptor* method : methods) {
+    for (const Filling filling : kFillings) {
+      for (const bool with_request_id : {false, true}) {
+        std::unique_ptr<Message> request = NewRequest(method);
+        Fill(request.get(), filling, 0);
+        const FieldDescriptor* id = request->GetDescriptor()->FindFieldByName("request_id");
+        if (with_request_id) {
+          if (id == nullptr) continue;
+          request->GetReflection()->SetString(request.get(), id,
+                                              absl::StrCat("h-", static_cast<int>(filling)));
+        }
+        const auto reply = client_->Call(corridor::MethodName(method), *request);
+        EXPECT_TRUE(reply.ok() || IsTheCallers(reply.status()))
+            << method->full_name() << " filling " << static_cast<int>(filling) << ": "
+            << reply.status();
+        // A mutation that nobody can repeat safely is refused.
+        if (id != nullptr && filling == Filling::kNothing && !with_request_id) {
+          EXPECT_EQ(reply.status().code(), absl::StatusCode::kInvalidArgument)
+              << method->full_name();
+        }
+      }
+    }
+  }
+}
+
+TEST_F(Hostile, BytesThatAreNoMessageAreRefused) {
+  for (const MethodDescriptor* method : AllMethods()) {
+    const auto reply = client_->CallRaw("/" + corridor::MethodName(method), "\xff\xff\xff\xff");
+    EXPECT_EQ(reply.status().code(), absl::StatusCode::kInvalidArgument)
+        << method->full_name() << ": " << reply.status();
+  }
+}
+
+TEST_F(Hostile, AnUnknownIdIsNotFoundAndNamed) {
+  intake::v1::GetTicketRequest ticket;
+  ticket.set_ticket_id("tkt_nobody");
+  const auto reply = client_->Call("tandem.intake.v1.TicketService/GetTicket", ticket);
+  EXPECT_EQ(reply.status().code(), absl::StatusCode::kNotFound);
+  EXPECT_THAT(std::string(reply.status().message()), testing::HasSubstr("tkt_nobody"));
+}
+
+TEST_F(Hostile, AMutationWithoutACallerIsRefused) {
+  rpc::ClientOptions options;
+  options.target = program_->address();
+  const auto nameless = rpc::Client::Create(options);
+  ASSERT_TRUE(nameless.ok());
+  intake::v1::OpenTicketRequest request;
+  request.set_request_id("r");
+  const auto reply = nameless->Call("tandem.intake.v1.TicketService/OpenTicket", request);
+  EXPECT_EQ(reply.status().code(), absl::StatusCode::kInvalidArgument);
+  EXPECT_THAT(std::string(reply.status().message()), testing::HasSubstr("tandem-caller"));
+}
+
+}  // namespace
+}  // namespace tandem::end_to_end
