@@ -1,0 +1,101 @@
+#include "services/survey/invitation.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "common/id/id.h"
+#include "services/survey/instants.h"
+
+namespace tandem::survey {
+namespace {
+
+using Kind = Judgement::Kind;
+namespace av = account::v1;
+
+constexpr size_t kMaxAddressBytes = 320;
+
+// A line break in an address would write lines of its own into a letter's head.
+bool FitsIntoALetter(std::string_view address) {
+  return !address.empty() && address.size() <= kMaxAddressBytes &&
+         std::none_of(address.begin(), address.end(), [](char c) {
+           return static_cast<unsigned char>(c) < 0x20 || static_cast<unsigned char>(c) == 0x7f;
+         });
+}
+
+Judgement Never(std::string reason) {
+  Judgement judgement;
+  judgement.kind = Kind::kNever;
+  judgement.reason = std::move(reason);
+  return judgement;
+}
+
+Judgement Wait(Kind kind, std::string reason) {
+  Judgement judgement;
+  judgement.kind = kind;
+  judgement.reason = std::move(reason);
+  return judgement;
+}
+
+// A contact or account that account_health does not have is nobody to write to; every other failure
+// is a peer that cannot be asked now.
+Judgement Failed(const absl::Status& status) {
+  return absl::IsNotFound(status) ? Never(kNoContact) : Wait(Kind::kWaitLost, kUnreachable);
+}
+
+bool Blocks(const av::CheckOutreachResponse& answer, std::string_view rule) {
+  return std::any_of(answer.blocks().begin(), answer.blocks().end(),
+                     [&](const av::OutreachBlock& block) { return block.rule() == rule; });
+}
+
+}  // namespace
+
+std::string SurveyId(std::string_view ticket_id, int64_t resolution) {
+  return id::Derive("svy", {"survey", ticket_id, absl::StrCat(resolution)});
+}
+
+Judgement JudgeContact(const absl::Status& status, const av::GetContactResponse* answer) {
+  if (!status.ok()) return Failed(status);
+  for (const std::string& address : answer->contact().addresses()) {
+    if (!FitsIntoALetter(address)) continue;
+    Judgement judgement;
+    judgement.address = address;
+    return judgement;
+  }
+  return Never(kNoContact);
+}
+
+Judgement JudgeInvitation(const absl::Status& status, const av::CheckOutreachResponse* answer,
+                          absl::Time now) {
+  if (!status.ok()) return Failed(status);
+  if (answer->verdict() == av::OUTREACH_VERDICT_ALLOW) {
+    Judgement judgement;
+    judgement.clearance_id = answer->clearance_id();
+    if (answer->has_expires_at() && Instant(answer->expires_at()) <= now) {
+      judgement.kind = Kind::kAskAnew;
+    }
+    return judgement;
+  }
+  // The contact's own word stands before the ledger's.
+  if (Blocks(*answer, kOptOut)) return Never(kOptOut);
+  if (Blocks(*answer, kFatigue)) return Never(kFatigue);
+  return Wait(Kind::kWait, answer->blocks_size() > 0 ? answer->blocks(0).rule() : "hold");
+}
+
+Judgement JudgeReminder(const absl::Status& status, const av::CheckOutreachResponse* answer) {
+  if (!status.ok()) return Failed(status);
+  if (answer->verdict() == av::OUTREACH_VERDICT_ALLOW) return Judgement();
+  for (const av::OutreachBlock& block : answer->blocks()) {
+    if (block.rule() != kFatigue) return Never(block.rule());
+  }
+  return answer->blocks_size() > 0 ? Judgement() : Never("hold");
+}
+
+absl::Time NextTry(absl::Time first_try, absl::Time due, absl::Time now, absl::Duration retry_for,
+                   absl::Duration retry_every) {
+  const absl::Time last = first_try + retry_for;
+  if (due >= last) return absl::InfiniteFuture();
+  return std::min(last, std::max(due, now) + retry_every);
+}
+
+}  // namespace tandem::survey

@@ -1,0 +1,114 @@
+#include "services/survey/service.h"
+
+#include <cstdlib>
+#include <functional>
+#include <string>
+#include <utility>
+
+#include "services/survey/commands.h"
+#include "services/survey/letter.h"
+#include "services/survey/migrations.h"
+#include "services/survey/policy.h"
+#include "services/survey/queries.h"
+#include "services/survey/reactions.h"
+#include "services/survey/survey_change.h"
+#include "tandem/survey/v1/policy_service.pb.h"
+
+namespace tandem::survey {
+namespace {
+
+using corridor::FiredTimer;
+using corridor::Inputs;
+using corridor::Readiness;
+using corridor::View;
+namespace ev = events::v1;
+namespace sv = survey::v1;
+
+using Done = absl::AnyInvocable<void(absl::Status)>;
+
+std::string Method(const char* name) {
+  return std::string("tandem.survey.v1.SurveyService/") + name;
+}
+
+}  // namespace
+
+std::unique_ptr<corridor::ServiceDefinition> Make(const Options& options) {
+  if (options.mailer == nullptr) std::abort();  // a program that was wired wrong
+  auto service = std::make_unique<corridor::ServiceDefinition>("survey", SqliteSchema());
+  // Shared by the functions bound below, so that it lives as long as they do.
+  const auto policies = std::make_shared<const Policies>(
+      kPolicyKind, options.built_in_policy.value_or(DefaultPolicy()), &Rules::Make);
+
+  service->OnCommand<sv::AnswerSurveyRequest>(Method("AnswerSurvey"), ValidateAnswerSurvey,
+                                              AnswerSurvey);
+  service->OnCommand<sv::OptOutRequest>(Method("OptOut"), ValidateOptOut, OptOut);
+  service->OnCommand<sv::CloseFollowUpRequest>(Method("CloseFollowUp"), ValidateCloseFollowUp,
+                                               CloseFollowUp);
+  service->OnQuery<sv::GetInvitationRequest, sv::GetInvitationResponse>(Method("GetInvitation"),
+                                                                        nullptr, GetInvitation);
+  service->OnQuery<sv::ListAnswersRequest, sv::ListAnswersResponse>(
+      Method("ListAnswers"), ValidateListAnswers, ListAnswers);
+  service->OnQuery<sv::GetScoresRequest, sv::GetScoresResponse>(
+      Method("GetScores"), ValidateGetScores,
+      [policies](const sv::GetScoresRequest& request, const Inputs& in, View& view) {
+        return GetScores(request, in, view, *policies);
+      });
+  service->OnQuery<sv::ListFollowUpsRequest, sv::ListFollowUpsResponse>(
+      Method("ListFollowUps"), ValidateListFollowUps, ListFollowUps);
+  service->OnQuery<sv::ListSurveysRequest, sv::ListSurveysResponse>(
+      Method("ListSurveys"), ValidateListSurveys, ListSurveys);
+  policies->Bind<sv::ValidatePolicyRequest, sv::ValidatePolicyResponse, sv::ApplyPolicyRequest,
+                 sv::ApplyPolicyResponse, sv::GetPolicyRequest, sv::GetPolicyResponse,
+                 sv::ListPoliciesRequest, sv::ListPoliciesResponse>(
+      "tandem.survey.v1.PolicyService", *service);
+
+  service->OnEvent<ev::TicketOpened>(OnTicketOpened);
+  service->OnEvent<ev::TicketUpdated>(OnTicketUpdated);
+  service->OnEvent<ev::TicketRequesterResolved>(OnTicketRequesterResolved);
+  service->OnEvent<ev::TicketTriaged>(OnTicketTriaged);
+  service->OnEvent<ev::SeverityChanged>(OnSeverityChanged);
+  service->OnEvent<ev::TicketQueued>(OnTicketQueued);
+  service->OnEvent<ev::TicketResolved>(
+      [policies](const ev::TicketResolved& fact, const bus::Event& event, const Inputs& in,
+                 View& view) { return OnTicketResolved(fact, event, in, view, *policies); });
+  service->OnEvent<ev::TicketReopened>(OnTicketReopened);
+  service->OnEvent<ev::TicketClosed>(
+      [policies](const ev::TicketClosed& fact, const bus::Event& event, const Inputs& in,
+                 View& view) { return OnTicketClosed(fact, event, in, view, *policies); });
+
+  // Whether any of them still has something to do depends on whether the ticket was reopened.
+  service->OnTimer<records::SurveyTimer>(kInvite, Readiness::kFactBound, OnInvite);
+  service->OnTimer<records::SurveyTimer>(kRemind, Readiness::kFactBound, OnRemind);
+  service->OnTimer<records::SurveyTimer>(kExpire, Readiness::kFactBound, OnExpire);
+
+  const auto on_disk = [io = options.mail_executor](executor::Task task) {
+    if (io == nullptr) {
+      task();
+    } else {
+      io->Post(std::move(task));
+    }
+  };
+  service->OnEffect<records::Delivery>(
+      kDeliver,
+      [mailer = options.mailer, on_disk](
+          const FiredTimer&, std::shared_ptr<const records::Delivery> delivery, Done done) {
+        on_disk([mailer, delivery = std::move(delivery), done = std::move(done)]() mutable {
+          done(mailer->Put(delivery->name(), WriteLetter(*delivery)));
+        });
+      },
+      OnDelivered);
+  service->OnEffect<records::Removal>(
+      kRemove,
+      [mailer = options.mailer, on_disk](
+          const FiredTimer&, std::shared_ptr<const records::Removal> removal, Done done) {
+        on_disk([mailer, removal = std::move(removal), done = std::move(done)]() mutable {
+          absl::Status status;
+          for (const std::string& name : removal->names()) status.Update(mailer->Remove(name));
+          done(std::move(status));
+        });
+      },
+      OnRemoved);
+  return service;
+}
+
+}  // namespace tandem::survey
