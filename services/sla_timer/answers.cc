@@ -1,0 +1,154 @@
+#include "services/sla_timer/answers.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "absl/strings/match.h"
+#include "absl/strings/str_cat.h"
+#include "common/time/micros.h"
+#include "services/sla_timer/judge.h"
+#include "services/sla_timer/ticket_clocks.h"
+
+namespace tandem::sla_timer {
+
+using sla::v1::ClockStatus;
+using type::v1::SlaMetric;
+
+ClockStatus StatusOf(SlaMetric metric, const Cycle& cycle, const records::Clock* clock,
+                     absl::Time now) {
+  ClockStatus status;
+  status.set_metric(metric);
+  status.set_cycle(cycle.number);
+  status.set_phase(static_cast<sla::v1::ClockPhase>(static_cast<int>(cycle.phase) + 1));
+  if (cycle.breached_at) {
+    status.set_verdict(sla::v1::SLA_VERDICT_BREACHED);
+  } else if (cycle.phase == Phase::kStopped) {
+    status.set_verdict(sla::v1::SLA_VERDICT_MET);
+  }
+  Set(status.mutable_started_at(), cycle.started_at);
+  const absl::Time as_of = cycle.ended_at ? *cycle.ended_at : std::max(now, cycle.since);
+  const absl::Time due = cycle.Due(as_of);
+  if (cycle.phase != Phase::kCancelled && due != absl::InfiniteFuture()) {
+    Set(status.mutable_due_at(), due);
+  }
+  const absl::Duration used = cycle.UsedAt(as_of);
+  Set(status.mutable_used(), used);
+  if (cycle.leg.target != nullptr) {
+    Set(status.mutable_target(), cycle.leg.target->budget);
+    status.set_calendar(cycle.leg.target->hours.name());
+  }
+  status.set_severity(cycle.leg.severity);
+  Cite(cycle.leg, status.mutable_policy());
+  if (cycle.breached_at) Set(status.mutable_breached_at(), *cycle.breached_at);
+  if (cycle.ended_at) Set(status.mutable_ended_at(), *cycle.ended_at);
+  if (cycle.breached_at && cycle.ended_at && cycle.leg.target != nullptr) {
+    Set(status.mutable_overshoot(), used - cycle.leg.target->budget);
+  }
+  status.set_cancel_reason(cycle.cancel_reason);
+  if (clock != nullptr) {
+    const std::string prefix = WarnedName(cycle.number, "");
+    for (const std::string& warned : clock->warned()) {
+      if (absl::StartsWith(warned, prefix)) status.add_warnings(warned.substr(prefix.size()));
+    }
+  }
+  return status;
+}
+
+sla::v1::JudgedVerdict VerdictMessage(const records::Judged& judged) {
+  sla::v1::JudgedVerdict verdict;
+  verdict.set_metric(judged.metric());
+  verdict.set_cycle(judged.cycle());
+  verdict.set_event_id(judged.event_id());
+  verdict.set_kind(std::string(NameOf(judged.kind())));
+  verdict.set_verdict(judged.verdict());
+  Set(verdict.mutable_occurred_at(), time::FromMicros(judged.at_us()));
+  Set(verdict.mutable_judged_at(), time::FromMicros(judged.judged_at_us()));
+  verdict.set_corrected_event_id(judged.corrected_event_id());
+  verdict.set_late(judged.late());
+  verdict.set_judged_while_lagging(judged.judged_while_lagging());
+  return verdict;
+}
+
+std::vector<Fact> AsIfKnown(const std::vector<Fact>& facts, int64_t policy_version) {
+  std::vector<Fact> known;
+  Attributes attributes;
+  for (const Fact& fact : facts) {
+    switch (fact.kind) {
+      case FactKind::kOpened:
+        attributes = fact.attributes;
+        known.push_back(fact);
+        break;
+      case FactKind::kTriaged:
+      case FactKind::kSeverity:
+        attributes.severity = fact.attributes.severity;
+        break;
+      case FactKind::kAttributes:
+        attributes.segment = fact.attributes.segment;
+        attributes.contact_level = fact.attributes.contact_level;
+        attributes.category = fact.attributes.category;
+        break;
+      case FactKind::kPolicy:
+        break;
+      default:
+        known.push_back(fact);
+    }
+  }
+  if (!known.empty()) {
+    known.front().attributes = attributes;
+    known.front().policy_version = policy_version;
+  }
+  return known;
+}
+
+std::vector<sla::v1::ClockDrift> DriftsOf(const std::string& ticket_id,
+                                          const records::TicketRecord& record, SlaMetric metric,
+                                          const PolicyVersions& policies, absl::Time now) {
+  std::vector<sla::v1::ClockDrift> drifts;
+  const records::Clock* const stored = FindClock(record, metric);
+  const Authority kept = AuthorityOf(stored);
+  const std::vector<Fact> facts = FactsOf(record);
+  Evaluation evaluation = Evaluate(facts, metric, policies, kept);
+  // Unless a timer is on its way, everything up to now is judged, from the facts alone.
+  if (!evaluation.pending || evaluation.pending->at > now) {
+    Authority full;
+    full.fired_until = std::max(now, kept.fired_until);
+    full.warned = kept.warned;
+    evaluation = Evaluate(facts, metric, policies, full);
+  }
+  auto compare = [&](const char* field, const auto& was, const auto& is) {
+    if (was == is) return;
+    sla::v1::ClockDrift& drift = drifts.emplace_back();
+    drift.set_ticket_id(ticket_id);
+    drift.set_metric(metric);
+    drift.set_field(field);
+    drift.set_stored(absl::StrCat(was));
+    drift.set_recomputed(absl::StrCat(is));
+  };
+  if (stored == nullptr) {
+    compare("cycles", 0, static_cast<int>(evaluation.cycles.size()));
+    return drifts;
+  }
+  records::Clock is;
+  Summarise(evaluation, is);
+  is.set_timer_us(evaluation.pending ? time::ToMicros(evaluation.pending->at) : 0);
+  compare("cycles", stored->cycles(), is.cycles());
+  if (evaluation.cycles.empty()) return drifts;
+  compare("phase", stored->phase(), is.phase());
+  compare("due", stored->due_us(), is.due_us());
+  compare("used", stored->used_us(), is.used_us());
+  compare("since", stored->since_us(), is.since_us());
+  compare("breached", stored->breached(), is.breached());
+  compare("rule", stored->rule(), is.rule());
+  compare("policy_version", stored->policy_version(), is.policy_version());
+  compare("timer", stored->timer_us(), is.timer_us());
+  for (const Cycle& cycle : evaluation.cycles) {
+    std::string told = "running";
+    for (const records::Judged& judged : record.judged()) {
+      if (judged.metric() == metric && judged.cycle() == cycle.number) told = judged.verdict();
+    }
+    compare("verdict", told, VerdictOf(evaluation.log, cycle.number));
+  }
+  return drifts;
+}
+
+}  // namespace tandem::sla_timer

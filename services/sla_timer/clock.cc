@@ -1,0 +1,519 @@
+#include "services/sla_timer/clock.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "absl/status/statusor.h"
+#include "absl/strings/str_cat.h"
+
+namespace tandem::sla_timer {
+namespace {
+
+using type::v1::SlaMetric;
+using type::v1::TicketState;
+
+// A due instant beyond the years that calendars cover is never reached.
+absl::Time AddOrNever(const calendar::Calendar& calendar, absl::Time from, absl::Duration budget) {
+  const absl::StatusOr<absl::Time> due = calendar.Add(from, budget);
+  return due.ok() ? *due : absl::InfiniteFuture();
+}
+
+absl::Duration BetweenOrZero(const calendar::Calendar& calendar, absl::Time from, absl::Time to) {
+  const absl::StatusOr<absl::Duration> between = calendar.Between(from, to);
+  return between.ok() ? *between : absl::ZeroDuration();
+}
+
+class Fold {
+ public:
+  Fold(SlaMetric metric, const PolicyVersions& policies, const Authority& authority)
+      : metric_(metric), policies_(policies), authority_(authority) {}
+
+  // Lets time pass up to `limit`, where facts come first. False = it has to wait for a timer.
+  bool PassTime(absl::Time limit);
+  void Apply(const Fact& fact);
+  Evaluation Take() &&;
+
+ private:
+  Cycle& cycle() { return cycles_.back(); }
+  const Behaviour& behaviour() const { return rules_->BehaviourOf(metric_); }
+  Leg Match() const;
+  PieceKind KindOf(TicketState state) const;
+
+  void EndPiece(absl::Time at, PieceKind next, int fact);
+  void Begin(absl::Time at, int fact);
+  void BeginAgain(absl::Time at, int fact);
+  void Show(absl::Time at, absl::Time started_at);
+  void Retarget(absl::Time at, int fact, const char* cause);
+  void ReplaceFromStart(absl::Time at, int fact);
+  void FollowState(absl::Time at, int fact);
+  void Stop(absl::Time at, int fact);
+  void Cancel(absl::Time at, int fact, const char* reason);
+  void Breach(absl::Time at);
+  void Reopen(absl::Time at, int fact);
+  std::optional<Pending> Next();
+  void Log(ChangeKind kind, absl::Time at, absl::Duration amount = absl::ZeroDuration(),
+           std::string reason = "");
+
+  const SlaMetric metric_;
+  const PolicyVersions& policies_;
+  const Authority& authority_;
+
+  Attributes attributes_;
+  int64_t policy_version_ = 0;
+  const SlaRules* rules_ = nullptr;  // null before the opening
+  bool is_classified_ = false;
+  bool is_closed_ = false;
+  TicketState state_ = type::v1::TICKET_STATE_NEW;
+  int shown_ = 0;  // visible cycles so far
+
+  std::vector<Cycle> cycles_;
+  std::vector<Change> log_;
+  std::optional<Pending> pending_;
+  std::optional<Pending> next_;  // what Next() found, while it holds
+  bool next_is_known_ = false;
+  absl::Duration next_level_;
+  absl::Time known_until_ = absl::InfinitePast();
+};
+
+Leg Fold::Match() const {
+  Leg leg;
+  leg.policy_version = policy_version_;
+  leg.severity = attributes_.severity;
+  leg.rule = rules_->Match(attributes_);
+  if (leg.rule != nullptr) leg.target = leg.rule->TargetOf(metric_);
+  return leg;
+}
+
+PieceKind Fold::KindOf(TicketState state) const {
+  if (!behaviour().PausedIn(state)) return PieceKind::kRunning;
+  return state == type::v1::TICKET_STATE_PENDING ? PieceKind::kPending : PieceKind::kOnHold;
+}
+
+void Fold::Log(ChangeKind kind, absl::Time at, absl::Duration amount, std::string reason) {
+  const Cycle& c = cycle();
+  if (!c.IsVisible()) return;
+  Change change;
+  change.kind = kind;
+  change.at = at;
+  change.cycle = c.number;
+  change.leg = c.leg;
+  change.started_at = c.started_at;
+  if (kind != ChangeKind::kPaused && kind != ChangeKind::kCancelled) change.due = c.Due(at);
+  change.amount = amount;
+  change.reason = std::move(reason);
+  log_.push_back(std::move(change));
+}
+
+void Fold::EndPiece(absl::Time at, PieceKind next, int fact) {
+  Cycle& c = cycle();
+  if (at > c.since) {
+    if (c.kind == PieceKind::kRunning && c.leg.target != nullptr) {
+      c.used += BetweenOrZero(c.leg.target->hours, c.since, at);
+    }
+    c.pieces.push_back({c.since, at, c.kind, c.fact, c.leg});
+  }
+  c.since = at;
+  c.kind = next;
+  c.fact = fact;
+  next_is_known_ = false;
+}
+
+// A cycle without a target is kept all the same, unseen: a target may come.
+void Fold::Begin(absl::Time at, int fact) {
+  Cycle c;
+  c.started_at = at;
+  c.since = at;
+  c.leg = Match();
+  c.kind = KindOf(state_);
+  c.phase = c.kind == PieceKind::kRunning ? Phase::kRunning : Phase::kPaused;
+  c.fact = fact;
+  cycles_.push_back(std::move(c));
+  next_is_known_ = false;
+  if (cycle().leg.target != nullptr) Show(at, at);
+}
+
+// The next cycle of one that was cancelled: what was used stays used.
+void Fold::BeginAgain(absl::Time at, int fact) {
+  Cycle c = cycle();
+  c.number = 0;
+  c.ended_at.reset();
+  c.cancel_reason.clear();
+  c.breach_cause.clear();
+  c.crossed_at.reset();
+  c.passed = absl::ZeroDuration();
+  c.stop_seen = false;
+  cycles_.push_back(std::move(c));
+  EndPiece(at, KindOf(state_), fact);
+  cycle().phase = cycle().kind == PieceKind::kRunning ? Phase::kRunning : Phase::kPaused;
+  cycle().leg = Match();
+  if (cycle().leg.target != nullptr) Show(at, cycle().started_at);
+}
+
+void Fold::Show(absl::Time at, absl::Time started_at) {
+  cycle().number = ++shown_;
+  cycle().started_at = started_at;
+  Log(ChangeKind::kStarted, at);
+  if (cycle().phase == Phase::kPaused) Log(ChangeKind::kPaused, at, cycle().used);
+}
+
+// Another target from this instant on.
+void Fold::Retarget(absl::Time at, int fact, const char* cause) {
+  Cycle& c = cycle();
+  const Leg leg = Match();
+  const sla::v1::OnChange on_change = behaviour().on_change;
+  if (c.phase == Phase::kCancelled) {
+    if (c.cancel_reason == "no_target" && leg.target != nullptr && !c.stop_seen) {
+      BeginAgain(at, fact);
+    }
+    return;
+  }
+  if (c.phase == Phase::kStopped) return;  // a reopening looks at the target anew
+  if (leg.rule == c.leg.rule && leg.policy_version == c.leg.policy_version) {
+    if (!c.breached_at) c.leg.severity = leg.severity;
+    return;
+  }
+  if (!c.IsVisible()) {
+    EndPiece(at, c.kind, fact);
+    c.leg = leg;
+    if (leg.target == nullptr) return;
+    c.pieces.clear();
+    c.used = absl::ZeroDuration();
+    Show(at, at);
+    return;
+  }
+  if (c.breached_at) {
+    if (on_change == sla::v1::ON_CHANGE_RESTART && leg.target != nullptr) {
+      Cancel(at, fact, "restarted");
+      Begin(at, fact);
+    }
+    return;
+  }
+  if (leg.target == nullptr) {
+    Cancel(at, fact, "no_target");
+    return;
+  }
+  switch (on_change) {
+    case sla::v1::ON_CHANGE_RESTART:
+      Cancel(at, fact, "restarted");
+      Begin(at, fact);
+      return;
+    case sla::v1::ON_CHANGE_CARRY_OVER: {
+      EndPiece(at, c.kind, fact);
+      c.crossed_at.reset();
+      c.leg = leg;
+      c.passed = absl::ZeroDuration();
+      c.breach_cause = c.used >= leg.target->budget ? cause : "";
+      Log(ChangeKind::kRetargeted, at);
+      return;
+    }
+    default:
+      return;  // KEEP
+  }
+}
+
+// The first classification: its row counts from the cycle's start on, as if it had been known.
+void Fold::ReplaceFromStart(absl::Time at, int fact) {
+  Cycle& c = cycle();
+  const Leg leg = Match();
+  const bool same = leg.rule == c.leg.rule && leg.policy_version == c.leg.policy_version;
+  const bool is_unseen_stop = c.phase == Phase::kStopped && !c.IsVisible();
+  if (same || leg.target == nullptr || c.breached_at || (!c.IsLive() && !is_unseen_stop)) {
+    Retarget(at, fact, "");
+    return;
+  }
+  if (c.IsLive()) EndPiece(at, c.kind, fact);
+  c.leg = leg;
+  c.used = absl::ZeroDuration();
+  c.passed = absl::ZeroDuration();
+  c.crossed_at.reset();
+  for (Piece& piece : c.pieces) {
+    piece.leg = leg;
+    if (piece.kind != PieceKind::kRunning) continue;
+    const calendar::Calendar& calendar = leg.target->hours;
+    const absl::Duration before = c.used;
+    c.used += BetweenOrZero(calendar, piece.from, piece.to);
+    if (!c.crossed_at && c.used >= leg.target->budget) {
+      c.crossed_at = AddOrNever(calendar, piece.from, leg.target->budget - before);
+    }
+  }
+  next_is_known_ = false;
+  if (c.IsVisible()) {
+    Log(ChangeKind::kRetargeted, at);
+    return;
+  }
+  if (c.IsLive()) {
+    Show(at, c.started_at);
+    return;
+  }
+  // It stopped before anybody knew its target.
+  c.number = ++shown_;
+  Log(ChangeKind::kStarted, at);
+  if (c.crossed_at && *c.crossed_at < *c.ended_at) {
+    Breach(*c.crossed_at);
+    Log(ChangeKind::kStopped, *c.ended_at, c.used - leg.target->budget);
+  } else {
+    Log(ChangeKind::kMet, *c.ended_at, c.used);
+  }
+}
+
+void Fold::FollowState(absl::Time at, int fact) {
+  Cycle& c = cycle();
+  if (!c.IsLive()) return;
+  const PieceKind kind = KindOf(state_);
+  if (kind == c.kind) return;
+  const Phase phase = kind == PieceKind::kRunning ? Phase::kRunning : Phase::kPaused;
+  EndPiece(at, kind, fact);
+  if (phase == c.phase) return;
+  c.phase = phase;
+  if (phase == Phase::kPaused) {
+    Log(ChangeKind::kPaused, at, c.used);
+  } else {
+    Log(ChangeKind::kResumed, at);
+  }
+}
+
+void Fold::Stop(absl::Time at, int fact) {
+  Cycle& c = cycle();
+  if (c.phase == Phase::kCancelled) c.stop_seen = true;
+  if (!c.IsLive()) return;
+  EndPiece(at, PieceKind::kResolved, fact);
+  const bool was_breached = c.breached_at.has_value();
+  if (was_breached) {
+    Log(ChangeKind::kStopped, at, c.used - c.leg.target->budget);
+  } else {
+    Log(ChangeKind::kMet, at, c.used);
+  }
+  c.phase = Phase::kStopped;
+  c.ended_at = at;
+}
+
+// A breach stays what it was judged to be: such a clock stops instead.
+void Fold::Cancel(absl::Time at, int fact, const char* reason) {
+  Cycle& c = cycle();
+  if (!c.IsLive()) return;
+  if (c.breached_at) {
+    Stop(at, fact);
+    return;
+  }
+  EndPiece(at, PieceKind::kCancelled, fact);
+  c.phase = Phase::kCancelled;
+  c.ended_at = at;
+  c.cancel_reason = reason;
+  Log(ChangeKind::kCancelled, at, absl::ZeroDuration(), reason);
+}
+
+void Fold::Breach(absl::Time at) {
+  Cycle& c = cycle();
+  c.breached_at = at;
+  next_is_known_ = false;
+  Log(ChangeKind::kBreached, at, absl::ZeroDuration(), c.breach_cause);
+}
+
+void Fold::Reopen(absl::Time at, int fact) {
+  const sla::v1::OnChange on_reopen = behaviour().on_reopen;
+  const bool by_customer = cycle().cancel_reason == "self_service";
+  if (on_reopen == sla::v1::ON_CHANGE_RESTART) {
+    if (cycle().phase == Phase::kCancelled && !by_customer) return;
+    Cancel(at, fact, "restarted");
+    Begin(at, fact);
+    return;
+  }
+  if (on_reopen != sla::v1::ON_CHANGE_CARRY_OVER) return FollowState(at, fact);
+  Cycle& c = cycle();
+  if (c.phase == Phase::kCancelled) {
+    c.stop_seen = false;
+    if (by_customer) BeginAgain(at, fact);
+    return;
+  }
+  if (c.phase != Phase::kStopped) return FollowState(at, fact);
+  EndPiece(at, PieceKind::kRunning, fact);
+  c.phase = Phase::kRunning;
+  c.ended_at.reset();
+  const Leg leg = Match();
+  if (!c.IsVisible()) {
+    c.leg = leg;
+    if (leg.target == nullptr) return;
+    c.pieces.clear();
+    c.used = absl::ZeroDuration();
+    Show(at, at);
+    return;
+  }
+  const bool is_changed = leg.rule != c.leg.rule || leg.policy_version != c.leg.policy_version;
+  if (!c.breached_at && is_changed && behaviour().on_change != sla::v1::ON_CHANGE_KEEP) {
+    if (leg.target == nullptr) {
+      Log(ChangeKind::kResumed, at);
+      Cancel(at, fact, "no_target");
+      return;
+    }
+    c.leg = leg;
+    c.passed = absl::ZeroDuration();
+    c.crossed_at.reset();
+  }
+  Log(ChangeKind::kResumed, at);
+}
+
+std::optional<Pending> Fold::Next() {
+  if (next_is_known_) return next_;
+  next_is_known_ = true;
+  next_.reset();
+  Cycle& c = cycle();
+  if (!c.IsVisible() || !c.IsLive() || c.breached_at) return next_;
+  if (c.phase == Phase::kPaused && !c.crossed_at) return next_;
+  const absl::Time due = c.Due(c.since);
+  next_ = Pending{std::max(due, c.since), true, due, ""};
+  const Target& target = *c.leg.target;
+  for (const Threshold& threshold : target.warnings) {
+    if (threshold.used <= c.passed) continue;
+    if (std::find(authority_.warned.begin(), authority_.warned.end(),
+                  WarnedName(c.number, threshold.name)) != authority_.warned.end()) {
+      continue;
+    }
+    const bool is_passed = threshold.used <= c.used;
+    // Of those passed already only the highest counts; of those to come the first.
+    if (!is_passed && !next_->is_breach) break;
+    const absl::Time at =
+        is_passed ? c.since : AddOrNever(target.hours, c.since, threshold.used - c.used);
+    if (at >= due) break;
+    next_ = Pending{at, false, due, threshold.name};
+    next_level_ = threshold.used;
+    if (!is_passed) break;
+  }
+  if (next_->at == absl::InfiniteFuture()) next_.reset();
+  return next_;
+}
+
+bool Fold::PassTime(absl::Time limit) {
+  if (cycles_.empty()) return true;
+  while (const std::optional<Pending> next = Next()) {
+    if (next->at >= limit) return true;
+    if (next->at > authority_.fired_until && next->at >= authority_.known_until) {
+      pending_ = next;
+      return false;
+    }
+    if (next->is_breach) {
+      Breach(next->due);
+    } else {
+      cycle().passed = next_level_;
+      next_is_known_ = false;
+    }
+  }
+  return true;
+}
+
+void Fold::Apply(const Fact& fact) {
+  known_until_ = fact.at;
+  if (fact.kind == FactKind::kOpened) {
+    if (!cycles_.empty()) return;
+    attributes_ = fact.attributes;
+    policy_version_ = fact.policy_version;
+    rules_ = policies_.Find(policy_version_);
+    if (rules_ != nullptr) Begin(fact.at, fact.arrival);
+    return;
+  }
+  if (cycles_.empty() || is_closed_) return;
+  switch (fact.kind) {
+    case FactKind::kOpened:
+      return;
+    case FactKind::kTriaged:
+    case FactKind::kSeverity:
+      attributes_.severity = fact.attributes.severity;
+      if (is_classified_ || fact.kind == FactKind::kSeverity) {
+        is_classified_ = true;
+        return Retarget(fact.at, fact.arrival, "severity_change");
+      }
+      is_classified_ = true;
+      return ReplaceFromStart(fact.at, fact.arrival);
+    case FactKind::kAttributes: {
+      const type::v1::Severity severity = attributes_.severity;
+      const type::v1::Channel channel = attributes_.channel;
+      attributes_ = fact.attributes;
+      attributes_.severity = severity;
+      attributes_.channel = channel;
+      return Retarget(fact.at, fact.arrival, "policy_change");
+    }
+    case FactKind::kPolicy: {
+      const SlaRules* const rules = policies_.Find(fact.policy_version);
+      if (rules == nullptr) return;
+      policy_version_ = fact.policy_version;
+      rules_ = rules;
+      Retarget(fact.at, fact.arrival, "policy_change");
+      return FollowState(fact.at, fact.arrival);
+    }
+    case FactKind::kReply:
+      if (metric_ == type::v1::SLA_METRIC_FIRST_RESPONSE) Stop(fact.at, fact.arrival);
+      return;
+    case FactKind::kOwned:
+      if (metric_ == type::v1::SLA_METRIC_TIME_TO_OWN) Stop(fact.at, fact.arrival);
+      return;
+    case FactKind::kState:
+      state_ = fact.state;
+      return FollowState(fact.at, fact.arrival);
+    case FactKind::kResolved:
+      state_ = type::v1::TICKET_STATE_RESOLVED;
+      if (metric_ == type::v1::SLA_METRIC_RESOLUTION) return Stop(fact.at, fact.arrival);
+      return FollowState(fact.at, fact.arrival);
+    case FactKind::kSelfServed:
+      state_ = type::v1::TICKET_STATE_RESOLVED;
+      return Cancel(fact.at, fact.arrival, "self_service");
+    case FactKind::kReopened:
+      state_ = type::v1::TICKET_STATE_OPEN;
+      return Reopen(fact.at, fact.arrival);
+    case FactKind::kClosed:
+      Cancel(fact.at, fact.arrival, "closed");
+      is_closed_ = true;
+      return;
+    case FactKind::kSpam:
+      Cancel(fact.at, fact.arrival, "spam");
+      is_closed_ = true;
+      return;
+  }
+}
+
+Evaluation Fold::Take() && {
+  Evaluation evaluation;
+  for (Cycle& c : cycles_) {
+    if (c.IsVisible()) evaluation.cycles.push_back(std::move(c));
+  }
+  evaluation.log = std::move(log_);
+  evaluation.pending = std::move(pending_);
+  evaluation.known_until = known_until_;
+  if (evaluation.pending) {
+    evaluation.known_until = std::min(evaluation.known_until, evaluation.pending->at);
+  }
+  return evaluation;
+}
+
+}  // namespace
+
+absl::Time Cycle::Due(absl::Time now) const {
+  if (breached_at) return *breached_at;
+  if (crossed_at) return *crossed_at;
+  if (leg.target == nullptr) return absl::InfiniteFuture();
+  const absl::Time from = kind == PieceKind::kRunning ? since : now;
+  const absl::Duration left = leg.target->budget - used;
+  return left <= absl::ZeroDuration() ? from : AddOrNever(leg.target->hours, from, left);
+}
+
+absl::Duration Cycle::UsedAt(absl::Time now) const {
+  if (kind != PieceKind::kRunning || leg.target == nullptr || now <= since) return used;
+  return used + BetweenOrZero(leg.target->hours, since, now);
+}
+
+std::string WarnedName(int cycle, const std::string& threshold) {
+  return absl::StrCat(cycle, ":", threshold);
+}
+
+Evaluation Evaluate(const std::vector<Fact>& facts, SlaMetric metric,
+                    const PolicyVersions& policies, const Authority& authority) {
+  Fold fold(metric, policies, authority);
+  bool waits = false;
+  for (const Fact& fact : facts) {
+    waits = !fold.PassTime(fact.at);
+    if (waits) break;
+    fold.Apply(fact);
+  }
+  if (!waits) fold.PassTime(absl::InfiniteFuture());
+  return std::move(fold).Take();
+}
+
+}  // namespace tandem::sla_timer

@@ -1,0 +1,461 @@
+#include "services/sla_timer/clock.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <map>
+
+#include "services/sla_timer/clock_testing.h"
+#include "services/sla_timer/explain.h"
+#include "services/sla_timer/judge.h"
+
+namespace tandem::sla_timer {
+namespace {
+
+using ::testing::ElementsAre;
+using ::testing::SizeIs;
+using type::v1::SEVERITY_CRITICAL;
+using type::v1::SEVERITY_GENERAL;
+using type::v1::SEVERITY_NORMAL;
+using type::v1::SEVERITY_URGENT;
+using type::v1::TICKET_STATE_ON_HOLD;
+using type::v1::TICKET_STATE_OPEN;
+using type::v1::TICKET_STATE_PENDING;
+
+constexpr type::v1::SlaMetric kFirst = type::v1::SLA_METRIC_FIRST_RESPONSE;
+constexpr type::v1::SlaMetric kResolution = type::v1::SLA_METRIC_RESOLUTION;
+constexpr type::v1::SlaMetric kOwn = type::v1::SLA_METRIC_TIME_TO_OWN;
+
+constexpr char kRules[] = R"(
+  rules { name: "unclassified" when { unclassified: true }
+    targets { metric: SLA_METRIC_FIRST_RESPONSE budget { seconds: 3600 } calendar: "always" }
+    targets { metric: SLA_METRIC_RESOLUTION budget { seconds: 14400 } calendar: "new-york" }
+    targets { metric: SLA_METRIC_TIME_TO_OWN budget { seconds: 3600 } calendar: "always" } }
+  rules { name: "critical" when { severities: SEVERITY_CRITICAL }
+    targets { metric: SLA_METRIC_FIRST_RESPONSE budget { seconds: 900 } calendar: "always" }
+    targets { metric: SLA_METRIC_RESOLUTION budget { seconds: 7200 } calendar: "always"
+              warnings { percent: 50 } warnings { percent: 75 }
+              warnings { before_due { seconds: 600 } } } }
+  rules { name: "urgent" when { severities: SEVERITY_URGENT }
+    targets { metric: SLA_METRIC_FIRST_RESPONSE budget { seconds: 7200 } calendar: "always" }
+    targets { metric: SLA_METRIC_RESOLUTION budget { seconds: 14400 } calendar: "new-york" } }
+  rules { name: "normal" when { severities: SEVERITY_NORMAL }
+    targets { metric: SLA_METRIC_RESOLUTION budget { seconds: 36000 } calendar: "new-york" } }
+)";
+
+// The rules live as long as the program: evaluations point into them.
+PolicyVersions Versions(const std::string& extra = "") {
+  static std::map<std::string, std::shared_ptr<const SlaRules>> made;
+  std::shared_ptr<const SlaRules>& rules = made[extra];
+  if (rules == nullptr) rules = RulesOf(PolicyOf(std::string(kNewYork) + kRules + extra));
+  PolicyVersions versions;
+  versions.Add(1, rules);
+  return versions;
+}
+
+// All that time has done up to `now` is judged.
+Evaluation Judged(const History& history, type::v1::SlaMetric metric, std::string_view now,
+                  const PolicyVersions& versions = Versions()) {
+  Authority authority;
+  authority.fired_until = At(now);
+  return Evaluate(history.Sorted(), metric, versions, authority);
+}
+
+std::vector<ChangeKind> Kinds(const Evaluation& evaluation) {
+  std::vector<ChangeKind> kinds;
+  for (const Change& change : evaluation.log) kinds.push_back(change.kind);
+  return kinds;
+}
+
+TEST(FirstResponse, IsMetByAReplyInTime) {
+  const History history = History("2026-11-24T14:30Z").Then("2026-11-24T15:00Z", FactKind::kReply);
+  const Evaluation judged = Judged(history, kFirst, "2026-12-01T00:00Z");
+  EXPECT_THAT(Kinds(judged), ElementsAre(ChangeKind::kStarted, ChangeKind::kMet));
+  EXPECT_EQ(judged.log[1].due, At("2026-11-24T15:30Z"));
+  EXPECT_EQ(judged.log[1].amount, absl::Minutes(30));
+}
+
+TEST(FirstResponse, ExactlyAtTheDueInstantIsInTime) {
+  const History history = History("2026-11-24T14:30Z").Then("2026-11-24T15:30Z", FactKind::kReply);
+  EXPECT_THAT(Kinds(Judged(history, kFirst, "2026-12-01T00:00Z")),
+              ElementsAre(ChangeKind::kStarted, ChangeKind::kMet));
+}
+
+TEST(FirstResponse, AMicrosecondAfterTheDueInstantIsABreachAndAStopWithOvershoot) {
+  const History history =
+      History("2026-11-24T14:30Z").Then("2026-11-24T15:30:00.000001Z", FactKind::kReply);
+  const Evaluation judged = Judged(history, kFirst, "2026-12-01T00:00Z");
+  EXPECT_THAT(Kinds(judged),
+              ElementsAre(ChangeKind::kStarted, ChangeKind::kBreached, ChangeKind::kStopped));
+  EXPECT_EQ(judged.log[1].at, At("2026-11-24T15:30Z"));
+  EXPECT_EQ(judged.log[2].amount, absl::Microseconds(1));
+}
+
+TEST(FirstResponse, StaysStoppedWhenTheTicketIsReopened) {
+  const History history = History("2026-11-24T14:30Z")
+                              .Then("2026-11-24T15:00Z", FactKind::kReply)
+                              .Then("2026-11-24T15:10Z", FactKind::kResolved)
+                              .Then("2026-11-25T15:10Z", FactKind::kReopened);
+  EXPECT_THAT(Kinds(Judged(history, kFirst, "2026-12-01T00:00Z")),
+              ElementsAre(ChangeKind::kStarted, ChangeKind::kMet));
+}
+
+TEST(TimeToOwn, EndsWithTheFirstAcceptedAssignment) {
+  const History history = History("2026-11-24T14:30Z")
+                              .Then("2026-11-24T14:40Z", FactKind::kOwned)
+                              .Then("2026-11-24T18:40Z", FactKind::kOwned);
+  const Evaluation judged = Judged(history, kOwn, "2026-12-01T00:00Z");
+  EXPECT_THAT(Kinds(judged), ElementsAre(ChangeKind::kStarted, ChangeKind::kMet));
+  EXPECT_EQ(judged.log[1].amount, absl::Minutes(10));
+}
+
+// The product's worked example of a pause.
+TEST(Resolution, StandsStillWhilePending) {
+  const History history = History("2026-11-24T14:30Z")
+                              .State("2026-11-24T15:00Z", TICKET_STATE_PENDING)
+                              .State("2026-11-24T18:10Z", TICKET_STATE_OPEN);
+  const Evaluation judged = Judged(history, kResolution, "2026-11-24T18:10Z");
+  EXPECT_THAT(Kinds(judged),
+              ElementsAre(ChangeKind::kStarted, ChangeKind::kPaused, ChangeKind::kResumed));
+  ASSERT_TRUE(judged.pending.has_value());
+  EXPECT_TRUE(judged.pending->is_breach);
+  EXPECT_EQ(judged.pending->at, At("2026-11-24T21:40Z"));
+}
+
+TEST(Resolution, DoesNotStandStillOnHold) {
+  const History history =
+      History("2026-11-24T14:30Z").State("2026-11-24T15:00Z", TICKET_STATE_ON_HOLD);
+  const Evaluation judged = Judged(history, kResolution, "2026-11-24T15:00Z");
+  EXPECT_THAT(Kinds(judged), ElementsAre(ChangeKind::kStarted));
+  EXPECT_EQ(judged.pending->at, At("2026-11-24T18:30Z"));
+}
+
+TEST(Resolution, NeverBreachesWhilePausedAndAPauseAtTheDueInstantIsInTime) {
+  const History history =
+      History("2026-11-24T14:30Z").State("2026-11-24T18:30Z", TICKET_STATE_PENDING);
+  const Evaluation judged = Judged(history, kResolution, "2027-12-01T00:00Z");
+  EXPECT_THAT(Kinds(judged), ElementsAre(ChangeKind::kStarted, ChangeKind::kPaused));
+  EXPECT_FALSE(judged.pending.has_value());
+}
+
+TEST(Resolution, BreachesAtTheInstantOfAResumptionWithNothingLeft) {
+  const History history = History("2026-11-24T14:30Z")
+                              .State("2026-11-24T18:30Z", TICKET_STATE_PENDING)
+                              .State("2026-11-29T04:00Z", TICKET_STATE_OPEN);
+  const Evaluation judged = Judged(history, kResolution, "2027-12-01T00:00Z");
+  EXPECT_EQ(judged.log.back().kind, ChangeKind::kBreached);
+  EXPECT_EQ(judged.log.back().at, At("2026-11-29T04:00Z"));
+}
+
+TEST(Resolution, StoppingInTheInstantOfThatResumptionIsInTime) {
+  const History history = History("2026-11-24T14:30Z")
+                              .State("2026-11-24T18:30Z", TICKET_STATE_PENDING)
+                              .State("2026-11-29T04:00Z", TICKET_STATE_OPEN)
+                              .Then("2026-11-29T04:00Z", FactKind::kResolved);
+  EXPECT_EQ(Judged(history, kResolution, "2027-12-01T00:00Z").log.back().kind, ChangeKind::kMet);
+}
+
+TEST(Resolution, GoesOnWithWhatIsLeftAfterAReopening) {
+  const History history = History("2026-11-24T14:30Z")
+                              .Then("2026-11-24T15:30Z", FactKind::kResolved)
+                              .Then("2026-11-25T14:30Z", FactKind::kReopened);
+  const Evaluation judged = Judged(history, kResolution, "2026-11-25T14:30Z");
+  EXPECT_THAT(Kinds(judged),
+              ElementsAre(ChangeKind::kStarted, ChangeKind::kMet, ChangeKind::kResumed));
+  EXPECT_EQ(judged.pending->at, At("2026-11-25T17:30Z"));
+  EXPECT_EQ(judged.cycles.size(), 1u);
+}
+
+TEST(Resolution, BreachesOnceThoughItIsReopened) {
+  const History history = History("2026-11-24T14:30Z")
+                              .Then("2026-11-24T19:30Z", FactKind::kResolved)
+                              .Then("2026-11-25T14:30Z", FactKind::kReopened)
+                              .Then("2026-11-25T15:30Z", FactKind::kResolved);
+  const Evaluation judged = Judged(history, kResolution, "2027-11-25T14:30Z");
+  EXPECT_THAT(Kinds(judged),
+              ElementsAre(ChangeKind::kStarted, ChangeKind::kBreached, ChangeKind::kStopped,
+                          ChangeKind::kResumed, ChangeKind::kStopped));
+  EXPECT_EQ(judged.log.back().amount, absl::Hours(2));
+}
+
+TEST(Resolution, StartsAgainWithAFullBudgetWherePolicySaysRestart) {
+  const PolicyVersions versions =
+      Versions("metrics { metric: SLA_METRIC_RESOLUTION on_reopen: ON_CHANGE_RESTART }");
+  const History history = History("2026-11-24T14:30Z")
+                              .Then("2026-11-24T15:30Z", FactKind::kResolved)
+                              .Then("2026-11-25T14:30Z", FactKind::kReopened);
+  const Evaluation judged = Judged(history, kResolution, "2026-11-25T14:30Z", versions);
+  ASSERT_THAT(judged.cycles, SizeIs(2));
+  EXPECT_EQ(judged.cycles[0].phase, Phase::kStopped);
+  EXPECT_EQ(judged.pending->at, At("2026-11-25T18:30Z"));
+}
+
+TEST(Severity, ThatRisesCarriesOverWhatWasUsed) {
+  const History history = History("2026-11-24T14:30Z")
+                              .Triaged("2026-11-24T14:30Z", SEVERITY_URGENT)
+                              .Severity("2026-11-24T15:30Z", SEVERITY_CRITICAL);
+  const Evaluation judged = Judged(history, kResolution, "2026-11-24T15:30Z");
+  EXPECT_EQ(judged.log.back().kind, ChangeKind::kRetargeted);
+  EXPECT_EQ(judged.log.back().due, At("2026-11-24T16:30Z"));
+}
+
+TEST(Severity, ThatLeavesNothingBreachesAtThatInstantWithTheChangeAsItsCause) {
+  const History history = History("2026-11-24T14:30Z")
+                              .Triaged("2026-11-24T14:30Z", SEVERITY_URGENT)
+                              .Severity("2026-11-24T17:30Z", SEVERITY_CRITICAL);
+  const Evaluation judged = Judged(history, kResolution, "2026-11-24T17:30Z");
+  EXPECT_EQ(judged.log.back().kind, ChangeKind::kBreached);
+  EXPECT_EQ(judged.log.back().at, At("2026-11-24T17:30Z"));
+  EXPECT_EQ(judged.log.back().reason, "severity_change");
+  const History stopped = History(history).Then("2026-11-24T17:30Z", FactKind::kResolved);
+  EXPECT_EQ(Judged(stopped, kResolution, "2026-11-24T17:30Z").log.back().kind, ChangeKind::kMet)
+      << "a stop in that very instant comes first";
+}
+
+TEST(Severity, WithoutATargetCancelsTheClock) {
+  const History history = History("2026-11-24T14:30Z")
+                              .Triaged("2026-11-24T14:30Z", SEVERITY_URGENT)
+                              .Severity("2026-11-24T14:40Z", SEVERITY_NORMAL);
+  const Evaluation judged = Judged(history, kFirst, "2026-11-25T17:30Z");
+  EXPECT_EQ(judged.log.back().kind, ChangeKind::kCancelled);
+  EXPECT_EQ(judged.log.back().reason, "no_target");
+  EXPECT_FALSE(judged.pending.has_value());
+}
+
+TEST(Severity, ThatGivesATargetBackGoesOnInANewCycle) {
+  const History history = History("2026-11-24T14:30Z")
+                              .Triaged("2026-11-24T14:30Z", SEVERITY_URGENT)
+                              .Severity("2026-11-24T14:40Z", SEVERITY_NORMAL)
+                              .Severity("2026-11-24T15:40Z", SEVERITY_URGENT);
+  const Evaluation judged = Judged(history, kFirst, "2026-11-24T15:40Z");
+  ASSERT_THAT(judged.cycles, SizeIs(2));
+  EXPECT_EQ(judged.cycles[1].number, 2);
+  EXPECT_EQ(judged.pending->at, At("2026-11-24T17:30Z")) << "ten minutes were used before";
+}
+
+TEST(FirstClassification, ReplacesTheUnclassifiedRowFromCreationOn) {
+  const History history =
+      History("2026-11-24T20:30Z").Triaged("2026-11-24T21:00Z", SEVERITY_URGENT);
+  const Evaluation judged = Judged(history, kFirst, "2026-11-24T21:00Z");
+  EXPECT_EQ(judged.log.back().kind, ChangeKind::kRetargeted);
+  EXPECT_EQ(judged.pending->at, At("2026-11-24T22:30Z"));
+}
+
+TEST(FirstClassification, CountsOnItsOwnCalendarFromCreationOn) {
+  // New York's desk is closed until 14:00Z; around the clock two hours are gone by then.
+  const History history =
+      History("2026-11-24T12:30Z").Triaged("2026-11-24T14:00Z", SEVERITY_CRITICAL);
+  const Evaluation judged = Judged(history, kResolution, "2026-11-24T14:00Z");
+  ASSERT_TRUE(judged.pending.has_value());
+  EXPECT_EQ(judged.log.back().due, At("2026-11-24T14:30Z"));
+}
+
+TEST(FirstClassification, MayFindTheBudgetUsedUpAlready) {
+  const History history =
+      History("2026-11-24T14:30Z").Triaged("2026-11-24T14:50Z", SEVERITY_CRITICAL);
+  const Evaluation judged = Judged(history, kFirst, "2026-11-24T14:50Z");
+  EXPECT_EQ(judged.log.back().kind, ChangeKind::kBreached);
+  EXPECT_EQ(judged.log.back().at, At("2026-11-24T14:45Z"));
+  EXPECT_EQ(judged.log.back().reason, "") << "it is no change of severity";
+}
+
+TEST(FirstClassification, LeavesAVerdictOfBeforeAlone) {
+  const History history = History("2026-11-24T14:30Z")
+                              .Then("2026-11-24T14:50Z", FactKind::kReply)
+                              .Triaged("2026-11-24T14:55Z", SEVERITY_CRITICAL);
+  EXPECT_THAT(Kinds(Judged(history, kFirst, "2026-11-25T14:50Z")),
+              ElementsAre(ChangeKind::kStarted, ChangeKind::kMet));
+}
+
+TEST(FirstClassification, MayTakeTheTargetAway) {
+  const History history =
+      History("2026-11-24T14:30Z").Triaged("2026-11-24T14:50Z", SEVERITY_GENERAL);
+  EXPECT_THAT(Kinds(Judged(history, kResolution, "2026-11-24T14:50Z")),
+              ElementsAre(ChangeKind::kStarted, ChangeKind::kCancelled));
+}
+
+TEST(Policy, TakesAnOpenTicketFromItsApplicationOnAndKeepsWhatWasUsed) {
+  PolicyVersions versions = Versions();
+  versions.Add(2, RulesOf(PolicyOf(std::string(kNewYork) + R"(
+    rules { name: "all"
+      targets { metric: SLA_METRIC_RESOLUTION budget { seconds: 10800 } calendar: "always" } })")));
+  const History history = History("2026-11-24T20:30Z")
+                              .Triaged("2026-11-24T20:30Z", SEVERITY_URGENT)
+                              .Policy("2026-11-25T02:00Z", 2);
+  const Evaluation judged = Judged(history, kResolution, "2026-11-25T02:00Z", versions);
+  // Two hours were used until New York closed at 22:30Z.
+  EXPECT_EQ(judged.pending->at, At("2026-11-25T03:00Z"));
+  EXPECT_EQ(judged.log.back().leg.policy_version, 2);
+}
+
+TEST(SelfService, CancelsRunningClocks) {
+  const History history =
+      History("2026-11-24T14:30Z").Then("2026-11-24T14:50Z", FactKind::kSelfServed);
+  for (const type::v1::SlaMetric metric : kMetrics) {
+    const Evaluation judged = Judged(history, metric, "2026-11-25T14:50Z");
+    EXPECT_THAT(Kinds(judged), ElementsAre(ChangeKind::kStarted, ChangeKind::kCancelled));
+    EXPECT_EQ(judged.log.back().reason, "self_service");
+  }
+}
+
+TEST(SelfService, ThatDidNotHelpStartsANewCycleOfResolutionWithWhatIsLeft) {
+  const History history = History("2026-11-24T14:30Z")
+                              .Then("2026-11-24T15:30Z", FactKind::kSelfServed)
+                              .Then("2026-11-24T16:30Z", FactKind::kReopened);
+  const Evaluation judged = Judged(history, kResolution, "2026-11-24T16:30Z");
+  ASSERT_THAT(judged.cycles, SizeIs(2));
+  EXPECT_EQ(judged.pending->at, At("2026-11-24T19:30Z"));
+}
+
+TEST(Spam, CancelsRunningClocksAndLeavesABreachABreach) {
+  const History history = History("2026-11-24T14:30Z").Then("2026-11-24T15:40Z", FactKind::kSpam);
+  EXPECT_EQ(Judged(history, kResolution, "2026-11-25T14:50Z").log.back().reason, "spam");
+  EXPECT_THAT(Kinds(Judged(history, kFirst, "2026-11-25T14:50Z")),
+              ElementsAre(ChangeKind::kStarted, ChangeKind::kBreached, ChangeKind::kStopped));
+}
+
+TEST(Closing, EndsAClockThatNothingCanStopAnyMore) {
+  const History history = History("2026-11-24T14:30Z")
+                              .Then("2026-11-24T14:40Z", FactKind::kResolved)
+                              .Then("2026-11-24T14:50Z", FactKind::kClosed);
+  EXPECT_EQ(Judged(history, kOwn, "2026-11-25T14:50Z").log.back().reason, "closed");
+}
+
+TEST(Time, WaitsForItsTimerAndHoldsBackLaterFacts) {
+  const History history = History("2026-11-24T14:30Z").Then("2026-11-24T16:00Z", FactKind::kReply);
+  const Evaluation waiting = Evaluate(history.Sorted(), kFirst, Versions(), {});
+  EXPECT_THAT(Kinds(waiting), ElementsAre(ChangeKind::kStarted));
+  EXPECT_EQ(waiting.pending->at, At("2026-11-24T15:30Z"));
+  EXPECT_EQ(waiting.known_until, At("2026-11-24T14:30Z"));
+}
+
+TEST(Warnings, ComeInOrderAndTheHighestOfThosePassedFires) {
+  const PolicyVersions versions = Versions();
+  History history = History("2026-11-24T14:30Z").Triaged("2026-11-24T14:30Z", SEVERITY_CRITICAL);
+  Authority authority;
+  Evaluation evaluation = Evaluate(history.Sorted(), kResolution, versions, authority);
+  EXPECT_EQ(evaluation.pending->warning, "50%");
+  EXPECT_EQ(evaluation.pending->at, At("2026-11-24T15:30Z"));
+  authority.fired_until = evaluation.pending->at;
+  evaluation = Evaluate(history.Sorted(), kResolution, versions, authority);
+  EXPECT_EQ(evaluation.pending->warning, "75%");
+  authority.fired_until = evaluation.pending->at;
+  evaluation = Evaluate(history.Sorted(), kResolution, versions, authority);
+  EXPECT_EQ(evaluation.pending->warning, "10m");
+  EXPECT_EQ(evaluation.pending->at, At("2026-11-24T16:20Z"));
+
+  // 100 of 120 minutes are used when it becomes critical: 50 % and 75 % are passed at once.
+  History late = History("2026-11-24T14:30Z")
+                     .Triaged("2026-11-24T14:30Z", SEVERITY_URGENT)
+                     .Severity("2026-11-24T16:10Z", SEVERITY_CRITICAL);
+  evaluation = Evaluate(late.Sorted(), kResolution, versions, {});
+  EXPECT_EQ(evaluation.pending->warning, "75%");
+  EXPECT_EQ(evaluation.pending->at, At("2026-11-24T16:10Z"));
+}
+
+TEST(Warnings, AreNotGivenTwice) {
+  const PolicyVersions versions = Versions();
+  const History history =
+      History("2026-11-24T14:30Z").Triaged("2026-11-24T14:30Z", SEVERITY_CRITICAL);
+  Authority authority;
+  authority.warned = {WarnedName(1, "50%")};
+  EXPECT_EQ(Evaluate(history.Sorted(), kResolution, versions, authority).pending->warning, "75%");
+}
+
+TEST(OneInstant, KeepsTheOrderInWhichIntakeDecided) {
+  const History paused = History("2026-11-24T14:30Z")
+                             .State("2026-11-24T15:00Z", TICKET_STATE_PENDING)
+                             .State("2026-11-24T15:00Z", TICKET_STATE_OPEN)
+                             .State("2026-11-24T15:00Z", TICKET_STATE_PENDING);
+  EXPECT_EQ(Judged(paused, kResolution, "2026-11-24T15:00Z").Latest()->phase, Phase::kPaused);
+  const History resolved = History("2026-11-24T14:30Z")
+                               .Then("2026-11-24T15:00Z", FactKind::kResolved)
+                               .Then("2026-11-24T16:00Z", FactKind::kReopened)
+                               .Then("2026-11-24T16:00Z", FactKind::kResolved);
+  EXPECT_EQ(Judged(resolved, kResolution, "2026-11-24T16:00Z").Latest()->phase, Phase::kStopped);
+}
+
+// ---- late facts
+
+std::vector<Notice> Arrives(History history, Fact fact, type::v1::SlaMetric metric,
+                            std::string_view fired_until) {
+  const PolicyVersions versions = Versions();
+  Authority authority;
+  authority.fired_until = At(fired_until);
+  const Evaluation before = Evaluate(history.Sorted(), metric, versions, authority);
+  authority.known_until = before.known_until;
+  Fact& added = history.Add(fact.kind, fact.at);
+  added.attributes = fact.attributes;
+  Told told;
+  for (const Cycle& cycle : before.cycles) {
+    const std::string verdict = VerdictOf(before.log, cycle.number);
+    if (verdict != "running") told.verdicts[cycle.number] = verdict;
+    if (verdict == "breached") told.breaches.insert(cycle.number);
+  }
+  return Compare(before, Evaluate(history.Sorted(), metric, versions, authority), told, false);
+}
+
+TEST(LateFact, ThatStoppedTheClockInTimeCorrectsTheBreach) {
+  const History history = History("2026-11-24T14:30Z");
+  const auto notices = Arrives(history, {.kind = FactKind::kReply, .at = At("2026-11-24T15:20Z")},
+                               kFirst, "2026-11-24T15:30Z");
+  ASSERT_THAT(notices, SizeIs(2));
+  EXPECT_EQ(notices[0].from, "breached");
+  EXPECT_EQ(notices[0].to, "met");
+  EXPECT_EQ(notices[1].change.kind, ChangeKind::kMet);
+}
+
+TEST(LateFact, ThatMakesABreachOfThePastTellsItOnceMarkedLate) {
+  const History history = History("2026-11-24T14:30Z").Then("2026-11-24T15:20Z", FactKind::kReply);
+  Fact raised{.kind = FactKind::kTriaged, .at = At("2026-11-24T14:40Z")};
+  raised.attributes.severity = SEVERITY_CRITICAL;
+  const auto notices = Arrives(history, raised, kFirst, "2026-11-24T14:30Z");
+  ASSERT_THAT(notices, SizeIs(3));
+  EXPECT_EQ(notices[0].change.kind, ChangeKind::kBreached);
+  EXPECT_EQ(notices[0].change.at, At("2026-11-24T14:45Z"));
+  EXPECT_TRUE(notices[0].late);
+  EXPECT_EQ(notices[0].change.reason, "late_fact");
+  EXPECT_EQ(notices[1].from, "met");
+  EXPECT_EQ(notices[1].to, "breached");
+  EXPECT_EQ(notices[2].change.kind, ChangeKind::kStopped);
+}
+
+TEST(LateFact, ThatChangesNothingTellsNothing) {
+  const History history = History("2026-11-24T14:30Z").Then("2026-11-24T15:20Z", FactKind::kReply);
+  EXPECT_THAT(Arrives(history, {.kind = FactKind::kOwned, .at = At("2026-11-24T14:40Z")}, kFirst,
+                      "2026-11-24T14:30Z"),
+              SizeIs(0));
+}
+
+// ---- explanations
+
+TEST(Explanation, OfARunningClockAddsUpToTheBudget) {
+  const History history = History("2026-11-24T14:30Z")
+                              .State("2026-11-24T15:00Z", TICKET_STATE_PENDING)
+                              .State("2026-11-24T22:00Z", TICKET_STATE_OPEN);
+  const Evaluation judged = Judged(history, kResolution, "2026-11-24T22:00Z");
+  const auto explained = Explain(*judged.Latest(), At("2026-11-24T22:10Z"));
+  ASSERT_TRUE(explained.ok()) << explained.status();
+  EXPECT_EQ(explained->counted, absl::Hours(4));
+  std::vector<std::string> whys;
+  for (const ClockPiece& piece : explained->pieces) whys.push_back(piece.why);
+  EXPECT_THAT(whys, ElementsAre("open", "paused: PENDING", "open", "open", "closed", "open"));
+  EXPECT_EQ(explained->pieces[0].calendar_rule, "weekly TUE 09:00-17:30");
+  EXPECT_FALSE(explained->pieces[2].expected);
+  EXPECT_TRUE(explained->pieces[3].expected);
+  EXPECT_EQ(explained->pieces.back().to, judged.pending->at);
+}
+
+TEST(Explanation, OfABreachedClockCountsTheBudgetAndShowsTheRestAsOverdue) {
+  const History history =
+      History("2026-11-24T14:30Z").Then("2026-11-24T19:30Z", FactKind::kResolved);
+  const Evaluation judged = Judged(history, kResolution, "2026-11-25T00:00Z");
+  const auto explained = Explain(*judged.Latest(), At("2026-11-25T00:00Z"));
+  ASSERT_TRUE(explained.ok());
+  EXPECT_EQ(explained->counted, absl::Hours(4));
+  EXPECT_EQ(explained->pieces.back().why, "overdue");
+  EXPECT_EQ(explained->pieces.back().to, At("2026-11-24T19:30Z"));
+}
+
+}  // namespace
+}  // namespace tandem::sla_timer

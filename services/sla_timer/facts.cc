@@ -1,0 +1,38 @@
+#include "services/sla_timer/facts.h"
+
+#include <algorithm>
+#include <tuple>
+
+namespace tandem::sla_timer {
+namespace {
+
+int Turn(FactKind kind) {
+  switch (kind) {
+    case FactKind::kOpened:
+      return 0;
+    case FactKind::kTriaged:
+    case FactKind::kSeverity:
+    case FactKind::kAttributes:
+    case FactKind::kPolicy:
+      return 2;
+    default:
+      return 1;
+  }
+}
+
+}  // namespace
+
+void SortFacts(std::vector<Fact>& facts) {
+  for (const Fact& fact : facts) {
+    if (fact.kind != FactKind::kOpened) continue;
+    const absl::Time opened_at = fact.at;
+    for (Fact& other : facts) other.at = std::max(other.at, opened_at);
+    break;
+  }
+  std::sort(facts.begin(), facts.end(), [](const Fact& a, const Fact& b) {
+    return std::make_tuple(a.at, Turn(a.kind), a.ticket_version, a.arrival) <
+           std::make_tuple(b.at, Turn(b.kind), b.ticket_version, b.arrival);
+  });
+}
+
+}  // namespace tandem::sla_timer

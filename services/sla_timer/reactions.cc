@@ -1,0 +1,272 @@
+#include "services/sla_timer/reactions.h"
+
+#include <optional>
+#include <string>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "common/time/micros.h"
+#include "services/sla_timer/records.h"
+#include "services/sla_timer/ticket_clocks.h"
+
+namespace tandem::sla_timer {
+namespace {
+
+using corridor::Decision;
+using corridor::Loaded;
+using records::TicketRecord;
+
+absl::StatusOr<records::PolicyHistory> LoadHistory(corridor::View& view) {
+  auto history = view.Load(PolicyHistories(), kHistoryKey);
+  if (!history.ok()) return history.status();
+  return *history ? **history : records::PolicyHistory();
+}
+
+std::string SweepId(int64_t version) {
+  return absl::StrCat(std::string(kSweepTimer), ":", version);
+}
+
+// Puts the record through the rules and saves it.
+absl::Status JudgeAndSave(const std::string& ticket_id, TicketRecord record, int facts_before,
+                          const std::optional<Firing>& firing, const Policies& policies,
+                          const corridor::Inputs& in, corridor::View& view, Decision& decision) {
+  const absl::StatusOr<PolicyVersions> versions = LoadVersions(record, policies, view);
+  if (!versions.ok()) return versions.status();
+  Judge(ticket_id, record, facts_before, firing, *versions, in, decision);
+  decision.Save(Tickets(), ticket_id, std::move(record));
+  return absl::OkStatus();
+}
+
+template <typename E>
+records::Fact FactOf(const E& event, FactKind kind, const Context& context) {
+  records::Fact fact;
+  fact.set_kind(static_cast<int>(kind));
+  fact.set_at_us(ToUs(event.occurred_at()));
+  fact.set_event_id(context.event.id);
+  return fact;
+}
+
+template <typename E>
+records::Fact IntakeFact(const E& event, FactKind kind, const Context& context) {
+  records::Fact fact = FactOf(event, kind, context);
+  fact.set_ticket_version(event.version());
+  return fact;
+}
+
+// What every fact about a known ticket goes through.
+absl::StatusOr<Decision> Take(const std::string& ticket_id, const std::string& account_id,
+                              records::Fact fact, const Context& context) {
+  auto loaded = context.view.Load(Tickets(), ticket_id);
+  if (!loaded.ok()) return loaded.status();
+  Decision decision;
+  if (!*loaded) return decision;
+  TicketRecord record = **loaded;
+  const int facts_before = record.facts_size();
+  const bool moved = !account_id.empty() && account_id != record.account_id();
+  if (moved) record.set_account_id(account_id);
+  const absl::StatusOr<records::PolicyHistory> history = LoadHistory(context.view);
+  if (!history.ok()) return history.status();
+  absl::Status taken = TakePolicies(record, *history);
+  if (!taken.ok()) return taken;
+  const FactKind kind = static_cast<FactKind>(fact.kind());
+  const absl::StatusOr<bool> added = AddFact(record, std::move(fact));
+  if (!added.ok()) return added.status();
+  if (*added && (kind == FactKind::kClosed || kind == FactKind::kSpam)) record.set_closed(true);
+  if (record.facts_size() == facts_before) {
+    if (moved) decision.Save(Tickets(), ticket_id, std::move(record));
+    return decision;
+  }
+  absl::Status judged = JudgeAndSave(ticket_id, std::move(record), facts_before, std::nullopt,
+                                     context.policies, context.in, context.view, decision);
+  if (!judged.ok()) return judged;
+  return decision;
+}
+
+}  // namespace
+
+absl::StatusOr<PolicyVersions> LoadVersions(const TicketRecord& record, const Policies& policies,
+                                            corridor::View& view) {
+  PolicyVersions versions;
+  for (const int64_t version : VersionsOf(record)) {
+    absl::StatusOr<Policies::InForce> policy = policies.At(view, version);
+    if (!policy.ok()) return policy.status();
+    versions.Add(version, policy->made);
+  }
+  return versions;
+}
+
+absl::StatusOr<Decision> OnOpened(const events::v1::TicketOpened& event, const Context& context) {
+  auto loaded = context.view.Load(Tickets(), event.ticket_id());
+  if (!loaded.ok()) return loaded.status();
+  Decision decision;
+  if (*loaded) return decision;
+  const absl::StatusOr<records::PolicyHistory> history = LoadHistory(context.view);
+  if (!history.ok()) return history.status();
+  records::Fact fact = IntakeFact(event, FactKind::kOpened, context);
+  fact.set_segment(event.segment());
+  fact.set_contact_level(event.contact_level());
+  fact.set_channel(event.channel());
+  fact.set_category(event.category());
+  fact.set_policy_version(VersionAt(*history, fact.at_us()));
+  TicketRecord record;
+  record.set_account_id(event.account_id());
+  record.set_bus_key(context.event.key);
+  record.set_policy_version(fact.policy_version());
+  *record.add_facts() = std::move(fact);
+  absl::Status taken = TakePolicies(record, *history);
+  if (!taken.ok()) return taken;
+  absl::Status judged = JudgeAndSave(event.ticket_id(), std::move(record), 0, std::nullopt,
+                                     context.policies, context.in, context.view, decision);
+  if (!judged.ok()) return judged;
+  return decision;
+}
+
+absl::StatusOr<Decision> OnUpdated(const events::v1::TicketUpdated& event, const Context& context) {
+  records::Fact fact = IntakeFact(event, FactKind::kAttributes, context);
+  fact.set_segment(event.segment());
+  fact.set_contact_level(event.contact_level());
+  fact.set_category(event.category());
+  return Take(event.ticket_id(), event.account_id(), std::move(fact), context);
+}
+
+absl::StatusOr<Decision> OnRequesterResolved(const events::v1::TicketRequesterResolved& event,
+                                             const Context& context) {
+  auto loaded = context.view.Load(Tickets(), event.ticket_id());
+  if (!loaded.ok()) return loaded.status();
+  records::Fact fact = IntakeFact(event, FactKind::kAttributes, context);
+  fact.set_segment(event.segment());
+  fact.set_contact_level(event.contact_level());
+  // The category is not told here: it stays what it was.
+  if (*loaded) {
+    for (const records::Fact& known : (*loaded)->facts()) {
+      const FactKind kind = static_cast<FactKind>(known.kind());
+      if (kind == FactKind::kOpened || kind == FactKind::kAttributes) {
+        fact.set_category(known.category());
+      }
+    }
+  }
+  return Take(event.ticket_id(), event.account_id(), std::move(fact), context);
+}
+
+// Only a person's public answer counts: a bot, a note among staff or the customer is no response.
+absl::StatusOr<Decision> OnMessageAdded(const events::v1::TicketMessageAdded& event,
+                                        const Context& context) {
+  if (event.author_kind() != type::v1::AUTHOR_KIND_AGENT ||
+      event.visibility() != type::v1::VISIBILITY_PUBLIC) {
+    return Decision();
+  }
+  return Take(event.ticket_id(), event.account_id(), IntakeFact(event, FactKind::kReply, context),
+              context);
+}
+
+absl::StatusOr<Decision> OnStateChanged(const events::v1::TicketStateChanged& event,
+                                        const Context& context) {
+  records::Fact fact = IntakeFact(event, FactKind::kState, context);
+  fact.set_state(event.to_state());
+  return Take(event.ticket_id(), event.account_id(), std::move(fact), context);
+}
+
+absl::StatusOr<Decision> OnResolved(const events::v1::TicketResolved& event,
+                                    const Context& context) {
+  const FactKind kind = event.resolved_by() == type::v1::RESOLVED_BY_SELF_SERVICE
+                            ? FactKind::kSelfServed
+                            : FactKind::kResolved;
+  return Take(event.ticket_id(), event.account_id(), IntakeFact(event, kind, context), context);
+}
+
+absl::StatusOr<Decision> OnReopened(const events::v1::TicketReopened& event,
+                                    const Context& context) {
+  return Take(event.ticket_id(), event.account_id(),
+              IntakeFact(event, FactKind::kReopened, context), context);
+}
+
+absl::StatusOr<Decision> OnClosed(const events::v1::TicketClosed& event, const Context& context) {
+  const FactKind kind =
+      event.reason() == type::v1::CLOSE_REASON_SPAM ? FactKind::kSpam : FactKind::kClosed;
+  return Take(event.ticket_id(), event.account_id(), IntakeFact(event, kind, context), context);
+}
+
+absl::StatusOr<Decision> OnTriaged(const events::v1::TicketTriaged& event, const Context& context) {
+  records::Fact fact = FactOf(event, FactKind::kTriaged, context);
+  fact.set_severity(event.severity());
+  return Take(event.ticket_id(), event.account_id(), std::move(fact), context);
+}
+
+absl::StatusOr<Decision> OnSeverityChanged(const events::v1::SeverityChanged& event,
+                                           const Context& context) {
+  records::Fact fact = FactOf(event, FactKind::kSeverity, context);
+  fact.set_severity(event.to_severity());
+  return Take(event.ticket_id(), event.account_id(), std::move(fact), context);
+}
+
+absl::StatusOr<Decision> OnAssignmentAccepted(const events::v1::AssignmentAccepted& event,
+                                              const Context& context) {
+  return Take(event.ticket_id(), event.account_id(), FactOf(event, FactKind::kOwned, context),
+              context);
+}
+
+absl::StatusOr<Decision> OnClockTimer(const corridor::FiredTimer& timer,
+                                      const records::ClockTimer& payload, const Policies& policies,
+                                      const corridor::Inputs& in, corridor::View& view) {
+  auto loaded = view.Load(Tickets(), payload.ticket_id());
+  if (!loaded.ok()) return loaded.status();
+  Decision decision;
+  if (!*loaded) return decision;
+  const records::Clock* const clock = FindClock(**loaded, payload.metric());
+  if (clock == nullptr || clock->timer_us() != time::ToMicros(timer.due)) return decision;
+  Firing firing;
+  firing.metric = payload.metric();
+  firing.due = timer.due;
+  firing.judged_while_lagging = timer.judged_while_lagging;
+  absl::Status judged = JudgeAndSave(payload.ticket_id(), **loaded, (*loaded)->facts_size(), firing,
+                                     policies, in, view, decision);
+  if (!judged.ok()) return judged;
+  return decision;
+}
+
+absl::Status OnPolicyApplied(const Policies::InForce& in_force, const corridor::Inputs& in,
+                             corridor::View& view, Decision& decision) {
+  absl::StatusOr<records::PolicyHistory> history = LoadHistory(view);
+  if (!history.ok()) return history.status();
+  records::PolicyLine& line = *history->add_lines();
+  line.set_version(in_force.ref.version());
+  line.set_applied_us(time::ToMicros(in.now));
+  line.set_takes_open_tickets(in_force.made->takes_open_tickets());
+  decision.Save(PolicyHistories(), std::string(kHistoryKey), *std::move(history));
+  if (in_force.made->takes_open_tickets()) {
+    records::PolicySweep sweep;
+    sweep.set_version(in_force.ref.version());
+    decision.SetTimer(SweepId(in_force.ref.version()), in.now, std::string(kSweepTimer),
+                      std::string(kSweepTimer), std::move(sweep));
+  }
+  return absl::OkStatus();
+}
+
+absl::StatusOr<Decision> OnSweepTimer(const records::PolicySweep& payload, int most,
+                                      const Policies& policies, const corridor::Inputs& in,
+                                      corridor::View& view) {
+  auto rows = SelectOpenUnder(view, payload.version(), payload.after_ticket_id(), most);
+  if (!rows.ok()) return rows.status();
+  const absl::StatusOr<records::PolicyHistory> history = LoadHistory(view);
+  if (!history.ok()) return history.status();
+  Decision decision;
+  for (const Loaded<TicketRecord>& row : *rows) {
+    TicketRecord record = *row;
+    const int facts_before = record.facts_size();
+    absl::Status taken = TakePolicies(record, *history);
+    if (taken.ok() && record.facts_size() > facts_before) {
+      absl::Status judged = JudgeAndSave(row.key, std::move(record), facts_before, std::nullopt,
+                                         policies, in, view, decision);
+      if (!judged.ok()) return judged;
+    }
+  }
+  if (rows->size() == static_cast<size_t>(most)) {
+    records::PolicySweep next = payload;
+    next.set_after_ticket_id(rows->back().key);
+    decision.SetTimer(SweepId(payload.version()), in.now, std::string(kSweepTimer),
+                      std::string(kSweepTimer), std::move(next));
+  }
+  return decision;
+}
+
+}  // namespace tandem::sla_timer

@@ -1,0 +1,421 @@
+// sla_timer, whole, under simulated time.
+#include "services/sla_timer/service.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "common/testing/service_harness.h"
+#include "services/sla_timer/clock_testing.h"
+#include "services/sla_timer/ticket_clocks.h"
+#include "tandem/events/v1/intake.pb.h"
+#include "tandem/events/v1/policy.pb.h"
+#include "tandem/events/v1/sla.pb.h"
+#include "tandem/events/v1/triage.pb.h"
+#include "tandem/sla/v1/calendar.pb.h"
+#include "tandem/sla/v1/policy_service.pb.h"
+#include "tandem/sla/v1/sla_service.pb.h"
+
+namespace tandem::sla_timer {
+namespace {
+
+using ::testing::ElementsAre;
+using ::testing::SizeIs;
+
+constexpr char kTicket[] = "tkt_1";
+constexpr char kKey[] = "acct_1";
+
+// Monday, 2026-11-23T14:00Z: the office is open until 17:00Z.
+class SlaTimer : public ::testing::Test {
+ protected:
+  SlaTimer() : harness_([] { return Make(); }) {}
+
+  template <typename E>
+  E About(std::optional<absl::Time> at = std::nullopt) {
+    E event;
+    event.set_ticket_id(kTicket);
+    event.set_account_id("acct_1");
+    Set(event.mutable_occurred_at(), at.value_or(harness_.Now()));
+    return event;
+  }
+  template <typename E>
+  std::string Intake(E event) {
+    event.set_version(++version_);
+    return harness_.Deliver("ticket_intake", kTicket, kKey, event);
+  }
+  void Open() {
+    auto opened = About<events::v1::TicketOpened>();
+    opened.set_channel(type::v1::CHANNEL_PORTAL);
+    opened.set_segment(type::v1::SEGMENT_MID);
+    Intake(opened);
+  }
+  void Triage(type::v1::Severity severity, std::optional<absl::Time> at = std::nullopt) {
+    auto triaged = About<events::v1::TicketTriaged>(at);
+    triaged.set_severity(severity);
+    harness_.Deliver("triage", kTicket, kKey, triaged);
+  }
+  void Reply(type::v1::AuthorKind author = type::v1::AUTHOR_KIND_AGENT,
+             type::v1::Visibility visibility = type::v1::VISIBILITY_PUBLIC) {
+    auto added = About<events::v1::TicketMessageAdded>();
+    added.set_author_kind(author);
+    added.set_visibility(visibility);
+    Intake(added);
+  }
+  void Move(type::v1::TicketState state) {
+    auto changed = About<events::v1::TicketStateChanged>();
+    changed.set_to_state(state);
+    Intake(changed);
+  }
+  void Resolve() {
+    auto resolved = About<events::v1::TicketResolved>();
+    resolved.set_resolved_by(type::v1::RESOLVED_BY_AGENT);
+    Intake(resolved);
+  }
+  sla::v1::GetTicketSlaResponse Sla() {
+    sla::v1::GetTicketSlaRequest request;
+    request.set_ticket_id(kTicket);
+    auto reply = harness_.Call<sla::v1::GetTicketSlaResponse>(
+        "tandem.sla.v1.SlaService/GetTicketSla", request);
+    EXPECT_TRUE(reply.ok()) << reply.status();
+    return reply.ok() ? *reply : sla::v1::GetTicketSlaResponse();
+  }
+  sla::v1::ClockStatus Clock(type::v1::SlaMetric metric) {
+    const sla::v1::GetTicketSlaResponse sla = Sla();
+    for (const sla::v1::ClockStatus& clock : sla.clocks()) {
+      if (clock.metric() == metric) return clock;
+    }
+    return {};
+  }
+  int64_t Apply(const sla::v1::SlaPolicy& policy, const std::string& request_id) {
+    sla::v1::ApplyPolicyRequest request;
+    request.set_request_id(request_id);
+    *request.mutable_policy() = policy;
+    auto reply = harness_.Call<sla::v1::ApplyPolicyResponse>(
+        "tandem.sla.v1.PolicyService/ApplyPolicy", request);
+    EXPECT_TRUE(reply.ok()) << reply.status();
+    harness_.Settle();
+    return reply.ok() ? reply->version() : -1;
+  }
+  void ExpectNoDrift() {
+    auto reply = harness_.Call<sla::v1::VerifyClocksResponse>(
+        "tandem.sla.v1.SlaService/VerifyClocks", sla::v1::VerifyClocksRequest());
+    ASSERT_TRUE(reply.ok()) << reply.status();
+    EXPECT_GE(reply->tickets(), 1);
+    for (const auto& drift : reply->drifts()) ADD_FAILURE() << drift.ShortDebugString();
+  }
+  testing::ServiceHarness harness_;
+  int64_t version_ = 0;
+};
+
+TEST_F(SlaTimer, StartsThreeClocksAndTheFirstClassificationReplacesTheirTargets) {
+  Open();
+  Triage(type::v1::SEVERITY_NORMAL);
+  const auto started = harness_.Published<events::v1::SlaClockStarted>();
+  ASSERT_THAT(started, SizeIs(6));
+  EXPECT_EQ(started[0].clock().policy().rule(), "unclassified");
+  EXPECT_FALSE(started[0].retargeted());
+  EXPECT_EQ(started[3].clock().policy().rule(), "normal");
+  EXPECT_TRUE(started[3].retargeted());
+  // Three of four office hours are left on Monday, one comes on Tuesday.
+  EXPECT_EQ(ToUs(started[3].due_at()), absl::ToUnixMicros(At("2026-11-24T10:00Z")));
+  ExpectNoDrift();
+}
+
+TEST_F(SlaTimer, WarnsAndBreachesOnceAndStopsWithTheOvershoot) {
+  Open();
+  Triage(type::v1::SEVERITY_URGENT);
+  harness_.Advance(absl::Minutes(90));
+  const auto warned = harness_.Published<events::v1::SlaWarning>();
+  ASSERT_THAT(warned, SizeIs(2));  // first response and ownership, at 75 %
+  EXPECT_EQ(ToUs(warned[0].occurred_at()), absl::ToUnixMicros(At("2026-11-23T14:45Z")));
+  EXPECT_EQ(warned[0].threshold(), "75%");
+  const auto breached = harness_.Published<events::v1::SlaBreached>();
+  ASSERT_THAT(breached, SizeIs(2));
+  EXPECT_EQ(ToUs(breached[0].occurred_at()), absl::ToUnixMicros(At("2026-11-23T15:00Z")));
+  EXPECT_GE(ToUs(breached[0].fired_at()), ToUs(breached[0].occurred_at()));
+  EXPECT_FALSE(breached[0].late());
+  Reply();
+  const auto stopped = harness_.Published<events::v1::SlaStopped>();
+  ASSERT_THAT(stopped, SizeIs(1));
+  EXPECT_EQ(stopped[0].overshoot().seconds(), 30 * 60);
+  harness_.Restart();
+  harness_.Advance(absl::Hours(48));
+  EXPECT_THAT(harness_.Published<events::v1::SlaBreached>(), SizeIs(3)) << "resolution, once";
+  ExpectNoDrift();
+}
+
+TEST_F(SlaTimer, CountsOnlyAPersonsPublicAnswerAsAResponse) {
+  Open();
+  Reply(type::v1::AUTHOR_KIND_BOT);
+  Reply(type::v1::AUTHOR_KIND_SYSTEM);
+  Reply(type::v1::AUTHOR_KIND_REQUESTER);
+  Reply(type::v1::AUTHOR_KIND_AGENT, type::v1::VISIBILITY_INTERNAL);
+  EXPECT_THAT(harness_.Published<events::v1::SlaMet>(), SizeIs(0));
+  Reply();
+  EXPECT_THAT(harness_.Published<events::v1::SlaMet>(), SizeIs(1));
+}
+
+TEST_F(SlaTimer, PausesResumesAndMeets) {
+  Open();
+  Triage(type::v1::SEVERITY_URGENT);
+  harness_.Advance(absl::Hours(1));
+  Move(type::v1::TICKET_STATE_PENDING);
+  harness_.Advance(absl::Hours(100));
+  for (const auto& breach : harness_.Published<events::v1::SlaBreached>()) {
+    EXPECT_NE(breach.clock().metric(), type::v1::SLA_METRIC_RESOLUTION) << "it is paused";
+  }
+  Move(type::v1::TICKET_STATE_OPEN);
+  const auto resumed = harness_.Published<events::v1::SlaClockResumed>();
+  ASSERT_THAT(resumed, SizeIs(1));
+  EXPECT_EQ(ToUs(resumed[0].due_at()), absl::ToUnixMicros(At("2026-11-28T02:00Z")));
+  harness_.Advance(absl::Hours(1));
+  Resolve();
+  const auto met = harness_.Published<events::v1::SlaMet>();
+  ASSERT_THAT(met, SizeIs(1));
+  EXPECT_EQ(met[0].used().seconds(), 2 * 3600);
+  EXPECT_EQ(Clock(type::v1::SLA_METRIC_RESOLUTION).verdict(), sla::v1::SLA_VERDICT_MET);
+  ExpectNoDrift();
+}
+
+TEST_F(SlaTimer, CorrectsAVerdictByALateFactAndNamesTheVerdictsEvent) {
+  Open();
+  Triage(type::v1::SEVERITY_URGENT);
+  const absl::Time owned_at = harness_.Now() + absl::Minutes(50);
+  harness_.Advance(absl::Minutes(90));
+  Reply();
+  const std::string cause =
+      harness_.Deliver("triage", kTicket, kKey, About<events::v1::AssignmentAccepted>(owned_at));
+  const auto corrected = harness_.Published<events::v1::SlaVerdictCorrected>();
+  ASSERT_THAT(corrected, SizeIs(1));
+  EXPECT_EQ(corrected[0].clock().metric(), type::v1::SLA_METRIC_TIME_TO_OWN);
+  EXPECT_EQ(corrected[0].from_verdict(), "breached");
+  EXPECT_EQ(corrected[0].to_verdict(), "met");
+  EXPECT_EQ(corrected[0].cause_event_id(), cause);
+  std::string breach_id;
+  for (const bus::Event& event : harness_.PublishedEvents()) {
+    events::v1::SlaBreached breach;
+    if (event.type == breach.GetTypeName() && breach.ParseFromString(event.body) &&
+        breach.clock().metric() == type::v1::SLA_METRIC_TIME_TO_OWN) {
+      breach_id = event.id;
+    }
+  }
+  ASSERT_NE(breach_id, "");
+  EXPECT_EQ(corrected[0].corrected_event_id(), breach_id) << "the id that the bus shows";
+  std::vector<std::string> kinds;
+  const sla::v1::GetTicketSlaResponse sla = Sla();
+  for (const auto& verdict : sla.verdicts()) {
+    if (verdict.metric() == type::v1::SLA_METRIC_TIME_TO_OWN) kinds.push_back(verdict.kind());
+  }
+  EXPECT_THAT(kinds, ElementsAre("breached", "corrected", "met")) << "all of them stay";
+  ExpectNoDrift();
+}
+
+TEST_F(SlaTimer, TellsABreachOfThePastOnceMarkedLate) {
+  Open();
+  const absl::Time triaged_at = harness_.Now() + absl::Minutes(1);
+  harness_.Advance(absl::Minutes(30));
+  Reply();
+  EXPECT_THAT(harness_.Published<events::v1::SlaMet>(), SizeIs(1));
+  Triage(type::v1::SEVERITY_CRITICAL, triaged_at);
+  std::vector<events::v1::SlaBreached> late;
+  for (const auto& breach : harness_.Published<events::v1::SlaBreached>()) {
+    if (breach.clock().metric() == type::v1::SLA_METRIC_FIRST_RESPONSE) late.push_back(breach);
+  }
+  ASSERT_THAT(late, SizeIs(1));
+  EXPECT_TRUE(late[0].late());
+  EXPECT_EQ(late[0].cause(), "late_fact");
+  EXPECT_EQ(ToUs(late[0].occurred_at()), absl::ToUnixMicros(At("2026-11-23T14:15Z")));
+  ExpectNoDrift();
+}
+
+TEST_F(SlaTimer, IsNotMovedByAnEventDeliveredTwice) {
+  Open();
+  Triage(type::v1::SEVERITY_CRITICAL);
+  const size_t told = harness_.PublishedEvents().size();
+  harness_.DeliverAgain();
+  harness_.Settle();
+  EXPECT_EQ(harness_.PublishedEvents().size(), told);
+}
+
+TEST_F(SlaTimer, IgnoresFactsAboutATicketThatItNeverSaw) {
+  Reply();
+  EXPECT_THAT(harness_.PublishedEvents(), SizeIs(0));
+}
+
+TEST_F(SlaTimer, TakesOpenTicketsToANewPolicyOnlyWhereItSaysSo) {
+  Open();
+  Triage(type::v1::SEVERITY_URGENT);
+  harness_.Advance(absl::Minutes(10));
+  sla::v1::SlaPolicy policy = BuiltInPolicy();
+  for (auto& rule : *policy.mutable_rules()) {
+    for (auto& target : *rule.mutable_targets()) target.mutable_budget()->set_seconds(7200);
+  }
+  EXPECT_EQ(Apply(policy, "apply-1"), 1);
+  EXPECT_EQ(Clock(type::v1::SLA_METRIC_RESOLUTION).policy().version(), 0);
+  policy.set_applies_to(sla::v1::POLICY_SCOPE_OPEN_TICKETS);
+  EXPECT_EQ(Apply(policy, "apply-2"), 2);
+  harness_.Advance(absl::Seconds(1));
+  const sla::v1::ClockStatus clock = Clock(type::v1::SLA_METRIC_RESOLUTION);
+  EXPECT_EQ(clock.policy().version(), 2);
+  // Ten minutes of two hours were used.
+  EXPECT_EQ(ToUs(clock.due_at()), absl::ToUnixMicros(At("2026-11-23T16:00Z")));
+  EXPECT_THAT(harness_.Published<events::v1::PolicyApplied>(), SizeIs(2));
+  ExpectNoDrift();
+}
+
+TEST_F(SlaTimer, ExplainsAClockUpToItsDueInstant) {
+  Open();
+  Triage(type::v1::SEVERITY_NORMAL);
+  harness_.Advance(absl::Hours(1));
+  sla::v1::ExplainClockRequest request;
+  request.set_ticket_id(kTicket);
+  request.set_metric(type::v1::SLA_METRIC_RESOLUTION);
+  const auto explained = harness_.Call<sla::v1::ExplainClockResponse>(
+      "tandem.sla.v1.SlaService/ExplainClock", request);
+  ASSERT_TRUE(explained.ok()) << explained.status();
+  EXPECT_EQ(explained->counted().seconds(), 24 * 3600);
+  ASSERT_GE(explained->segments_size(), 4);
+  EXPECT_EQ(explained->segments(0).calendar_rule(), "weekly MON 09:00-17:00");
+  EXPECT_NE(explained->segments(0).cause_event_id(), "");
+  EXPECT_EQ(explained->segments(0).policy().rule(), "normal");
+  request.set_page_size(1);
+  request.set_page_token("1");
+  const auto page = harness_.Call<sla::v1::ExplainClockResponse>(
+      "tandem.sla.v1.SlaService/ExplainClock", request);
+  ASSERT_TRUE(page.ok());
+  ASSERT_EQ(page->segments_size(), 1);
+  EXPECT_EQ(page->segments(0).SerializeAsString(), explained->segments(1).SerializeAsString());
+  EXPECT_EQ(page->next_page_token(), "2");
+}
+
+TEST_F(SlaTimer, ListsWhatIsAtRiskAndReportsAttainment) {
+  Open();
+  Triage(type::v1::SEVERITY_URGENT);
+  harness_.Advance(absl::Minutes(30));
+  Reply();
+  sla::v1::ListAtRiskRequest risk;
+  auto listed =
+      harness_.Call<sla::v1::ListAtRiskResponse>("tandem.sla.v1.SlaService/ListAtRisk", risk);
+  ASSERT_TRUE(listed.ok()) << listed.status();
+  ASSERT_EQ(listed->clocks_size(), 1);
+  EXPECT_EQ(listed->clocks(0).clock().metric(), type::v1::SLA_METRIC_TIME_TO_OWN);
+  risk.mutable_horizon()->set_seconds(86400);
+  listed = harness_.Call<sla::v1::ListAtRiskResponse>("tandem.sla.v1.SlaService/ListAtRisk", risk);
+  ASSERT_TRUE(listed.ok());
+  EXPECT_EQ(listed->clocks_size(), 2);
+
+  harness_.Advance(absl::Hours(1));
+  sla::v1::GetSlaReportRequest request;
+  Set(request.mutable_from(), At("2026-11-01T00:00Z"));
+  Set(request.mutable_to(), At("2026-12-01T00:00Z"));
+  request.add_group_by(sla::v1::REPORT_DIMENSION_MONTH);
+  request.add_group_by(sla::v1::REPORT_DIMENSION_SEVERITY);
+  const auto report = harness_.Call<sla::v1::GetSlaReportResponse>(
+      "tandem.sla.v1.SlaService/GetSlaReport", request);
+  ASSERT_TRUE(report.ok()) << report.status();
+  ASSERT_EQ(report->rows_size(), 3);
+  EXPECT_EQ(report->rows(0).metric(), type::v1::SLA_METRIC_FIRST_RESPONSE);
+  EXPECT_EQ(report->rows(0).met(), 1);
+  EXPECT_EQ(report->rows(0).month(), "2026-11");
+  EXPECT_EQ(report->rows(0).severity(), type::v1::SEVERITY_URGENT);
+  EXPECT_EQ(report->rows(1).running(), 1);
+  EXPECT_EQ(report->rows(2).missed(), 1);
+  EXPECT_EQ(report->opened(), 1);
+  ASSERT_EQ(report->spreads_size(), 1);
+  EXPECT_EQ(report->spreads(0).elapsed_p90().seconds(), 1800);
+}
+
+TEST_F(SlaTimer, ShowsTodaysViewBesideTheVerdictsOfThen) {
+  Open();
+  harness_.Advance(absl::Minutes(70));  // an hour for a ticket that nobody classified
+  Triage(type::v1::SEVERITY_GENERAL);
+  sla::v1::RecomputeTicketRequest request;
+  request.set_ticket_id(kTicket);
+  const auto reply = harness_.Call<sla::v1::RecomputeTicketResponse>(
+      "tandem.sla.v1.SlaService/RecomputeTicket", request);
+  ASSERT_TRUE(reply.ok()) << reply.status();
+  ASSERT_EQ(reply->as_judged_size(), 3);
+  EXPECT_EQ(reply->as_judged(0).verdict(), sla::v1::SLA_VERDICT_BREACHED);
+  ASSERT_EQ(reply->recomputed_size(), 3);
+  EXPECT_EQ(reply->recomputed(0).verdict(), sla::v1::SLA_VERDICT_UNSPECIFIED);
+  EXPECT_EQ(reply->recomputed(0).policy().rule(), "general");
+}
+
+TEST_F(SlaTimer, StoresCalendarsByVersionAndAnswersQuestions) {
+  sla::v1::PutCalendarRequest put;
+  put.set_request_id("put-1");
+  *put.mutable_calendar() = BuiltInPolicy().calendars(1);
+  auto stored =
+      harness_.Call<sla::v1::PutCalendarResponse>("tandem.sla.v1.CalendarService/PutCalendar", put);
+  ASSERT_TRUE(stored.ok()) << stored.status();
+  EXPECT_EQ(stored->version(), 1);
+  put.set_request_id("put-2");
+  EXPECT_EQ(
+      harness_.Call<sla::v1::PutCalendarResponse>("tandem.sla.v1.CalendarService/PutCalendar", put)
+          .status()
+          .code(),
+      absl::StatusCode::kAborted);
+  put.set_request_id("put-3");
+  put.mutable_calendar()->set_version(1);
+  put.mutable_calendar()->mutable_weekly(0)->set_end("18:00");
+  stored =
+      harness_.Call<sla::v1::PutCalendarResponse>("tandem.sla.v1.CalendarService/PutCalendar", put);
+  ASSERT_TRUE(stored.ok()) << stored.status();
+  EXPECT_EQ(stored->version(), 2);
+
+  sla::v1::AddBusinessTimeRequest add;
+  add.mutable_calendar()->set_name("office-hours");
+  Set(add.mutable_from(), At("2026-11-23T14:00Z"));
+  add.mutable_budget()->set_seconds(5 * 3600);
+  const auto added = harness_.Call<sla::v1::AddBusinessTimeResponse>(
+      "tandem.sla.v1.CalendarService/AddBusinessTime", add);
+  ASSERT_TRUE(added.ok()) << added.status();
+  EXPECT_EQ(ToUs(added->due_at()), absl::ToUnixMicros(At("2026-11-24T10:00Z")));
+  add.mutable_calendar()->set_name("nobody");
+  EXPECT_EQ(harness_
+                .Call<sla::v1::AddBusinessTimeResponse>(
+                    "tandem.sla.v1.CalendarService/AddBusinessTime", add)
+                .status()
+                .code(),
+            absl::StatusCode::kNotFound);
+
+  sla::v1::ListIntervalsRequest list;
+  list.mutable_calendar()->set_name("office-hours");
+  Set(list.mutable_from(), At("2026-11-23T00:00Z"));
+  Set(list.mutable_to(), At("2026-11-30T00:00Z"));
+  list.set_page_size(2);
+  int pieces = 0, pages = 0;
+  do {
+    const auto page = harness_.Call<sla::v1::ListIntervalsResponse>(
+        "tandem.sla.v1.CalendarService/ListIntervals", list);
+    ASSERT_TRUE(page.ok()) << page.status();
+    pieces += page->intervals_size();
+    list.set_page_token(page->next_page_token());
+  } while (!list.page_token().empty() && ++pages < 10);
+  EXPECT_EQ(pieces, 5);
+}
+
+TEST_F(SlaTimer, NamesEveryBadField) {
+  sla::v1::GetTicketSlaRequest request;
+  request.set_ticket_id("no id");
+  EXPECT_EQ(
+      harness_.Call<sla::v1::GetTicketSlaResponse>("tandem.sla.v1.SlaService/GetTicketSla", request)
+          .status()
+          .code(),
+      absl::StatusCode::kInvalidArgument);
+  request.set_ticket_id("tkt_404");
+  EXPECT_EQ(
+      harness_.Call<sla::v1::GetTicketSlaResponse>("tandem.sla.v1.SlaService/GetTicketSla", request)
+          .status()
+          .code(),
+      absl::StatusCode::kNotFound);
+  sla::v1::ApplyPolicyRequest apply;
+  apply.set_request_id("apply-1");
+  EXPECT_EQ(
+      harness_.Call<sla::v1::ApplyPolicyResponse>("tandem.sla.v1.PolicyService/ApplyPolicy", apply)
+          .status()
+          .code(),
+      absl::StatusCode::kInvalidArgument);
+}
+
+}  // namespace
+}  // namespace tandem::sla_timer

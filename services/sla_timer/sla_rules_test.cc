@@ -1,0 +1,108 @@
+#include "services/sla_timer/sla_rules.h"
+
+#include <gmock/gmock.h>
+#include <google/protobuf/util/message_differencer.h>
+#include <gtest/gtest.h>
+
+#include <fstream>
+#include <sstream>
+
+#include "common/config/yaml_to_proto.h"
+#include "services/sla_timer/clock_testing.h"
+
+namespace tandem::sla_timer {
+namespace {
+
+using ::testing::HasSubstr;
+
+std::string Problems(const std::string& text) {
+  corridor::Violations violations;
+  SlaRules::Make(PolicyOf(std::string(kNewYork) + text), violations);
+  return std::string(violations.status().message());
+}
+
+TEST(SlaPolicy, OfTheDeployedFileIsTheBuiltInOne) {
+  std::ifstream file(std::string(TANDEM_SOURCE_DIR) + "/deploy/policies/sla.yaml");
+  std::stringstream text;
+  text << file.rdbuf();
+  sla::v1::SlaPolicy policy;
+  const absl::Status read = config::YamlToProto(text.str(), "sla.yaml", &policy);
+  ASSERT_TRUE(read.ok()) << read;
+  std::string difference;
+  google::protobuf::util::MessageDifferencer differencer;
+  differencer.ReportDifferencesToString(&difference);
+  // The order of targets within a rule means nothing.
+  differencer.set_repeated_field_comparison(google::protobuf::util::MessageDifferencer::AS_SET);
+  EXPECT_TRUE(differencer.Compare(BuiltInPolicy(), policy)) << difference;
+  RulesOf(policy);
+}
+
+TEST(SlaPolicy, GivesTheFirstRuleThatMatches) {
+  const auto rules = RulesOf(PolicyOf(R"(
+    rules { name: "chat" when { channels: CHANNEL_CHAT categories: "billing" } }
+    rules { name: "owner" when { contact_levels: CONTACT_LEVEL_MEMBER segments: SEGMENT_MID } }
+    rules { name: "new" when { unclassified: true } }
+    rules { name: "urgent-or-new" when { severities: SEVERITY_URGENT unclassified: true } }
+    rules { name: "rest" })"));
+  EXPECT_EQ(rules->Match({})->name, "new");
+  EXPECT_EQ(rules->Match({.severity = type::v1::SEVERITY_URGENT})->name, "urgent-or-new");
+  EXPECT_EQ(rules->Match({.severity = type::v1::SEVERITY_NORMAL})->name, "rest");
+  EXPECT_EQ(rules->Match({.segment = type::v1::SEGMENT_MID})->name, "owner");
+  EXPECT_EQ(rules
+                ->Match({.segment = type::v1::SEGMENT_MID,
+                         .contact_level = type::v1::CONTACT_LEVEL_OWNER})
+                ->name,
+            "new");
+  EXPECT_EQ(rules->Match({.channel = type::v1::CHANNEL_CHAT, .category = "billing"})->name, "chat");
+}
+
+TEST(SlaPolicy, WithoutAMatchingRuleGivesNoTargets) {
+  const auto rules = RulesOf(PolicyOf(R"(rules { name: "chat" when { channels: CHANNEL_CHAT } })"));
+  EXPECT_EQ(rules->Match({}), nullptr);
+}
+
+TEST(SlaPolicy, NamesEveryProblemAtOnce) {
+  const std::string problems = Problems(R"(
+    calendars { name: "new-york" zone: "Nowhere/Town" always_open: true }
+    metrics { metric: SLA_METRIC_NEXT_RESPONSE }
+    metrics { metric: SLA_METRIC_RESOLUTION paused_in: TICKET_STATE_RESOLVED }
+    rules { name: "Big Name" when { severities: SEVERITY_UNSPECIFIED } }
+    rules { name: "a" targets { metric: SLA_METRIC_RESOLUTION calendar: "none" } }
+    rules { name: "a" targets { metric: SLA_METRIC_RESOLUTION budget { seconds: 60 }
+      calendar: "always" warnings { percent: 100 } warnings { } } })");
+  for (const char* path :
+       {"calendars[2].zone", "metrics[0].metric", "metrics[1].paused_in", "rules[0].name",
+        "rules[0].when.severities", "rules[1].targets[0].budget", "rules[1].targets[0].calendar",
+        "rules[2].name", "rules[2].targets[0].warnings[0]", "rules[2].targets[0].warnings[1]"}) {
+    EXPECT_THAT(problems, HasSubstr(path));
+  }
+}
+
+TEST(SlaPolicy, RefusesACalendarThatNeverOpens) {
+  EXPECT_THAT(Problems(R"(
+    calendars { name: "shut" zone: "UTC" }
+    rules { name: "a" targets { metric: SLA_METRIC_RESOLUTION budget { seconds: 60 }
+                                calendar: "shut" } })"),
+              HasSubstr("calendars[2].weekly"));
+  EXPECT_THAT(Problems(R"(
+    calendars { name: "once" zone: "UTC"
+                overrides { date: "2026-03-01" intervals { start: "09:00" end: "17:00" } } }
+    rules { name: "a" targets { metric: SLA_METRIC_RESOLUTION budget { seconds: 60000 }
+                                calendar: "once" } })"),
+              HasSubstr("rules[0].targets[0].calendar"));
+}
+
+TEST(SlaPolicy, DropsAWarningThatABudgetHasNoRoomFor) {
+  const auto rules = RulesOf(PolicyOf(std::string(kNewYork) + R"(
+    rules { name: "a" targets { metric: SLA_METRIC_RESOLUTION budget { seconds: 900 }
+      calendar: "always" warnings { before_due { seconds: 900 } }
+      warnings { before_due { seconds: 90 } } warnings { percent: 50 } } })"));
+  const Target& target = *rules->Match({})->TargetOf(type::v1::SLA_METRIC_RESOLUTION);
+  ASSERT_EQ(target.warnings.size(), 2u);
+  EXPECT_EQ(target.warnings[0].name, "50%");
+  EXPECT_EQ(target.warnings[1].name, "1m30s");
+  EXPECT_EQ(target.warnings[1].used, absl::Seconds(810));
+}
+
+}  // namespace
+}  // namespace tandem::sla_timer
