@@ -13,7 +13,7 @@ namespace tandem {
 
 class TempFolder {
  public:
-  TempFolder() : path_(testing::TempDir() + "tandem.XXXXXX") {
+  TempFolder() : path_(::testing::TempDir() + "tandem.XXXXXX") {
     if (mkdtemp(path_.data()) == nullptr) {
       ADD_FAILURE() << "cannot make a folder like " << path_;
     }
