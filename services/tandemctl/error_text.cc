@@ -1,0 +1,102 @@
+#include "services/tandemctl/error_text.h"
+
+#include "absl/strings/match.h"
+#include "absl/strings/str_cat.h"
+#include "common/cli/human.h"
+#include "common/cli/text_width.h"
+#include "google/rpc/error_details.pb.h"
+
+namespace tandem::tandemctl {
+namespace {
+
+template <typename D>
+bool Detail(const absl::Status& status, D* detail) {
+  const auto payload =
+      status.GetPayload(absl::StrCat("type.googleapis.com/", D::descriptor()->full_name()));
+  return payload.has_value() && detail->ParseFromString(std::string(*payload));
+}
+
+// The flag that sets the field, for "staff.skills[3]" that of "staff.skills".
+std::string FlagOf(std::string field, const std::map<std::string, std::string>& flags) {
+  while (!field.empty()) {
+    if (const auto found = flags.find(field); found != flags.end()) {
+      return absl::StrCat(" (", found->second, ")");
+    }
+    const size_t cut = field.find_last_of(".[");
+    field = cut == std::string::npos ? "" : field.substr(0, cut);
+  }
+  return "";
+}
+
+std::string CodeName(const absl::Status& status) { return absl::StatusCodeToString(status.code()); }
+
+}  // namespace
+
+bool IsUnreachable(const absl::Status& status) {
+  // gRPC has no code of its own for "nobody is there".
+  const absl::string_view message = status.message();
+  return absl::IsUnavailable(status) &&
+         (absl::StrContains(message, "failed to connect to all addresses") ||
+          absl::StrContains(message, "Connection refused") ||
+          absl::StrContains(message, "DNS resolution failed"));
+}
+
+std::string ErrorText(const absl::Status& status, const std::string& address,
+                      const std::map<std::string, std::string>& flags) {
+  const std::string message = cli::Printable(std::string(status.message()));
+  if (IsUnreachable(status)) {
+    return absl::StrCat("no tandem at ", address, "; start one with `tandem serve`\n  (", message,
+                        ")\n");
+  }
+  std::string text;
+  google::rpc::BadRequest bad;
+  if (Detail(status, &bad) && bad.field_violations_size() > 0) {
+    std::string listed;
+    for (const auto& violation : bad.field_violations()) {
+      // The message lists the same fields on one line.
+      absl::StrAppend(&listed, listed.empty() ? "" : "; ", violation.field(), ": ",
+                      violation.description());
+    }
+    const bool says_more = !absl::StartsWith(message, cli::Printable(listed));
+    absl::StrAppend(&text, CodeName(status), ": ",
+                    says_more ? message : std::string("the request has bad fields"), "\n");
+    for (const auto& violation : bad.field_violations()) {
+      absl::StrAppend(&text, "  ", cli::Printable(violation.field()),
+                      FlagOf(violation.field(), flags), ": ",
+                      cli::Printable(violation.description()), "\n");
+    }
+    if (!says_more && message.size() > listed.size()) {
+      absl::StrAppend(&text, "  ", message.substr(listed.size() + 2), "\n");
+    }
+  } else {
+    absl::StrAppend(&text, CodeName(status), ": ", message, "\n");
+  }
+  google::rpc::ErrorInfo info;
+  if (Detail(status, &info) && !info.reason().empty()) {
+    absl::StrAppend(&text, "  reason: ", cli::Printable(info.reason()), "\n");
+  }
+  google::rpc::RetryInfo retry;
+  if (Detail(status, &retry)) {
+    const absl::Duration after = absl::Seconds(retry.retry_delay().seconds()) +
+                                 absl::Nanoseconds(retry.retry_delay().nanos());
+    absl::StrAppend(&text, "  try again after ", cli::HumanDuration(after), "\n");
+  }
+  switch (status.code()) {
+    case absl::StatusCode::kDeadlineExceeded:
+      absl::StrAppend(&text, "  ", address, " did not answer in time; --timeout waits longer\n");
+      break;
+    case absl::StatusCode::kUnimplemented:
+      absl::StrAppend(&text, "  ", address,
+                      " does not know this call; is it a tandem, and as new as "
+                      "this program?\n");
+      break;
+    case absl::StatusCode::kAborted:
+      text += "  somebody else was faster; read it again and repeat the change\n";
+      break;
+    default:
+      break;
+  }
+  return text;
+}
+
+}  // namespace tandem::tandemctl

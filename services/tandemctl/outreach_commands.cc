@@ -1,0 +1,147 @@
+#include "absl/strings/str_cat.h"
+#include "common/cli/human.h"
+#include "common/cli/table.h"
+#include "services/tandemctl/command.h"
+#include "tandem/account/v1/outreach_service.pb.h"
+
+namespace tandem::tandemctl {
+namespace {
+
+using google::protobuf::Message;
+namespace v1 = account::v1;
+
+std::string Method(const char* name) {
+  return std::string("tandem.account.v1.OutreachService/") + name;
+}
+
+const std::vector<Column>& BlockColumns() {
+  static const std::vector<Column>* const columns =
+      new std::vector<Column>{{"RULE", "rule"},
+                              {"BLOCKED BY", "subject_id"},
+                              {"SEVERITY", "severity"},
+                              {"MAY CLEAR", "may_clear_at"}};
+  return *columns;
+}
+
+// The verdict as the first word, then what it rests on.
+std::string ShowCheck(const Message& reply, const Looks& looks) {
+  const auto& check = static_cast<const v1::CheckOutreachResponse&>(reply);
+  std::string text = WordIn(check, "verdict");
+  if (check.verdict() == v1::OUTREACH_VERDICT_ALLOW) {
+    absl::StrAppend(&text, ": clearance ", check.clearance_id(), " until ",
+                    Cell(reply, "expires_at", Form::kPlain, looks), ", ", check.units(),
+                    " units of the contact budget");
+    if (!check.exception_id().empty()) {
+      absl::StrAppend(&text, ", by exception ", check.exception_id());
+    }
+  }
+  const std::string policy = Cell(reply, "policy", Form::kPlain, looks);
+  if (!policy.empty()) absl::StrAppend(&text, " (policy ", policy, ")");
+  text += "\n";
+  if (check.blocks_size() > 0) {
+    absl::StrAppend(&text, "\n", Rows(reply, "blocks", BlockColumns(), looks));
+  }
+  if (check.advice_size() > 0) {
+    absl::StrAppend(&text, "\nopen, but no hindrance:\n",
+                    Rows(reply, "advice", BlockColumns(), looks));
+  }
+  return text;
+}
+
+// The totals, then each touch beside what was open in the commit that recorded it.
+std::string ShowProof(const Message& reply, const Looks& looks) {
+  const auto& proof = static_cast<const v1::ProveOutreachResponse&>(reply);
+  const v1::TouchTotals& totals = proof.totals();
+  std::string text = absl::StrCat(
+      cli::HumanCount(totals.touches()), " touches: ", cli::HumanCount(totals.cleared()),
+      " cleared, ", cli::HumanCount(totals.exceptions()), " by exception, ",
+      cli::HumanCount(totals.free()), " free, ", cli::HumanCount(totals.violations()),
+      totals.violations() == 1 ? " violation\n" : " violations\n");
+  if (proof.touches_size() == 0) return text;
+  cli::Table table({{"#", cli::Align::kRight, true},
+                    {"ACCOUNT"},
+                    {"WHEN", cli::Align::kLeft, true},
+                    {"TOPIC"},
+                    {"VERDICT", cli::Align::kLeft, true},
+                    {"CLEARANCE"},
+                    {"OPEN", cli::Align::kRight, true},
+                    {"OPEN ISSUES"}});
+  for (const v1::ProvenTouch& touch : proof.touches()) {
+    std::string issues;
+    for (const v1::OpenIssue& issue : touch.open_issues()) {
+      absl::StrAppend(&issues, issues.empty() ? "" : ", ", issue.subject_id(),
+                      issue.rule().empty() ? "" : absl::StrCat(" (", issue.rule(), ")"));
+    }
+    if (!touch.exception_reason().empty()) {
+      absl::StrAppend(&issues, issues.empty() ? "" : "; ", "exception: ", touch.exception_reason());
+    }
+    table.Add({absl::StrCat(touch.touch().sequence()), touch.touch().account_id(),
+               Cell(touch, "touch.occurred_at", Form::kPlain, looks),
+               WordIn(touch.touch(), "topic"), WordIn(touch.touch(), "verdict"),
+               touch.touch().clearance_id(), cli::HumanCount(touch.open_issue_count()), issues});
+  }
+  return absl::StrCat(text, "\n", table.Text(looks.screen));
+}
+
+}  // namespace
+
+std::vector<Entry> OutreachCommands() {
+  std::vector<Entry> entries;
+  const auto add = [&entries](Command command) { entries.push_back(EntryOf(std::move(command))); };
+
+  add({.path = "outreach check",
+       .help = "Asks whether we may contact a customer about something now.",
+       .method = Method("CheckOutreach"),
+       .show = &ShowCheck});
+  add({.path = "outreach touch",
+       .help = "Records a contact with a customer that happened.",
+       .method = Method("RecordTouch")});
+  add({.path = "outreach touches",
+       .help = "Lists the touches of an account, newest first.",
+       .method = Method("ListTouches"),
+       .arguments = {"account_id"},
+       .rows = "touches",
+       .columns = {{"TOUCH", "touch_id"},
+                   {"WHEN", "occurred_at"},
+                   {"TOPIC", "topic"},
+                   {"CONTACT", "contact_id"},
+                   {"STAFF", "staff_id"},
+                   {"MINUTES", "minutes"},
+                   {"VERDICT", "verdict"},
+                   {"CLEARANCE", "clearance_id"}}});
+  add({.path = "outreach prove",
+       .help = "Every touch of a period against every issue that was open.",
+       .method = Method("ProveOutreach"),
+       .rows = "touches",
+       .show = &ShowProof});
+  add({.path = "outreach clearances",
+       .help = "Lists the clearances of an account, newest first.",
+       .method = Method("ListClearances"),
+       .arguments = {"account_id"},
+       .rows = "clearances",
+       .columns = {{"CLEARANCE", "clearance_id"},
+                   {"STATE", "state"},
+                   {"TOPIC", "topic"},
+                   {"CONTACT", "contact_id"},
+                   {"GIVEN", "given_at"},
+                   {"EXPIRES", "expires_at"},
+                   {"REVOKED BY", "revoked_by_ticket_id"},
+                   {"USED", "used_at"}}});
+  add({.path = "outreach grant-exception",
+       .help = "Lets outreach on a topic go ahead although issues are open.",
+       .method = Method("GrantOutreachException")});
+  add({.path = "outreach holds",
+       .help = "For how much of a period each topic was held.",
+       .method = Method("ListHolds"),
+       .flags = {{"from", "", "-30d"}, {"to", "", "now"}},
+       .rows = "holds",
+       .columns = {{"ACCOUNT", "account_id"},
+                   {"TOPIC", "topic"},
+                   {"HELD", "account_held"},
+                   {"FOR A CONTACT", "any_contact_held"},
+                   {"HELD NOW", "is_held"},
+                   {"CONTACTS NOW", "held_contacts"}}});
+  return entries;
+}
+
+}  // namespace tandem::tandemctl

@@ -1,0 +1,632 @@
+#include "services/tandemctl/program.h"
+
+#include <unistd.h>
+
+#include <cstdio>
+#include <filesystem>
+#include <fstream>
+
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_split.h"
+#include "common/corridor/errors.h"
+#include "gmock/gmock.h"
+#include "services/tandemctl/command.h"
+#include "services/tandemctl/completion.h"
+#include "services/tandemctl/sample.h"
+#include "services/tandemctl/testing.h"
+#include "tandem/account/v1/account_service.pb.h"
+#include "tandem/account/v1/outreach_service.pb.h"
+#include "tandem/admin/v1/admin_service.pb.h"
+#include "tandem/events/v1/intake.pb.h"
+#include "tandem/intake/v1/ticket_service.pb.h"
+#include "tandem/sla/v1/calendar.pb.h"
+#include "tandem/sla/v1/policy_service.pb.h"
+#include "tandem/sla/v1/sla_service.pb.h"
+#include "tandem/triage/v1/staff_service.pb.h"
+#include "tandem/triage/v1/triage_service.pb.h"
+
+namespace tandem::tandemctl {
+namespace {
+
+using ::testing::AllOf;
+using ::testing::ElementsAre;
+using ::testing::HasSubstr;
+using ::testing::IsEmpty;
+using ::testing::Not;
+using testing::ProgramTest;
+using testing::Ran;
+using ::testing::StartsWith;
+
+constexpr char kOpen[] = "tandem.intake.v1.TicketService/OpenTicket";
+constexpr char kList[] = "tandem.intake.v1.TicketService/ListTickets";
+constexpr char kUpdate[] = "tandem.intake.v1.TicketService/UpdateTicket";
+
+intake::v1::OpenTicketResponse Opened(const intake::v1::OpenTicketRequest&) {
+  intake::v1::OpenTicketResponse reply;
+  reply.set_ticket_id("tk_1");
+  reply.set_version(1);
+  reply.set_account_id("acme");
+  reply.mutable_opened_at()->set_seconds(1795442400);
+  return reply;
+}
+
+void SetInstant(const char* text, google::protobuf::Timestamp* stamp) {
+  absl::Time instant;
+  std::string error;
+  ASSERT_TRUE(absl::ParseTime(absl::RFC3339_full, text, &instant, &error)) << error;
+  stamp->set_seconds(absl::ToUnixSeconds(instant));
+}
+
+TEST_F(ProgramTest, FlagsBecomeTheFieldsOfTheRequest) {
+  tandem_.On<intake::v1::OpenTicketRequest>(kOpen, &Opened);
+  const Ran ran = Run({"ticket",
+                       "open",
+                       "--requester",
+                       "ada@acme.example",
+                       "--subject",
+                       "Down, since noon",
+                       "--impact",
+                       "high",
+                       "--urgency",
+                       "HIGH",
+                       "--tag",
+                       "a",
+                       "--tag",
+                       "b, c",
+                       "--custom-field",
+                       "room=12=13",
+                       "--external",
+                       "jira=OPS-1",
+                       "--internal",
+                       "--affected-users",
+                       "40",
+                       "--steps",
+                       "click"});
+  EXPECT_EQ(ran.code, 0) << ran.messages;
+  const auto requests = tandem_.Requests<intake::v1::OpenTicketRequest>(kOpen);
+  ASSERT_EQ(requests.size(), 1u);
+  const intake::v1::OpenTicketRequest& request = requests.front();
+  EXPECT_EQ(request.requester().address(), "ada@acme.example");
+  EXPECT_EQ(request.subject(), "Down, since noon");
+  EXPECT_EQ(request.text(), "Down, since noon");
+  EXPECT_EQ(request.channel(), type::v1::CHANNEL_API);
+  EXPECT_EQ(request.impact(), type::v1::IMPACT_HIGH);
+  EXPECT_EQ(request.urgency(), type::v1::URGENCY_HIGH);
+  EXPECT_THAT(request.tags(), ElementsAre("a", "b, c"));
+  EXPECT_EQ(request.custom_fields().at("room"), "12=13");
+  ASSERT_EQ(request.external_ids_size(), 1);
+  EXPECT_EQ(request.external_ids(0).system(), "jira");
+  EXPECT_EQ(request.external_ids(0).id(), "OPS-1");
+  EXPECT_TRUE(request.internal());
+  EXPECT_EQ(request.affected_users(), 40);
+  EXPECT_EQ(request.context().steps(), "click");
+  EXPECT_THAT(request.request_id(), StartsWith("ctl_"));
+  EXPECT_EQ(tandem_.caller(), "ann:desk");
+  EXPECT_THAT(ran.output,
+              AllOf(HasSubstr("TICKET ID"), HasSubstr("tk_1"), HasSubstr("2026-11-23 14:00:00Z")));
+  EXPECT_THAT(ran.messages, IsEmpty());
+}
+
+TEST_F(ProgramTest, EachChangeHasARequestIdOfItsOwnUnlessOneIsGiven) {
+  tandem_.On<intake::v1::OpenTicketRequest>(kOpen, &Opened);
+  for (int i = 0; i < 2; ++i) Run({"ticket", "open", "--subject", "x"});
+  Run({"ticket", "open", "--subject", "x", "--request-id", "mine"});
+  const auto requests = tandem_.Requests<intake::v1::OpenTicketRequest>(kOpen);
+  ASSERT_EQ(requests.size(), 3u);
+  EXPECT_NE(requests[0].request_id(), requests[1].request_id());
+  EXPECT_EQ(requests[2].request_id(), "mine");
+}
+
+TEST_F(ProgramTest, AChangeIsTriedAgainUnderTheSameIdWhenTheAnswerIsUnavailable) {
+  int calls = 0;
+  tandem_.On<intake::v1::OpenTicketRequest>(kOpen, [&calls](const auto&) {
+    return ++calls, absl::UnavailableError("the store is away");
+  });
+  const Ran ran = Run({"ticket", "open", "--subject", "x"});
+  EXPECT_EQ(ran.code, 1);
+  const auto requests = tandem_.Requests<intake::v1::OpenTicketRequest>(kOpen);
+  ASSERT_EQ(requests.size(), 3u);
+  EXPECT_EQ(requests[0].request_id(), requests[2].request_id());
+  EXPECT_EQ(pauses_.size(), 2u);
+  EXPECT_THAT(ran.messages, AllOf(HasSubstr("the store is away; trying again"),
+                                  HasSubstr("UNAVAILABLE: the store is away"),
+                                  HasSubstr("--request-id " + requests[0].request_id())));
+}
+
+TEST_F(ProgramTest, AQuestionIsNotTriedAgain) {
+  tandem_.On<intake::v1::ListTicketsRequest>(
+      kList, [](const auto&) { return absl::UnavailableError("away"); });
+  EXPECT_EQ(Run({"ticket", "list"}).code, 1);
+  EXPECT_EQ(tandem_.Requests<intake::v1::ListTicketsRequest>(kList).size(), 1u);
+}
+
+TEST_F(ProgramTest, EveryBadFieldIsToldWithItsFlag) {
+  tandem_.On<intake::v1::OpenTicketRequest>(kOpen, [](const auto&) {
+    corridor::Violations violations;
+    violations.Text("subject", "", 500);
+    violations.Require(false, "external_ids[1].id", "is required");
+    violations.Require(false, "requester.address", "is no address");
+    return corridor::WithRetryAfter(corridor::WithReason(violations.status(), "BAD_TICKET"),
+                                    absl::Seconds(3));
+  });
+  const Ran ran = Run({"ticket", "open"});
+  EXPECT_EQ(ran.code, 1);
+  EXPECT_THAT(ran.output, IsEmpty());
+  EXPECT_EQ(ran.messages,
+            "tandemctl: INVALID_ARGUMENT: the request has bad fields\n"
+            "  subject (--subject): is required\n"
+            "  external_ids[1].id (--external): is required\n"
+            "  requester.address (--requester): is no address\n"
+            "  reason: BAD_TICKET\n"
+            "  try again after 3s\n");
+}
+
+TEST_F(ProgramTest, NobodyAtTheAddressIsSaidWithTheWayOut) {
+  const std::string address = server_->address();
+  server_.reset();
+  const Ran ran = RunAt({"status", "--address", address});
+  EXPECT_EQ(ran.code, 1);
+  EXPECT_THAT(ran.messages,
+              HasSubstr("no tandem at " + address + "; start one with `tandem serve`"));
+}
+
+TEST_F(ProgramTest, AWrongCommandLineIsCode2AndSendsNothing) {
+  const std::vector<std::pair<std::vector<std::string>, std::string>> wrong = {
+      {{"ticket", "opne"}, "did you mean 'open'?"},
+      {{"ticket", "open", "--impact", "huge"}, "--impact: unknown value 'huge'"},
+      {{"ticket", "open", "--affected-users", "many"}, "--affected-users: expected a whole number"},
+      {{"ticket", "open", "--subject", "a", "--subject", "b"}, "--subject is given more than once"},
+      {{"ticket", "open", "--external", "jira"}, "--external: expected SYSTEM=ID"},
+      {{"ticket", "list", "--opened-from", "soon"}, "--opened-from: expected an instant"},
+      {{"ticket", "get"}, "argument ticket-id is missing"},
+      {{"ticket", "update", "tk_1"}, "nothing to change is given"},
+      {{"ticket", "update", "tk_1", "--clear", "colour"}, "there is no field 'colour'"},
+      {{"call", "TicketService/OpenTickets"}, "did you mean 'TicketService/OpenTicket'?"},
+      {{"call", "PolicyService/GetPolicy"}, "'PolicyService/GetPolicy' may be "},
+      {{"call", "TicketService/OpenTicket", "{\"subjekt\": 1}"}, "subjekt"},
+      {{"policy", "get", "sl"}, "no kind of policy is called 'sl'"},
+      {{"policy", "apply", "/nowhere"}, "expected KIND FILE, or a folder"},
+      {{"completion", "fish"}, "known: bash"},
+      {{}, "a command is missing"},
+  };
+  for (const auto& [arguments, message] : wrong) {
+    const Ran ran = Run(arguments);
+    EXPECT_EQ(ran.code, 2) << ran.messages;
+    EXPECT_THAT(ran.messages, HasSubstr(message));
+    EXPECT_THAT(ran.output, IsEmpty());
+  }
+  EXPECT_EQ(tandem_.caller(), "");
+}
+
+TEST_F(ProgramTest, AnUpdateNamesTheFieldsThatWereGiven) {
+  tandem_.On<intake::v1::UpdateTicketRequest>(
+      kUpdate, [](const auto&) { return intake::v1::UpdateTicketResponse(); });
+  const Ran ran = Run({"ticket", "update", "tk_1", "--state", "pending", "--steps", "click",
+                       "--clear", "goal-id", "--if-version", "7", "--staff", "agent-1"});
+  EXPECT_EQ(ran.code, 0) << ran.messages;
+  const auto requests = tandem_.Requests<intake::v1::UpdateTicketRequest>(kUpdate);
+  ASSERT_EQ(requests.size(), 1u);
+  EXPECT_EQ(requests[0].ticket_id(), "tk_1");
+  EXPECT_EQ(requests[0].version(), 7);
+  EXPECT_EQ(requests[0].staff_id(), "agent-1");
+  EXPECT_EQ(requests[0].ticket().state(), type::v1::TICKET_STATE_PENDING);
+  EXPECT_EQ(requests[0].ticket().context().steps(), "click");
+  EXPECT_THAT(requests[0].update_mask().paths(), ElementsAre("state", "context.steps", "goal_id"));
+}
+
+intake::v1::ListTicketsResponse Page(const intake::v1::ListTicketsRequest& request) {
+  int first = 0;
+  if (!request.page_token().empty()) first = std::stoi(request.page_token());
+  intake::v1::ListTicketsResponse reply;
+  for (int i = first; i < std::min(250, first + request.page_size()); ++i) {
+    intake::v1::Ticket* ticket = reply.add_tickets();
+    ticket->set_ticket_id(absl::StrCat("tk_", i));
+    ticket->set_severity(type::v1::SEVERITY_URGENT);
+    ticket->set_subject("a\nb");
+  }
+  if (first + request.page_size() < 250) {
+    reply.set_next_page_token(absl::StrCat(first + request.page_size()));
+  }
+  return reply;
+}
+
+TEST_F(ProgramTest, AListIsReadPageByPageUpToItsLimit) {
+  tandem_.On<intake::v1::ListTicketsRequest>(kList, &Page);
+  const auto lines = [](const Ran& ran) {
+    return std::count(ran.output.begin(), ran.output.end(), '\n') - 1;
+  };
+  const Ran hundred = Run({"ticket", "list"});
+  EXPECT_EQ(lines(hundred), 100);
+  EXPECT_THAT(hundred.messages, HasSubstr("--page-token 100"));
+  EXPECT_EQ(lines(Run({"ticket", "list", "--limit", "130"})), 130);
+  const Ran all = Run({"ticket", "list", "--limit", "0"});
+  EXPECT_EQ(lines(all), 250);
+  EXPECT_THAT(all.messages, IsEmpty());
+  EXPECT_EQ(lines(Run({"ticket", "list", "--page-token", "240"})), 10);
+}
+
+TEST_F(ProgramTest, ATableHasItsColumnsAndNoLineEndsOfStrangers) {
+  tandem_.On<intake::v1::ListTicketsRequest>(kList, &Page);
+  const Ran ran = Run({"ticket", "list", "--limit", "1", "--state", "new", "--state", "open"});
+  EXPECT_EQ(ran.output,
+            "TICKET  STATE  SEVERITY  ACCOUNT  QUEUE  ASSIGNEE  OPENED  SUBJECT\n"
+            "tk_0           URGENT                                      a b\n");
+  const auto requests = tandem_.Requests<intake::v1::ListTicketsRequest>(kList);
+  EXPECT_THAT(requests.at(0).states(),
+              ElementsAre(type::v1::TICKET_STATE_NEW, type::v1::TICKET_STATE_OPEN));
+}
+
+TEST_F(ProgramTest, JsonIsTheReplyWithTheNamesOfTheProto) {
+  tandem_.On<intake::v1::OpenTicketRequest>(kOpen, &Opened);
+  const Ran ran = Run({"ticket", "open", "--subject", "x", "--output", "json"});
+  EXPECT_THAT(ran.output, AllOf(StartsWith("{\n \"ticket_id\": \"tk_1\",\n"),
+                                HasSubstr("\"opened_at\": \"2026-11-23T14:00:00Z\"")));
+}
+
+TEST_F(ProgramTest, VariablesOfTheServerAreNoneOfOurs) {
+  environment_ = {{"TANDEM_LISTEN", "x"}, {"TANDEM_CTL_OUTPUT", "json"}};
+  tandem_.On<intake::v1::OpenTicketRequest>(kOpen, &Opened);
+  EXPECT_THAT(Run({"ticket", "open", "--subject", "x"}).output, StartsWith("{"));
+}
+
+TEST_F(ProgramTest, WhatIsStoredMayStandInAFileAndFlagsWinOverIt) {
+  constexpr char kPut[] = "tandem.account.v1.AccountService/PutAccount";
+  tandem_.On<account::v1::PutAccountRequest>(
+      kPut, [](const auto&) { return account::v1::PutAccountResponse(); });
+  tandem_.On<intake::v1::OpenTicketRequest>(kOpen, &Opened);
+  const std::string path = absl::StrCat(::testing::TempDir(), "/", ::getpid(), "_file.yaml");
+  std::ofstream(path) << "display_name: Acme\nsegment: enterprise\nseats: 7\n";
+  EXPECT_EQ(Run({"account", "put", "acme", "--file", path, "--seats", "9"}).code, 0);
+  const auto accounts = tandem_.Requests<account::v1::PutAccountRequest>(kPut);
+  ASSERT_EQ(accounts.size(), 1u);
+  EXPECT_EQ(accounts[0].account().account_id(), "acme");
+  EXPECT_EQ(accounts[0].account().display_name(), "Acme");
+  EXPECT_EQ(accounts[0].account().seats(), 9);
+
+  std::ofstream(path) << "subject: Down\nchannel: phone\nrequester: {address: a@b}\n";
+  EXPECT_EQ(Run({"ticket", "open", "--file", path}).code, 0);
+  const auto tickets = tandem_.Requests<intake::v1::OpenTicketRequest>(kOpen);
+  ASSERT_EQ(tickets.size(), 1u);
+  EXPECT_EQ(tickets[0].channel(), type::v1::CHANNEL_PHONE);
+  EXPECT_EQ(tickets[0].requester().address(), "a@b");
+
+  std::ofstream(path) << "subjekt: Down\n";
+  const Ran broken = Run({"ticket", "open", "--file", path});
+  std::remove(path.c_str());
+  EXPECT_EQ(broken.code, 2);
+  EXPECT_THAT(broken.messages, HasSubstr(path + ":1: unknown key 'subjekt'"));
+}
+
+TEST_F(ProgramTest, InstantsMayBeToldFromNow) {
+  constexpr char kAdd[] = "tandem.sla.v1.CalendarService/AddBusinessTime";
+  tandem_.On<sla::v1::AddBusinessTimeRequest>(kAdd, [](const auto&) {
+    sla::v1::AddBusinessTimeResponse reply;
+    reply.mutable_due_at()->set_seconds(1795478400);
+    return reply;
+  });
+  const Ran ran = Run({"sla", "calendar", "add", "support", "-2h", "4h"});
+  EXPECT_EQ(ran.code, 0) << ran.messages;
+  Run({"sla", "calendar", "add", "support", "2026-11-23", "1d12h"});
+  const auto requests = tandem_.Requests<sla::v1::AddBusinessTimeRequest>(kAdd);
+  ASSERT_EQ(requests.size(), 2u);
+  EXPECT_EQ(requests[0].calendar().name(), "support");
+  EXPECT_EQ(requests[0].from().seconds(), absl::ToUnixSeconds(clock_.now - absl::Hours(2)));
+  EXPECT_EQ(requests[0].budget().seconds(), 4 * 3600);
+  EXPECT_EQ(requests[1].from().seconds(), 1795392000);
+  EXPECT_EQ(requests[1].budget().seconds(), 36 * 3600);
+}
+
+TEST_F(ProgramTest, AnExplanationShowsThePiecesAndTheirSum) {
+  constexpr char kExplain[] = "tandem.sla.v1.SlaService/ExplainClock";
+  tandem_.On<sla::v1::ExplainClockRequest>(kExplain, [](const sla::v1::ExplainClockRequest& ask) {
+    sla::v1::ExplainClockResponse reply;
+    reply.mutable_clock()->set_metric(ask.metric());
+    reply.mutable_clock()->set_cycle(1);
+    reply.mutable_clock()->set_phase(sla::v1::CLOCK_PHASE_RUNNING);
+    reply.mutable_clock()->mutable_target()->set_seconds(4 * 3600);
+    reply.mutable_clock()->mutable_used()->set_seconds(3661);
+    const auto add = [&reply](const char* from, const char* to, bool counted, const char* why) {
+      sla::v1::ClockSegment* segment = reply.add_segments();
+      SetInstant(from, segment->mutable_from());
+      SetInstant(to, segment->mutable_to());
+      segment->set_counted(counted);
+      segment->set_why(why);
+      segment->set_cause_event_id("ev_1");
+      segment->set_calendar_rule(counted ? "weekly MON 09:00-17:30" : "");
+    };
+    add("2026-11-23T14:00:00Z", "2026-11-23T15:01:01Z", true, "open");
+    add("2026-11-23T15:01:01Z", "2026-11-23T16:01:01Z", false, "paused: PENDING");
+    reply.mutable_counted()->set_seconds(3661);
+    SetInstant("2026-11-23T16:01:01Z", reply.mutable_as_of());
+    return reply;
+  });
+  const Ran ran = Run({"sla", "explain", "tk_1"});
+  EXPECT_EQ(ran.code, 0) << ran.messages;
+  EXPECT_THAT(
+      ran.output,
+      AllOf(
+          StartsWith("RESOLUTION, cycle 1: RUNNING\ntarget 4h, used 1h1m1s"),
+          HasSubstr("2026-11-23 14:00:00Z  2026-11-23 15:01:01Z  1h1m1s  yes      open             "
+                    "weekly MON 09:00-17:30  ev_1\n"),
+          HasSubstr("1h  no       paused: PENDING"), HasSubstr("\ncounted: 1h1m1s, as of ")));
+  Run({"sla", "explain", "tk_1", "--metric", "first-response"});
+  const auto requests = tandem_.Requests<sla::v1::ExplainClockRequest>(kExplain);
+  EXPECT_EQ(requests.at(0).metric(), type::v1::SLA_METRIC_RESOLUTION);
+  EXPECT_EQ(requests.at(1).metric(), type::v1::SLA_METRIC_FIRST_RESPONSE);
+}
+
+TEST_F(ProgramTest, ASumThatThePiecesDoNotGiveIsShown) {
+  constexpr char kExplain[] = "tandem.sla.v1.SlaService/ExplainClock";
+  tandem_.On<sla::v1::ExplainClockRequest>(kExplain, [](const auto&) {
+    sla::v1::ExplainClockResponse reply;
+    reply.mutable_counted()->set_seconds(60);
+    return reply;
+  });
+  EXPECT_THAT(Run({"sla", "explain", "tk_1"}).output,
+              HasSubstr("counted: 1m (in the pieces shown: 0)"));
+}
+
+TEST_F(ProgramTest, ACheckBeginsWithItsVerdict) {
+  constexpr char kCheck[] = "tandem.account.v1.OutreachService/CheckOutreach";
+  tandem_.On<account::v1::CheckOutreachRequest>(
+      kCheck, [](const account::v1::CheckOutreachRequest& ask) {
+        account::v1::CheckOutreachResponse reply;
+        if (ask.account_id() == "globex") {
+          reply.set_verdict(account::v1::OUTREACH_VERDICT_ALLOW);
+          reply.set_clearance_id("cl_1");
+          SetInstant("2026-11-24T14:00:00Z", reply.mutable_expires_at());
+          reply.set_units(1);
+          return reply;
+        }
+        reply.set_verdict(account::v1::OUTREACH_VERDICT_HOLD);
+        account::v1::OutreachBlock* block = reply.add_blocks();
+        block->set_rule("critical_ticket");
+        block->set_subject_id("tk_1");
+        block->set_severity(type::v1::SEVERITY_CRITICAL);
+        reply.mutable_policy()->set_kind("account");
+        reply.mutable_policy()->set_version(3);
+        return reply;
+      });
+  const Ran held =
+      Run({"outreach", "check", "--account", "acme", "--topic", "RENEWAL", "--staff", "csm-1"});
+  EXPECT_EQ(held.code, 0);
+  EXPECT_EQ(held.output,
+            "HOLD (policy account v3)\n\n"
+            "RULE             BLOCKED BY  SEVERITY  MAY CLEAR\n"
+            "critical_ticket  tk_1        CRITICAL\n");
+  const Ran allowed = Run({"outreach", "check", "--account", "globex", "--topic", "RENEWAL"});
+  EXPECT_EQ(allowed.output,
+            "ALLOW: clearance cl_1 until 2026-11-24 14:00:00Z, 1 units of the contact budget\n");
+}
+
+TEST_F(ProgramTest, StatusNamesWhatIsNotReady) {
+  constexpr char kStatus[] = "tandem.admin.v1.AdminService/GetStatus";
+  tandem_.On<admin::v1::GetStatusRequest>(kStatus, [](const auto&) {
+    admin::v1::GetStatusResponse reply;
+    reply.set_version("0.1.0");
+    SetInstant("2026-11-23T13:00:00Z", reply.mutable_started_at());
+    admin::v1::ServiceStatus* service = reply.add_services();
+    service->set_service("triage");
+    service->add_not_ready("catching up");
+    admin::v1::PartitionStatus* partition = service->add_partitions();
+    partition->set_next_offset(10);
+    partition->set_end_offset(1244);
+    return reply;
+  });
+  const Ran ran = Run({"status"});
+  EXPECT_EQ(ran.code, 0);
+  EXPECT_THAT(ran.output, AllOf(StartsWith("tandem 0.1.0, started 2026-11-23 13:00:00Z (1h ago)\n"),
+                                HasSubstr("triage   NO     1,234"),
+                                HasSubstr("triage: not ready: catching up\n")));
+  EXPECT_EQ(Run({"status", "--ready"}).code, 1);
+}
+
+class EventTail : public ProgramTest {
+ protected:
+  // A log of one partition: `count` tickets opened, then an event of a type that nobody knows.
+  void Log(int count) {
+    tandem_.On<admin::v1::GetStatusRequest>(
+        "tandem.admin.v1.AdminService/GetStatus", [count](const auto&) {
+          admin::v1::GetStatusResponse reply;
+          auto* partition = reply.add_services()->add_partitions();
+          partition->set_end_offset(count + 1);
+          return reply;
+        });
+    tandem_.On<admin::v1::ReadEventsRequest>(
+        kRead, [count](const admin::v1::ReadEventsRequest& ask) {
+          admin::v1::ReadEventsResponse reply;
+          const auto named = ask.offsets().find(0);
+          int64_t offset = named == ask.offsets().end() ? 0 : named->second;
+          for (; offset <= count && reply.events_size() < 2; ++offset) {
+            admin::v1::BusEvent* event = reply.add_events();
+            event->set_offset(offset);
+            event->mutable_time()->set_seconds(1795442400 + offset);
+            event->set_type(offset == count ? "tandem.events.v9.Strange"
+                                            : "tandem.events.v1.TicketOpened");
+            event->set_key("key");
+            events::v1::TicketOpened body;
+            body.set_ticket_id(absl::StrCat("tk_", offset));
+            event->set_body(body.SerializeAsString());
+          }
+          (*reply.mutable_next_offsets())[0] = offset;
+          return reply;
+        });
+  }
+
+  static constexpr char kRead[] = "tandem.admin.v1.AdminService/ReadEvents";
+};
+
+TEST_F(EventTail, DecodesTheBodyByTheTypeOfTheEvent) {
+  Log(1);
+  const Ran ran = Run({"event", "tail", "--from-beginning", "--output", "json"});
+  EXPECT_EQ(ran.code, 0) << ran.messages;
+  const std::vector<std::string> lines = absl::StrSplit(ran.output, '\n', absl::SkipEmpty());
+  ASSERT_EQ(lines.size(), 2u);
+  EXPECT_THAT(lines[0], AllOf(StartsWith("{\"partition\":0,\"offset\":\"0\""),
+                              HasSubstr("\"body\":{\"ticket_id\":\"tk_0\",\"account_id\":\"\""),
+                              HasSubstr("},\"time\":\"2026-11-23T14:00:00Z\"}")));
+  EXPECT_THAT(lines[1], AllOf(HasSubstr("Strange"), HasSubstr("\"body\":\"CgR0a18x\"")));
+}
+
+TEST_F(EventTail, ShowsTheLastEventsUnlessAllAreAskedFor) {
+  Log(30);
+  const auto lines = [](const Ran& ran) {
+    return std::vector<std::string>(absl::StrSplit(ran.output, '\n', absl::SkipEmpty()));
+  };
+  EXPECT_EQ(lines(Run({"event", "tail"})).size(), 20u);
+  EXPECT_EQ(lines(Run({"event", "tail", "--from-beginning"})).size(), 31u);
+  const auto last = lines(Run({"event", "tail", "--last", "2", "--type", "TicketOpened"}));
+  ASSERT_EQ(last.size(), 2u);
+  EXPECT_THAT(last[0], AllOf(HasSubstr("TicketOpened "), HasSubstr("key"), HasSubstr("tk_28")));
+  EXPECT_THAT(last[1], HasSubstr("tk_29"));
+}
+
+TEST_F(EventTail, FollowsUntilItsLimit) {
+  Log(3);
+  const Ran ran = Run({"event", "tail", "--follow", "--from-beginning", "--limit", "4"});
+  EXPECT_EQ(ran.code, 0) << ran.messages;
+  EXPECT_EQ(std::count(ran.output.begin(), ran.output.end(), '\n'), 4);
+}
+
+TEST_F(ProgramTest, AnyCallCanBeMadeByJson) {
+  tandem_.On<intake::v1::OpenTicketRequest>(kOpen, &Opened);
+  const Ran ran =
+      Run({"call", "TicketService/OpenTicket", "-"},
+          R"({"subject": "x", "requester": {"address": "a@b"}, "channel": "CHANNEL_API"})");
+  EXPECT_EQ(ran.code, 0) << ran.messages;
+  EXPECT_THAT(ran.output, HasSubstr("\"ticket_id\": \"tk_1\""));
+  const auto requests = tandem_.Requests<intake::v1::OpenTicketRequest>(kOpen);
+  ASSERT_EQ(requests.size(), 1u);
+  EXPECT_EQ(requests[0].requester().address(), "a@b");
+  EXPECT_THAT(requests[0].request_id(), StartsWith("ctl_"));
+}
+
+TEST_F(ProgramTest, APolicyFileIsAppliedOnlyWhenAllOfItCanBeRead) {
+  constexpr char kApply[] = "tandem.sla.v1.PolicyService/ApplyPolicy";
+  tandem_.On<sla::v1::ApplyPolicyRequest>(kApply, [](const auto&) {
+    sla::v1::ApplyPolicyResponse reply;
+    reply.set_version(4);
+    reply.set_is_new(true);
+    return reply;
+  });
+  const std::string shipped = std::string(TANDEM_SOURCE_DIR) + "/deploy/policies/sla.yaml";
+  const Ran applied = Run({"policy", "apply", "sla", shipped});
+  EXPECT_EQ(applied.code, 0) << applied.messages;
+  EXPECT_EQ(applied.output, shipped + ": sla version 4 is in force\n");
+  const auto requests = tandem_.Requests<sla::v1::ApplyPolicyRequest>(kApply);
+  ASSERT_EQ(requests.size(), 1u);
+  EXPECT_GT(requests[0].policy().ByteSizeLong(), 0u);
+
+  const std::string broken = absl::StrCat(::testing::TempDir(), "/", ::getpid(), "_broken.yaml");
+  std::ofstream(broken) << "targts: []\n";
+  const Ran refused = Run({"policy", "apply", "sla", broken});
+  std::remove(broken.c_str());
+  EXPECT_EQ(refused.code, 1);
+  EXPECT_THAT(refused.messages, HasSubstr(broken + ":1: unknown key 'targts'"));
+  EXPECT_EQ(tandem_.Requests<sla::v1::ApplyPolicyRequest>(kApply).size(), 1u);
+}
+
+TEST_F(ProgramTest, TheSampleStoresWhatIsMissingUnderFixedIds) {
+  for (const SampleItem& item : SampleItems()) {
+    const SampleKind& kind = KindOf(item);
+    if (item.kind == "staff") {
+      tandem_.On<triage::v1::GetStaffRequest>(
+          kind.get, [](const auto&) { return absl::NotFoundError("nobody"); });
+      tandem_.On<triage::v1::PutStaffRequest>(
+          kind.put, [](const auto&) { return triage::v1::PutStaffResponse(); });
+    } else if (item.kind == "account") {
+      // Somebody stored and changed it before: it stays.
+      tandem_.On<account::v1::GetAccountRequest>(
+          kind.get, [](const auto&) { return account::v1::GetAccountResponse(); });
+    } else if (item.kind == "contact") {
+      tandem_.On<account::v1::GetContactRequest>(
+          kind.get, [](const auto&) { return absl::NotFoundError("nobody"); });
+      tandem_.On<account::v1::PutContactRequest>(
+          kind.put, [](const auto&) { return account::v1::PutContactResponse(); });
+    } else {
+      tandem_.On<account::v1::GetAccountTeamRequest>(
+          kind.get, [](const auto&) { return account::v1::GetAccountTeamResponse(); });
+      tandem_.On<account::v1::PutAccountTeamRequest>(
+          kind.put, [](const auto&) { return account::v1::PutAccountTeamResponse(); });
+    }
+  }
+  const Ran first = Run({"sample"});
+  EXPECT_EQ(first.code, 0) << first.messages;
+  EXPECT_THAT(first.output, AllOf(HasSubstr("acme"), HasSubstr("was there"), HasSubstr("stored")));
+  constexpr char kPutStaff[] = "tandem.triage.v1.StaffService/PutStaff";
+  const size_t once = tandem_.Requests<triage::v1::PutStaffRequest>(kPutStaff).size();
+  ASSERT_GE(once, 4u);
+  Run({"sample"});
+  const auto requests = tandem_.Requests<triage::v1::PutStaffRequest>(kPutStaff);
+  ASSERT_EQ(requests.size(), 2 * once);
+  EXPECT_EQ(requests[0].request_id(), requests[once].request_id());
+  EXPECT_NE(requests[0].request_id(), requests[1].request_id());
+}
+
+TEST_F(ProgramTest, HelpSaysWhatTheProtoSays) {
+  const Ran ran = Run({"ticket", "open", "--help"});
+  EXPECT_EQ(ran.code, 0);
+  EXPECT_THAT(ran.output,
+              AllOf(HasSubstr("1 to 500 bytes."), HasSubstr("One of HIGH, MEDIUM, LOW."),
+                    HasSubstr("[TANDEM_CTL_SUBJECT]")));
+}
+
+TEST(Sample, EveryRequestFitsItsProto) {
+  for (const SampleItem& item : SampleItems()) {
+    const auto request = SampleRequest(item);
+    EXPECT_TRUE(request.ok()) << request.status();
+  }
+}
+
+TEST(Caller, ConsistsOfWhatACallerMayBe) {
+  EXPECT_EQ(DefaultCaller("ann", "desk-1.example"), "ann:desk-1.example");
+  EXPECT_EQ(DefaultCaller("Ä b", "h@st"), "---b:h-st");
+  EXPECT_EQ(DefaultCaller("", "").size(), std::string("unknown:").size());
+  EXPECT_EQ(DefaultCaller(std::string(300, 'a'), "h").size(), 128u);
+}
+
+TEST(LinkedProtos, AreAllThatTandemHas) {
+  namespace fs = std::filesystem;
+  const fs::path root = fs::path(TANDEM_SOURCE_DIR) / "proto";
+  int files = 0;
+  LinkedFiles();
+  for (const auto& entry : fs::recursive_directory_iterator(root / "tandem")) {
+    if (entry.path().extension() != ".proto") continue;
+    ++files;
+    const std::string name = fs::relative(entry.path(), root).string();
+    EXPECT_NE(google::protobuf::DescriptorPool::generated_pool()->FindFileByName(name), nullptr)
+        << name << " is missing in linked_protos.cc";
+  }
+  EXPECT_GE(files, 20);
+}
+
+// Runs the completion in a real bash, as readline would.
+std::vector<std::string> Completed(const std::string& line) {
+  std::vector<Entry> entries = AllCommands();
+  const std::string path = absl::StrCat(::testing::TempDir(), "/", ::getpid(), "_completion");
+  std::ofstream(path) << BashCompletion(entries, {"--output", "--help"});
+  const std::string command = absl::StrCat("bash -c 'source ", path, "; COMP_WORDS=(", line,
+                                           " \"$0\"); COMP_CWORD=$((${#COMP_WORDS[@]} - 1)); "
+                                           "_tandemctl; printf \"%s\\n\" \"${COMPREPLY[@]}\"' ''");
+  FILE* pipe = popen(command.c_str(), "r");
+  std::string output;
+  char buffer[4096];
+  while (pipe != nullptr && fgets(buffer, sizeof buffer, pipe) != nullptr) output += buffer;
+  if (pipe != nullptr) pclose(pipe);
+  std::remove(path.c_str());
+  return absl::StrSplit(output, '\n', absl::SkipEmpty());
+}
+
+TEST(Completion, KnowsCommandsFlagsAndTheirWords) {
+  using ::testing::Contains;
+  EXPECT_THAT(Completed("tandemctl"), AllOf(Contains("ticket"), Contains("--output")));
+  EXPECT_THAT(Completed("tandemctl sla"), AllOf(Contains("explain"), Not(Contains("ticket"))));
+  EXPECT_THAT(Completed("tandemctl sla calendar"), Contains("next-opening"));
+  EXPECT_THAT(Completed("tandemctl --output json ticket open"),
+              AllOf(Contains("--impact"), Contains("--help"), Not(Contains("list"))));
+  EXPECT_THAT(Completed("tandemctl ticket open --impact"), ElementsAre("HIGH", "MEDIUM", "LOW"));
+  EXPECT_THAT(Completed("tandemctl ticket open --output"), ElementsAre("table", "json"));
+}
+
+}  // namespace
+}  // namespace tandem::tandemctl
