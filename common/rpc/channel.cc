@@ -60,7 +60,7 @@ class ChannelPeer::Core : public std::enable_shared_from_this<Core> {
       if (channel == nullptr) {
         channel = grpc::CreateCustomChannel(target, credentials, ArgumentsFor(options_));
       }
-      stubs_.emplace(package, std::make_unique<grpc::GenericStub>(channel));
+      stubs_.emplace(package, std::make_shared<grpc::GenericStub>(channel));
     }
   }
 
@@ -72,10 +72,11 @@ class ChannelPeer::Core : public std::enable_shared_from_this<Core> {
   struct Question;
   struct Attempt;
 
-  grpc::GenericStub* StubOf(const MethodDescriptor* method) const {
+  std::shared_ptr<grpc::GenericStub> StubOf(const MethodDescriptor* method) const
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
     auto found = stubs_.find(method->service()->full_name());
     if (found == stubs_.end()) found = stubs_.find(method->file()->package());
-    return found == stubs_.end() ? nullptr : found->second.get();
+    return found == stubs_.end() ? nullptr : found->second;
   }
 
   void Start(std::shared_ptr<Question> question);
@@ -85,21 +86,23 @@ class ChannelPeer::Core : public std::enable_shared_from_this<Core> {
 
   const ChannelOptions options_;
   const time::Clock* const clock_;
-  absl::flat_hash_map<std::string, std::unique_ptr<grpc::GenericStub>> stubs_;
   RetryBudget budget_;
 
   absl::Mutex mutex_;
   bool closed_ ABSL_GUARDED_BY(mutex_) = false;
+  // Empty after Close.
+  absl::flat_hash_map<std::string, std::shared_ptr<grpc::GenericStub>> stubs_
+      ABSL_GUARDED_BY(mutex_);
   // After Close nothing is posted any more: the executor may be gone.
   executor::Executor* const executor_ ABSL_PT_GUARDED_BY(mutex_);
-  absl::flat_hash_set<Attempt*> under_way_ ABSL_GUARDED_BY(mutex_);
+  absl::flat_hash_set<Attempt*> under_way_ ABSL_GUARDED_BY(mutex_);  // may be cancelled
+  int64_t unanswered_ ABSL_GUARDED_BY(mutex_) = 0;  // attempts whose end was not dealt with yet
   // Between two attempts. Held here, for a stopped executor drops its tasks.
   absl::flat_hash_set<std::shared_ptr<Question>> backing_off_ ABSL_GUARDED_BY(mutex_);
 };
 
 struct ChannelPeer::Core::Question {
   const MethodDescriptor* method;
-  grpc::GenericStub* stub;
   std::string path;
   std::string traceparent;
   absl::Time deadline;
@@ -124,15 +127,18 @@ struct ChannelPeer::Core::Attempt {
 void ChannelPeer::Core::Ask(const corridor::CallContext& context, std::string_view method,
                             const corridor::MessagePtr& request, corridor::ReplyCallback done) {
   const MethodDescriptor* descriptor = corridor::FindMethod(method);
-  grpc::GenericStub* stub = descriptor == nullptr ? nullptr : StubOf(descriptor);
-  if (stub == nullptr) {
+  bool known = false;
+  if (descriptor != nullptr) {
+    absl::MutexLock lock(&mutex_);
+    known = closed_ || StubOf(descriptor) != nullptr;
+  }
+  if (!known) {
     std::move(done)(
         absl::UnimplementedError(absl::StrCat("no target is known for ", std::string(method))));
     return;
   }
   auto question = std::make_shared<Question>();
   question->method = descriptor;
-  question->stub = stub;
   question->path = absl::StrCat("/", std::string(method));
   question->traceparent = context.traceparent;
   question->deadline = std::min(context.deadline, clock_->Now() + options_.deadline);
@@ -151,29 +157,42 @@ void ChannelPeer::Core::Start(std::shared_ptr<Question> question) {
   attempt->context.set_deadline(absl::ToChronoTime(asked.deadline));
   attempt->context.AddMetadata("tandem-caller", options_.caller);
   if (!asked.traceparent.empty()) attempt->context.AddMetadata("traceparent", asked.traceparent);
-  bool closed = false;
+  // This thread's share: the call may have ended, and Close be through, before UnaryCall returns.
+  std::shared_ptr<grpc::GenericStub> stub;
   {
     absl::MutexLock lock(&mutex_);
-    closed = closed_;
-    if (!closed) under_way_.insert(attempt.get());
+    if (!closed_) {
+      stub = StubOf(asked.method);
+      under_way_.insert(attempt.get());
+      ++unanswered_;
+    }
   }
-  if (closed) {
+  if (stub == nullptr) {
     asked.Answer(absl::CancelledError(absl::StrCat(asked.path, ": this service stops")));
     return;
   }
   Attempt* raw = attempt.release();
-  asked.stub->UnaryCall(&raw->context, asked.path, grpc::StubOptions(), &asked.request, &raw->reply,
-                        [raw](const grpc::Status& status) { raw->core->Ended(raw, status); });
+  stub->UnaryCall(&raw->context, asked.path, grpc::StubOptions(), &asked.request, &raw->reply,
+                  [raw](const grpc::Status& status) { raw->core->Ended(raw, status); });
 }
 
 void ChannelPeer::Core::Ended(Attempt* raw, const grpc::Status& status) {
   const std::shared_ptr<Core> keep_alive = shared_from_this();
-  const std::unique_ptr<Attempt> attempt(raw);
+  std::unique_ptr<Attempt> attempt(raw);
   const std::shared_ptr<Question> question = attempt->question;
+  const grpc::ByteBuffer bytes = attempt->reply;
+  {
+    absl::MutexLock lock(&mutex_);
+    under_way_.erase(raw);
+  }
+  // Its context shares the channel, and must have let go of it when Close lets go of the last
+  // share: a channel that ends on a thread of gRPC's callbacks makes gRPC wait for that very
+  // thread.
+  attempt.reset();
   if (status.ok()) {
     std::shared_ptr<google::protobuf::Message> reply(
         PrototypeOf(question->method->output_type())->New());
-    if (FromBytes(attempt->reply, reply.get())) {
+    if (FromBytes(bytes, reply.get())) {
       question->Answer(corridor::MessagePtr(std::move(reply)));
     } else {
       question->Answer(absl::InternalError(absl::StrCat(
@@ -184,7 +203,7 @@ void ChannelPeer::Core::Ended(Attempt* raw, const grpc::Status& status) {
   }
   // Last: Close returns, and the program may go on to end, when every question has been answered.
   absl::MutexLock lock(&mutex_);
-  under_way_.erase(raw);
+  --unanswered_;
 }
 
 bool ChannelPeer::Core::Retry(const std::shared_ptr<Question>& question) {
@@ -208,13 +227,15 @@ bool ChannelPeer::Core::Retry(const std::shared_ptr<Question>& question) {
 
 void ChannelPeer::Core::Close() {
   absl::flat_hash_set<std::shared_ptr<Question>> backing_off;
+  decltype(stubs_) stubs;
   {
     absl::MutexLock lock(&mutex_);
     closed_ = true;
     backing_off.swap(backing_off_);
     for (Attempt* attempt : under_way_) attempt->context.TryCancel();
     mutex_.Await(absl::Condition(
-        +[](absl::flat_hash_set<Attempt*>* under_way) { return under_way->empty(); }, &under_way_));
+        +[](int64_t* unanswered) { return *unanswered == 0; }, &unanswered_));
+    stubs.swap(stubs_);
   }
   for (const auto& question : backing_off) {
     question->Answer(absl::CancelledError(absl::StrCat(question->path, ": this service stops")));

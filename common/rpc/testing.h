@@ -160,8 +160,7 @@ class World {
     auto started = Start(server_options);
     ASSERT_TRUE(started.ok()) << started.status();
     server = *std::move(started);
-    // The name that certificates of tests carry.
-    client_options.target = absl::StrCat("localhost:", server->port());
+    client_options.target = server->address();
     channel_options.targets = {{"tandem.rpc.testing", server->address()}};
   }
   rpc::Client Client() const {
