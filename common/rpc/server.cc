@@ -26,6 +26,7 @@
 #include "common/rpc/address.h"
 #include "common/rpc/bytes.h"
 #include "common/rpc/call_metrics.h"
+#include "common/rpc/health.pb.h"
 #include "common/rpc/status.h"
 #include "common/rpc/traceparent.h"
 
@@ -274,6 +275,8 @@ class GrpcServer final : public Server {
 
     grpc::EnableDefaultHealthCheckService(true);
     grpc::reflection::InitProtoReflectionServerBuilderPlugin();
+    // Links the descriptors in, for reflection.
+    grpc::health::v1::HealthCheckRequest::descriptor();
     grpc::ServerBuilder builder;
     const bool has_mutual_tls = !options_.tls.ca.empty();
     std::set<std::string> names;

@@ -15,6 +15,7 @@
 #include "common/corridor/errors.h"
 #include "common/rpc/channel.h"
 #include "common/rpc/client.h"
+#include "common/rpc/health.pb.h"
 #include "common/rpc/testing.h"
 #include "common/rpc/traceparent.h"
 #include "google/rpc/error_details.pb.h"
@@ -324,29 +325,34 @@ TEST_F(ServerTest, RefusesTwoEndpointsForOneService) {
               HasSubstr("tandem.rpc.testing.EchoService is served by two endpoints"));
 }
 
-// grpc.health.v1.HealthCheckRequest{service} and HealthCheckResponse{status}, as bytes: SERVING is
-// 1, NOT_SERVING 2.
-absl::StatusOr<std::string> Health(const World& world, const std::string& service) {
-  std::string request;
-  if (!service.empty())
-    request = "\x0a" + std::string(1, static_cast<char>(service.size())) + service;
-  return world.Client().CallRaw("/grpc.health.v1.Health/Check", request);
+absl::StatusOr<grpc::health::v1::HealthCheckResponse> Health(const World& world,
+                                                             const std::string& service) {
+  grpc::health::v1::HealthCheckRequest request;
+  request.set_service(service);
+  return world.Client().Call<grpc::health::v1::HealthCheckResponse>("grpc.health.v1.Health/Check",
+                                                                    request);
+}
+
+std::string HealthName(const World& world, const std::string& service) {
+  const auto health = Health(world, service);
+  if (!health.ok()) return health.status().ToString();
+  return grpc::health::v1::HealthCheckResponse::ServingStatus_Name(health->status());
 }
 
 TEST_F(ServerTest, SaysItsHealthByService) {
   world_.Serve();
   for (const char* service : {"", "tandem.rpc.testing.EchoService"}) {
     world_.server->SetServing(false);
-    EXPECT_EQ(Health(world_, service).value_or("?"), "\x08\x02") << service;
+    EXPECT_EQ(HealthName(world_, service), "NOT_SERVING") << service;
     world_.server->SetServing(true);
-    EXPECT_EQ(Health(world_, service).value_or("?"), "\x08\x01") << service;
+    EXPECT_EQ(HealthName(world_, service), "SERVING") << service;
   }
   EXPECT_EQ(Health(world_, "no.Service").status().code(), absl::StatusCode::kNotFound);
 }
 
 TEST_F(ServerTest, StartsAsNotServing) {
   world_.Serve();
-  EXPECT_EQ(Health(world_, "").value_or("?"), "\x08\x02");
+  EXPECT_EQ(HealthName(world_, ""), "NOT_SERVING");
 }
 
 TEST_F(ServerTest, ListsItsServicesByReflection) {
@@ -359,12 +365,15 @@ TEST_F(ServerTest, ListsItsServicesByReflection) {
   EXPECT_THAT(*listed, AllOf(HasSubstr("tandem.rpc.testing.EchoService"),
                              HasSubstr("grpc.health.v1.Health")));
   // {file_containing_symbol: …}: the descriptor itself, so that a tool can form requests.
-  const std::string symbol = "tandem.rpc.testing.EchoService";
-  const auto file =
-      world_.Client().CallRaw("/grpc.reflection.v1alpha.ServerReflection/ServerReflectionInfo",
-                              "\x22" + std::string(1, static_cast<char>(symbol.size())) + symbol);
-  ASSERT_TRUE(file.ok()) << file.status();
-  EXPECT_THAT(*file, HasSubstr("EchoRequest"));
+  for (const auto& [symbol, type] :
+       {std::pair<std::string, std::string>{"tandem.rpc.testing.EchoService", "EchoRequest"},
+        {"grpc.health.v1.Health", "HealthCheckRequest"}}) {
+    const auto file =
+        world_.Client().CallRaw("/grpc.reflection.v1alpha.ServerReflection/ServerReflectionInfo",
+                                "\x22" + std::string(1, static_cast<char>(symbol.size())) + symbol);
+    ASSERT_TRUE(file.ok()) << file.status();
+    EXPECT_THAT(*file, HasSubstr(type));
+  }
 }
 
 TEST_F(ServerTest, ManyCallsAtOnceAreAllAnswered) {
