@@ -246,6 +246,7 @@ LogRow ReadRow(Reader& reader, const Places& at, int line) {
   if (!reader.Text(at.resolved_at).empty()) {
     hindsight.resolved_at = reader.At(at.resolved_at).time;
   }
+  hindsight.state = reader.Text(at.state);
   hindsight.priority = reader.Text(at.priority);
   hindsight.reopenings = reader.Number(at.reopenings);
   hindsight.has_created_at = !reader.Text(at.created_at).empty();

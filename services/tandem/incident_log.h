@@ -36,7 +36,7 @@ struct LogRow {
   struct Hindsight {
     std::optional<bool> met;
     std::optional<absl::Time> resolved_at;
-    std::string_view priority;
+    std::string_view state, priority;  // as written
     int64_t reopenings = 0;
     bool has_created_at = false;
     int day = 0;  // of updated_at, as written

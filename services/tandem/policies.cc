@@ -8,6 +8,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "common/config/text_file.h"
+#include "common/config/yaml.h"
 #include "common/config/yaml_to_proto.h"
 #include "google/protobuf/message.h"
 #include "services/tandem/built_in_policies.h"
@@ -64,6 +65,15 @@ std::vector<PolicyFile> BuiltInPolicies() {
   return files;
 }
 
+std::vector<PolicyFile> BuiltInReplayPolicies() {
+  std::vector<PolicyFile> files;
+  for (const std::string& kind : PolicyKinds()) {
+    const std::string name = absl::StrCat(kind, ".yaml");
+    files.push_back({kind, absl::StrCat("built-in replay ", name), BuiltInReplayPolicyText(name)});
+  }
+  return files;
+}
+
 absl::StatusOr<std::vector<PolicyFile>> ReadPolicies(const std::string& folder) {
   std::vector<PolicyFile> files;
   std::error_code error;
@@ -82,7 +92,7 @@ absl::StatusOr<std::vector<PolicyFile>> ReadPolicies(const std::string& folder) 
       return absl::InvalidArgumentError(absl::StrCat(
           file.name, ": is named after no kind of policy (", absl::StrJoin(kinds, ", "), ")"));
     }
-    absl::StatusOr<std::string> text = config::ReadTextFile(file.name);
+    absl::StatusOr<std::string> text = config::ReadTextFile(file.name, config::kMaxYamlBytes);
     if (!text.ok()) return text.status();
     file.text = *std::move(text);
     files.push_back(std::move(file));

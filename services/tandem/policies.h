@@ -25,6 +25,8 @@ const std::vector<std::string>& PolicyKinds();
 
 // The files of deploy/policies, as they were when the program was built.
 std::vector<PolicyFile> BuiltInPolicies();
+// Those of deploy/replay/policies: under which a historical log is replayed.
+std::vector<PolicyFile> BuiltInReplayPolicies();
 // Every *.yaml of a folder; NOT_FOUND names the folder, INVALID_ARGUMENT a file that is named after
 // no kind.
 absl::StatusOr<std::vector<PolicyFile>> ReadPolicies(const std::string& folder);
