@@ -82,6 +82,7 @@ class Connection {
   }
 
   Histogram latencies;
+  int64_t answered = 0;
   std::map<absl::StatusCode, int64_t> errors;
   std::string first_error;
 
@@ -128,7 +129,10 @@ class Connection {
     if (!slot.status.ok()) {
       ++errors[static_cast<absl::StatusCode>(slot.status.error_code())];
       if (first_error.empty()) first_error = slot.status.error_message();
-    } else if (now >= plan_.measured_from && now < plan_.end) {
+      return;
+    }
+    ++answered;
+    if (now >= plan_.measured_from && now < plan_.end) {
       latencies.Add(absl::FromChrono(now - slot.due));
     }
   }
@@ -199,6 +203,7 @@ LoadReport RunLoad(const LoadOptions& options) {
   LoadReport report;
   for (const auto& connection : connections) {
     report.latencies.Merge(connection->latencies);
+    report.answered += connection->answered;
     for (const auto& [code, count] : connection->errors) report.errors[code] += count;
     if (report.first_error.empty()) report.first_error = connection->first_error;
   }

@@ -45,8 +45,9 @@ struct LoadOptions {
 };
 
 struct LoadReport {
-  double rate = 0;      // good answers a second
-  Histogram latencies;  // of good answers; with a rate, from the instant the call was due
+  double rate = 0;       // good answers a second
+  int64_t answered = 0;  // good answers, the warm-up's included
+  Histogram latencies;   // of good answers; with a rate, from the instant the call was due
   std::map<absl::StatusCode, int64_t> errors;
   std::string first_error;
 
