@@ -30,12 +30,6 @@ absl::Duration SecondsAndNanos(const Message& message) {
          absl::Nanoseconds(reflection.GetInt32(message, type.FindFieldByName("nanos")));
 }
 
-bool IsScalarMessage(const Descriptor& type) {
-  return type.well_known_type() == Descriptor::WELLKNOWNTYPE_TIMESTAMP ||
-         type.well_known_type() == Descriptor::WELLKNOWNTYPE_DURATION ||
-         &type == type::v1::PolicyRef::descriptor() || IsPair(type);
-}
-
 std::string Element(const Message& message, const FieldDescriptor& field, int index, Form form,
                     const Looks& looks);
 
@@ -179,8 +173,15 @@ void Collect(const Message& message, const std::string& prefix, const Looks& loo
 
 }  // namespace
 
-std::string InstantText(absl::Time instant, const Looks& looks) {
-  return absl::FormatTime("%Y-%m-%d %H:%M:%S", instant, looks.zone) +
+bool IsScalarMessage(const Descriptor& type) {
+  return type.well_known_type() == Descriptor::WELLKNOWNTYPE_TIMESTAMP ||
+         type.well_known_type() == Descriptor::WELLKNOWNTYPE_DURATION ||
+         &type == type::v1::PolicyRef::descriptor() || IsPair(type);
+}
+
+std::string InstantText(absl::Time instant, const Looks& looks, bool is_exact) {
+  return absl::FormatTime(is_exact ? "%Y-%m-%d %H:%M:%E*S" : "%Y-%m-%d %H:%M:%S", instant,
+                          looks.zone) +
          (looks.zone.At(instant).offset == 0 ? "Z" : absl::FormatTime("%Ez", instant, looks.zone));
 }
 

@@ -33,8 +33,11 @@ struct Column {
   Form form = Form::kPlain;
 };
 
-// "2026-11-23 14:00:05Z", in the zone of the looks; fractions of a second are cut.
-std::string InstantText(absl::Time instant, const Looks& looks);
+// "2026-11-23 14:00:05Z", in the zone of the looks; fractions of a second are cut unless
+// `is_exact`.
+std::string InstantText(absl::Time instant, const Looks& looks, bool is_exact = false);
+// A message that is shown as one word or so: an instant, a duration, a policy's version, a pair.
+bool IsScalarMessage(const google::protobuf::Descriptor& type);
 // The instant or duration in a field; infinite past or zero when it is absent.
 absl::Time InstantIn(const google::protobuf::Message& message, const std::string& field);
 absl::Duration DurationIn(const google::protobuf::Message& message, const std::string& field);

@@ -54,6 +54,24 @@ absl::Status StartAtLast(Context& context, int64_t count, v1::ReadEventsRequest*
   return absl::OkStatus();
 }
 
+// "ticket_id=tkt_1 from_state=OPEN …": what is set, without the instant, which stands before it.
+void Summarize(const Message& message, const std::string& prefix, const Looks& looks,
+               std::string* text) {
+  std::vector<const google::protobuf::FieldDescriptor*> fields;
+  message.GetReflection()->ListFields(message, &fields);
+  for (const auto* field : fields) {
+    if (field->name() == "occurred_at" && prefix.empty()) continue;
+    if (field->message_type() != nullptr && !field->is_repeated() &&
+        !IsScalarMessage(*field->message_type())) {
+      Summarize(message.GetReflection()->GetMessage(message, field),
+                absl::StrCat(prefix, field->name(), "."), looks, text);
+      continue;
+    }
+    absl::StrAppend(text, text->empty() ? "" : " ", prefix, field->name(), "=",
+                    Cell(message, field->name(), Form::kPlain, looks));
+  }
+}
+
 int Run(const Tail& tail, Context& context) {
   v1::ReadEventsRequest request;
   request.set_key(tail.key);
@@ -159,7 +177,7 @@ std::string EventLine(const v1::BusEvent& event, const Looks& looks) {
   if (body == nullptr || !body->ParseFromString(event.body())) {
     text = absl::StrCat("(", event.body().size(), " bytes of an unknown type)");
   } else {
-    text = body->ShortDebugString();
+    Summarize(*body, "", looks, &text);
   }
   std::string line = absl::StrCat(Cell(event, "time", Form::kPlain, looks), "  ", name, "  ",
                                   cli::Printable(event.key()), "  ", cli::Printable(text));

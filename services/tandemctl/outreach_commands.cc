@@ -30,7 +30,7 @@ std::string ShowCheck(const Message& reply, const Looks& looks) {
   if (check.verdict() == v1::OUTREACH_VERDICT_ALLOW) {
     absl::StrAppend(&text, ": clearance ", check.clearance_id(), " until ",
                     Cell(reply, "expires_at", Form::kPlain, looks), ", ", check.units(),
-                    " units of the contact budget");
+                    check.units() == 1 ? " unit" : " units", " of the contact budget");
     if (!check.exception_id().empty()) {
       absl::StrAppend(&text, ", by exception ", check.exception_id());
     }

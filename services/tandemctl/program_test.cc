@@ -396,7 +396,7 @@ TEST_F(ProgramTest, ACheckBeginsWithItsVerdict) {
             "critical_ticket  tk_1        CRITICAL\n");
   const Ran allowed = Run({"outreach", "check", "--account", "globex", "--topic", "RENEWAL"});
   EXPECT_EQ(allowed.output,
-            "ALLOW: clearance cl_1 until 2026-11-24 14:00:00Z, 1 units of the contact budget\n");
+            "ALLOW: clearance cl_1 until 2026-11-24 14:00:00Z, 1 unit of the contact budget\n");
 }
 
 TEST_F(ProgramTest, StatusNamesWhatIsNotReady) {
@@ -477,7 +477,8 @@ TEST_F(EventTail, ShowsTheLastEventsUnlessAllAreAskedFor) {
   EXPECT_EQ(lines(Run({"event", "tail", "--from-beginning"})).size(), 31u);
   const auto last = lines(Run({"event", "tail", "--last", "2", "--type", "TicketOpened"}));
   ASSERT_EQ(last.size(), 2u);
-  EXPECT_THAT(last[0], AllOf(HasSubstr("TicketOpened "), HasSubstr("key"), HasSubstr("tk_28")));
+  EXPECT_THAT(last[0],
+              AllOf(HasSubstr("TicketOpened "), HasSubstr("key"), HasSubstr("ticket_id=tk_28")));
   EXPECT_THAT(last[1], HasSubstr("tk_29"));
 }
 

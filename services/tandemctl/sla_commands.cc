@@ -15,7 +15,7 @@ std::string Calendar(const char* name) {
   return std::string("tandem.sla.v1.CalendarService/") + name;
 }
 
-// Exact, unlike elsewhere: the lengths shown must add up to the sum below them.
+// Exact, unlike elsewhere, as are the instants: what is shown must add up to the sum below it.
 std::string ExactLength(absl::Duration duration) { return config::DurationText(duration); }
 
 // A clock as a sentence, its time piece by piece, and the sum of what was counted.
@@ -50,8 +50,8 @@ std::string ShowExplanation(const Message& reply, const Looks& looks) {
     const absl::Duration length = InstantIn(segment, "to") - InstantIn(segment, "from");
     if (segment.counted()) sum += length;
     table.Add(
-        {Cell(segment, "from", Form::kPlain, looks), Cell(segment, "to", Form::kPlain, looks),
-         ExactLength(length),
+        {InstantText(InstantIn(segment, "from"), looks, true),
+         InstantText(InstantIn(segment, "to"), looks, true), ExactLength(length),
          absl::StrCat(segment.counted() ? "yes" : "no", segment.expected() ? ", expected" : ""),
          segment.why(), segment.calendar_rule(), segment.cause_event_id()});
   }
