@@ -1,0 +1,649 @@
+// What Tandem costs beside this machine's own limits: one table, each figure with what it is
+// compared to.
+//
+//   tandem_bench [--seconds N]      every figure over N seconds (default 5); nothing else should
+//   run
+//
+// Servers are processes of their own on loopback, started from this program and ended by it.
+#include <signal.h>
+#include <spawn.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <atomic>
+#include <cstdio>
+#include <cstdlib>
+#include <cstring>
+#include <filesystem>
+#include <fstream>
+#include <functional>
+#include <map>
+#include <memory>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "absl/strings/numbers.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_format.h"
+#include "absl/strings/str_split.h"
+#include "absl/synchronization/mutex.h"
+#include "absl/synchronization/notification.h"
+#include "common/bus/local_log.h"
+#include "common/bus/migrations.h"
+#include "common/executor/threaded.h"
+#include "common/id/system_entropy.h"
+#include "common/rpc/echo.pb.h"
+#include "common/rpc/server.h"
+#include "common/store/sqlite.h"
+#include "common/time/stamp.h"
+#include "common/time/system_clock.h"
+#include "services/tandem/house.h"
+#include "services/tandem/services.h"
+#include "tandem/account/v1/account_service.pb.h"
+#include "tandem/events/v1/intake.pb.h"
+#include "tandem/events/v1/sla.pb.h"
+#include "tandem/intake/v1/ticket_service.pb.h"
+#include "tests/bench/load.h"
+#include "tests/bench/raw_echo.h"
+#include "tests/end_to_end/program.h"
+
+extern char** environ;
+
+namespace tandem::bench {
+namespace {
+
+constexpr char kOpenTicket[] = "tandem.intake.v1.TicketService/OpenTicket";
+
+// Lets the others work for a moment; a benchmark paces its load by the clock.
+void Pause(absl::Duration moment) {
+  absl::Notification never;
+  never.WaitForNotificationWithTimeout(moment);
+}
+
+// A folder beside this program, on the disk that a service would use; deleted with it.
+class Folder {
+ public:
+  Folder() : path_(std::filesystem::current_path().string() + "/tandem_bench.XXXXXX") {
+    if (mkdtemp(path_.data()) == nullptr) std::abort();
+  }
+  ~Folder() {
+    std::error_code ignored;
+    std::filesystem::remove_all(path_, ignored);
+  }
+  Folder(const Folder&) = delete;
+  Folder& operator=(const Folder&) = delete;
+  const std::string& path() const { return path_; }
+
+ private:
+  std::string path_;
+};
+
+// Services on files with real threads, in this process.
+class Embedded {
+ public:
+  Embedded(const std::string& data, const std::vector<std::string>& names,
+           corridor::Endpoint* stand_in = nullptr) {
+    std::filesystem::create_directories(data);
+    store::SqliteOptions log_file;
+    log_file.path = data + "/log.db";
+    log_file.schemas = {bus::SqliteSchema()};
+    log_store_ = Must(store::OpenSqlite(std::move(log_file)));
+    log_executor_ = std::make_unique<executor::ThreadedExecutor>("log", &clock_);
+    log_ = Must(bus::LocalLog::Open(log_store_.get(), &clock_, log_executor_.get(), {}));
+    programs::House::Options options;
+    options.data = data;
+    options.runtime.gate.settle = absl::Milliseconds(100);
+    programs::House::Environment environment;
+    environment.clock = &clock_;
+    environment.new_executor = [this](const std::string& name) {
+      return std::make_unique<executor::ThreadedExecutor>(name, &clock_);
+    };
+    environment.bus = log_.get();
+    environment.entropy = &entropy_;
+    std::vector<programs::Service> services;
+    for (programs::Service& service : Must(programs::FiveServices({}))) {
+      if (std::find(names.begin(), names.end(), service.name) != names.end()) {
+        services.push_back(std::move(service));
+      }
+    }
+    house_ = Must(programs::House::Open(options, services, environment));
+    if (stand_in != nullptr) house_->peer().Add(stand_in);
+    if (!house_->Start().ok()) std::abort();
+  }
+  ~Embedded() {
+    house_.reset();
+    log_executor_.reset();
+    log_.reset();
+  }
+
+  programs::House& house() { return *house_; }
+  bus::LocalLog& log() { return *log_; }
+  const time::Clock& clock() const { return clock_; }
+
+  // Asks and waits.
+  template <typename Reply, typename Request>
+  Reply Ask(const std::string& method, const Request& request) {
+    absl::Notification answered;
+    absl::StatusOr<corridor::MessagePtr> answer;
+    corridor::CallContext context;
+    context.caller = "bench";
+    house_->peer().Ask(context, method, std::make_shared<const Request>(request),
+                       [&](absl::StatusOr<corridor::MessagePtr> reply) {
+                         answer = std::move(reply);
+                         answered.Notify();
+                       });
+    answered.WaitForNotification();
+    if (!answer.ok()) {
+      std::fprintf(stderr, "%s: %s\n", method.c_str(), answer.status().ToString().c_str());
+      std::abort();
+    }
+    return static_cast<const Reply&>(**answer);
+  }
+
+ private:
+  template <typename T>
+  static T Must(absl::StatusOr<T> value) {
+    if (!value.ok()) {
+      std::fprintf(stderr, "%s\n", value.status().ToString().c_str());
+      std::abort();
+    }
+    return *std::move(value);
+  }
+  time::SystemClock clock_;
+  id::SystemEntropy entropy_;
+  std::unique_ptr<store::Store> log_store_;
+  std::unique_ptr<executor::ThreadedExecutor> log_executor_;
+  std::unique_ptr<bus::LocalLog> log_;
+  std::unique_ptr<programs::House> house_;
+};
+
+// account_health's answer to ResolveRequester and nothing else: what intake alone is measured with.
+class KnownRequester : public corridor::Endpoint {
+ public:
+  std::vector<const google::protobuf::ServiceDescriptor*> services() const override {
+    return {account::v1::ResolveRequesterRequest::descriptor()->file()->FindServiceByName(
+        "AccountService")};
+  }
+  void Call(const corridor::CallContext&, const google::protobuf::MethodDescriptor*,
+            corridor::MessagePtr, corridor::ReplyCallback done) override {
+    account::v1::ResolveRequesterResponse known;
+    known.set_contact_id("contact-1");
+    known.set_account_id("acme");
+    known.set_contact_level(type::v1::CONTACT_LEVEL_MEMBER);
+    known.set_segment(type::v1::SEGMENT_MID);
+    known.set_stage(type::v1::JOURNEY_STAGE_LOYALTY);
+    done(corridor::MessagePtr(
+        std::make_shared<const account::v1::ResolveRequesterResponse>(std::move(known))));
+  }
+};
+
+void PutAccount(Embedded& embedded) {
+  account::v1::PutAccountRequest account;
+  account.set_request_id("bench-account");
+  account.mutable_account()->set_account_id("acme");
+  account.mutable_account()->set_display_name("Acme");
+  account.mutable_account()->set_stage(type::v1::JOURNEY_STAGE_LOYALTY);
+  account.mutable_account()->set_segment(type::v1::SEGMENT_MID);
+  embedded.Ask<account::v1::PutAccountResponse>("tandem.account.v1.AccountService/PutAccount",
+                                                account);
+  account::v1::PutContactRequest contact;
+  contact.set_request_id("bench-contact");
+  contact.mutable_contact()->set_contact_id("contact-1");
+  contact.mutable_contact()->set_account_id("acme");
+  contact.mutable_contact()->set_level(type::v1::CONTACT_LEVEL_MEMBER);
+  contact.mutable_contact()->add_addresses("somebody@acme.example");
+  embedded.Ask<account::v1::PutContactResponse>("tandem.account.v1.AccountService/PutContact",
+                                                contact);
+}
+
+intake::v1::OpenTicketRequest OpenTicket(const std::string& request_id) {
+  intake::v1::OpenTicketRequest request;
+  request.set_request_id(request_id);
+  request.mutable_requester()->set_address("somebody@acme.example");
+  request.set_subject("The press stands still");
+  request.set_text(std::string(200, 'x'));
+  request.set_channel(type::v1::CHANNEL_API);
+  request.set_product("press");
+  request.set_category("outage");
+  request.set_impact(type::v1::IMPACT_MEDIUM);
+  request.set_urgency(type::v1::URGENCY_MEDIUM);
+  return request;
+}
+
+const std::vector<std::string>& AllFive() {
+  static const auto* const names = new std::vector<std::string>{
+      "ticket_intake", "triage", "sla_timer", "survey", "account_health"};
+  return *names;
+}
+
+// ---- Children: this program again, with a role. Each says what it found on its standard output.
+
+void AwaitEnd() {
+  char byte = 0;
+  while (read(0, &byte, 1) > 0) {
+  }
+}
+
+int ServeEcho() {
+  RawEcho echo("tandem.rpc.testing.EchoService/Echo");
+  std::printf("PORT %d\n", echo.port());
+  std::fflush(stdout);
+  AwaitEnd();
+  return 0;
+}
+
+int ServeTickets(const std::string& data, bool intake_alone) {
+  KnownRequester known;
+  Embedded embedded(data, intake_alone ? std::vector<std::string>{"ticket_intake"} : AllFive(),
+                    intake_alone ? &known : nullptr);
+  if (!intake_alone) PutAccount(embedded);
+  time::SystemClock clock;
+  log::Logger logger({"bench", log::Level::kError, [&clock] { return clock.Now(); }, 1},
+                     log::StderrSink());
+  metrics::Registry registry("bench");
+  rpc::ServerOptions options;
+  options.address = "127.0.0.1:0";
+  auto server = rpc::Server::Start(options, embedded.house().endpoints(), &logger, &registry);
+  if (!server.ok()) return 1;
+  (*server)->SetServing(true);
+  std::printf("PORT %d\n", (*server)->port());
+  std::fflush(stdout);
+  AwaitEnd();
+  (*server)->Drain(clock.Now() + absl::Seconds(5));
+  return 0;
+}
+
+// Hears every event of the log, as one more group.
+class Watcher : public bus::Listener {
+ public:
+  using Heard = std::function<void(const bus::Event&, absl::Time at)>;
+  Watcher(bus::Bus* bus, const time::Clock* clock, Heard heard)
+      : clock_(clock), heard_(std::move(heard)) {
+    auto joined = bus->Join("bench", this);
+    if (!joined.ok()) std::abort();
+    absl::MutexLock lock(&mutex_);
+    member_ = *std::move(joined);
+    for (const int partition : assigned_) Begin(partition);
+  }
+  ~Watcher() override {
+    std::unique_ptr<bus::Consumer> member;
+    {
+      absl::MutexLock lock(&mutex_);
+      member = std::move(member_);
+    }
+  }
+  void Assigned(std::vector<int> partitions) override {
+    absl::MutexLock lock(&mutex_);
+    assigned_ = std::move(partitions);
+    if (member_ == nullptr) return;
+    for (const int partition : assigned_) Begin(partition);
+  }
+  void Revoked(std::vector<int>) override {}
+  void Records(int partition, int64_t, std::vector<bus::RecordPtr> records) override {
+    const absl::Time now = clock_->Now();
+    for (const bus::RecordPtr& record : records) heard_(record->event, now);
+    absl::MutexLock lock(&mutex_);
+    if (member_ != nullptr) member_->More(partition, 1000);
+  }
+  void Stopped(int, absl::Status) override {}
+
+ private:
+  void Begin(int partition) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
+    member_->Seek(partition, 0, 1);
+    member_->More(partition, 1000);
+  }
+  const time::Clock* const clock_;
+  const Heard heard_;
+  absl::Mutex mutex_;
+  std::vector<int> assigned_ ABSL_GUARDED_BY(mutex_);
+  std::unique_ptr<bus::Consumer> member_ ABSL_GUARDED_BY(mutex_);
+};
+
+// A ticket's whole way at 100 tickets a second: from the command to the last of its events
+// (classified, queued, clocks armed) on the log, and to account_health's commit of it, which puts
+// it on the timeline.
+int WholeWay(const std::string& data, double seconds) {
+  Embedded embedded(data, AllFive());
+  PutAccount(embedded);
+  absl::Mutex mutex;
+  std::map<std::string, absl::Time> begun;
+  Histogram to_clock, to_timeline;
+  struct Mark {
+    absl::Time begun;
+    int partition;
+    int64_t offset;
+  };
+  Watcher watcher(&embedded.log(), &embedded.clock(), [&](const bus::Event& event, absl::Time now) {
+    if (event.type != events::v1::SlaClockStarted::descriptor()->full_name()) return;
+    events::v1::SlaClockStarted body;
+    if (!body.ParseFromString(event.body)) return;
+    // The clock that the classification armed.
+    if (body.clock().metric() != type::v1::SLA_METRIC_RESOLUTION || !body.retargeted()) {
+      return;
+    }
+    absl::MutexLock lock(&mutex);
+    const auto it = begun.find(body.clock().ticket_id());
+    if (it != begun.end()) to_clock.Add(now - it->second);
+  });
+  const int total = static_cast<int>(seconds * 100);
+  const absl::Time start = embedded.clock().Now();
+  for (int i = 0; i < total; ++i) {
+    const absl::Time due = start + absl::Milliseconds(10) * i;
+    while (embedded.clock().Now() < due) Pause(absl::Microseconds(200));
+    const auto reply = embedded.Ask<intake::v1::OpenTicketResponse>(
+        kOpenTicket, OpenTicket(absl::StrCat("way-", i)));
+    {
+      absl::MutexLock lock(&mutex);
+      begun[reply.ticket_id()] = due;
+    }
+    if (i % 10 != 0) continue;
+    // Every tenth is followed to the timeline, by asking for it.
+    account::v1::GetTimelineRequest timeline;
+    timeline.set_account_id("acme");
+    timeline.set_order(account::v1::TIMELINE_ORDER_NEWEST_FIRST);
+    timeline.set_page_size(50);
+    bool found = false;
+    const absl::Time deadline = due + absl::Seconds(5);
+    while (!found && embedded.clock().Now() < deadline) {
+      const auto page = embedded.Ask<account::v1::GetTimelineResponse>(
+          "tandem.account.v1.AccountService/GetTimeline", timeline);
+      for (const auto& entry : page.entries()) {
+        found =
+            found || (entry.subject_id() == reply.ticket_id() && entry.type() == "SlaClockStarted");
+      }
+    }
+    to_timeline.Add(embedded.clock().Now() - due);
+  }
+  const absl::Time deadline = embedded.clock().Now() + absl::Seconds(10);
+  while (embedded.clock().Now() < deadline) {
+    absl::MutexLock lock(&mutex);
+    if (to_clock.count() >= total) break;
+  }
+  absl::MutexLock lock(&mutex);
+  std::printf("WAY %d %.1f %.1f %.1f %.1f\n", total, absl::ToDoubleMilliseconds(to_clock.At(0.5)),
+              absl::ToDoubleMilliseconds(to_clock.At(0.99)),
+              absl::ToDoubleMilliseconds(to_timeline.At(0.5)),
+              absl::ToDoubleMilliseconds(to_timeline.At(0.99)));
+  return 0;
+}
+
+// Tickets whose first response is due in the same second: `opened` puts them on the log, then their
+// breaches are waited for. Lateness is from the due instant to the breach on the log.
+int Timers(const std::string& data, int count, bool open_them, absl::Time due) {
+  Embedded embedded(data, {"sla_timer"});
+  absl::Mutex mutex;
+  Histogram lateness;
+  int breached = 0;
+  absl::Time last;
+  Watcher watcher(&embedded.log(), &embedded.clock(), [&](const bus::Event& event, absl::Time now) {
+    if (event.type != events::v1::SlaBreached::descriptor()->full_name()) return;
+    absl::MutexLock lock(&mutex);
+    ++breached;
+    lateness.Add(now - due);
+    last = now;
+  });
+  if (open_them) {
+    // The built-in policy's first response of an unclassified ticket is one hour.
+    const absl::Time opened_at = due - absl::Hours(1);
+    int open = 0;
+    for (int from = 0; from < count; from += 500) {
+      std::vector<bus::Event> events;
+      for (int i = from; i < std::min(count, from + 500); ++i) {
+        const std::string ticket = absl::StrCat("tkt_", i);
+        events::v1::TicketOpened body;
+        body.set_ticket_id(ticket);
+        body.set_version(1);
+        *body.mutable_occurred_at() = time::Stamp(opened_at);
+        body.set_channel(type::v1::CHANNEL_API);
+        bus::Event& event = events.emplace_back();
+        event.id = absl::StrCat("ev_", i);
+        event.source = "ticket_intake";
+        event.type = body.GetDescriptor()->full_name();
+        event.subject = event.key = ticket;
+        event.time = opened_at;
+        event.sequence = i + 1;
+        event.cause = "bench";
+        body.SerializeToString(&event.body);
+      }
+      absl::Notification appended;
+      embedded.log().Append(std::move(events), [&](absl::Status) { appended.Notify(); });
+      appended.WaitForNotification();
+      ++open;
+    }
+    // Armed when every ticket has its timers.
+    const absl::Time armed_by = due - absl::Seconds(1);
+    int64_t timers = 0;
+    while (timers < count && embedded.clock().Now() < armed_by) {
+      absl::Notification sampled;
+      embedded.house().runtimes()[0]->Sample([&](absl::StatusOr<runtime::ServiceSample> sample) {
+        timers = sample.ok() ? sample->timers : 0;
+        sampled.Notify();
+      });
+      sampled.WaitForNotification();
+    }
+    std::printf("ARMED %lld\n", static_cast<long long>(timers));
+    std::fflush(stdout);
+  }
+  const absl::Time begun = std::max(embedded.clock().Now(), due);
+  const absl::Time deadline = begun + absl::Minutes(3);
+  while (embedded.clock().Now() < deadline) {
+    Pause(absl::Microseconds(2000));
+    absl::MutexLock lock(&mutex);
+    if (breached >= count) break;
+  }
+  absl::MutexLock lock(&mutex);
+  std::printf("FIRED %d %.2f %.2f %.2f\n", breached, absl::ToDoubleSeconds(last - begun),
+              absl::ToDoubleSeconds(lateness.At(0.5)), absl::ToDoubleSeconds(lateness.At(0.99)));
+  std::fflush(stdout);
+  return 0;
+}
+
+// ---- The parent.
+
+// This program in a role, its words line by line; ends it when destroyed.
+class Child {
+ public:
+  explicit Child(const std::vector<std::string>& role) {
+    int to[2], from[2];
+    if (pipe(to) != 0 || pipe(from) != 0) std::abort();
+    posix_spawn_file_actions_t actions;
+    posix_spawn_file_actions_init(&actions);
+    posix_spawn_file_actions_adddup2(&actions, to[0], 0);
+    posix_spawn_file_actions_adddup2(&actions, from[1], 1);
+    posix_spawn_file_actions_addclose(&actions, to[1]);
+    posix_spawn_file_actions_addclose(&actions, from[0]);
+    std::vector<std::string> words = {"/proc/self/exe", "--role"};
+    words.insert(words.end(), role.begin(), role.end());
+    std::vector<char*> arguments;
+    for (std::string& word : words) arguments.push_back(word.data());
+    arguments.push_back(nullptr);
+    if (posix_spawn(&pid_, "/proc/self/exe", &actions, nullptr, arguments.data(), environ) != 0) {
+      std::abort();
+    }
+    posix_spawn_file_actions_destroy(&actions);
+    close(to[0]);
+    close(from[1]);
+    life_ = to[1];
+    words_ = fdopen(from[0], "r");
+  }
+  ~Child() {
+    close(life_);
+    if (pid_ > 0) waitpid(pid_, nullptr, 0);
+    fclose(words_);
+  }
+  Child(const Child&) = delete;
+  Child& operator=(const Child&) = delete;
+
+  // The next line that begins with `word`, split at blanks; empty at the end.
+  std::vector<std::string> Await(const std::string& word) {
+    char line[512];
+    while (fgets(line, sizeof(line), words_) != nullptr) {
+      std::vector<std::string> parts = absl::StrSplit(std::string(line), absl::ByAnyChar(" \n"));
+      if (parts[0] == word) return parts;
+    }
+    return {};
+  }
+  void Kill() {
+    kill(pid_, SIGKILL);
+    waitpid(pid_, nullptr, 0);
+    pid_ = -1;
+  }
+
+ private:
+  pid_t pid_ = -1;
+  int life_ = -1;
+  FILE* words_ = nullptr;
+};
+
+LoadReport Load(const std::string& port, const char* method, int outstanding, double seconds,
+                std::function<std::string(int64_t)> request) {
+  LoadOptions options;
+  options.target = "127.0.0.1:" + port;
+  options.method = method;
+  options.caller = "bench";
+  options.outstanding = outstanding;
+  options.measured = absl::Seconds(seconds);
+  options.request = std::move(request);
+  return RunLoad(options);
+}
+
+int64_t ResidentKiB(pid_t pid) {
+  std::ifstream status(absl::StrCat("/proc/", pid, "/status"));
+  std::string line;
+  while (std::getline(status, line)) {
+    long long kib = 0;
+    if (std::sscanf(line.c_str(), "VmRSS: %lld kB", &kib) == 1) return kib;
+  }
+  return 0;
+}
+
+void Row(const std::string& what, const std::string& figure, const std::string& beside) {
+  std::printf("| %s | %s | %s |\n", what.c_str(), figure.c_str(), beside.c_str());
+  std::fflush(stdout);
+}
+
+std::string RateText(const LoadReport& report) {
+  return absl::StrFormat("%.0f/s, p50 %.2f ms, p99 %.2f ms%s", report.rate,
+                         absl::ToDoubleMilliseconds(report.latencies.At(0.5)),
+                         absl::ToDoubleMilliseconds(report.latencies.At(0.99)),
+                         report.errors.empty() ? "" : " (with errors)");
+}
+
+int Table(double seconds, const std::string& tandem) {
+  std::printf("| what | Tandem | beside it |\n|---|---|---|\n");
+  std::map<int, double> echo_rate;
+  {
+    Child echo({"echo"});
+    const std::vector<std::string> port = echo.Await("PORT");
+    rpc::testing::EchoRequest request;
+    request.set_text(std::string(200, 'x'));
+    for (const int outstanding : {1, 32, 256}) {
+      const LoadReport report =
+          Load(port[1], "tandem.rpc.testing.EchoService/Echo", outstanding, seconds,
+               [bytes = request.SerializeAsString()](int64_t) { return bytes; });
+      echo_rate[outstanding] = report.rate;
+      Row(absl::StrCat("raw gRPC echo, ", outstanding, " outstanding"), RateText(report),
+          "the limit of this machine");
+    }
+  }
+  for (const bool intake_alone : {true, false}) {
+    Folder folder;
+    Child server({"tickets", folder.path() + "/data", intake_alone ? "intake" : "five"});
+    const std::vector<std::string> port = server.Await("PORT");
+    if (port.empty()) return 1;
+    for (const int outstanding : {1, 32, 256}) {
+      const LoadReport report =
+          Load(port[1], kOpenTicket, outstanding, seconds, [outstanding](int64_t index) {
+            return OpenTicket(absl::StrCat("t-", outstanding, "-", index)).SerializeAsString();
+          });
+      Row(absl::StrCat("durable OpenTicket, ", intake_alone ? "intake alone" : "all five", ", ",
+                       outstanding, " outstanding"),
+          RateText(report),
+          absl::StrFormat("%.2f of the echo%s", report.rate / echo_rate[outstanding],
+                          outstanding == 32 ? "; django-helpdesk 2.6: 71/s, p99 589 ms" : ""));
+    }
+  }
+  {
+    Folder folder;
+    Child child({"way", folder.path() + "/data", absl::StrCat(seconds)});
+    const std::vector<std::string> way = child.Await("WAY");
+    if (way.size() < 6) return 1;
+    Row("a ticket's whole way at 100/s, to its clock",
+        absl::StrCat("p50 ", way[2], " ms, p99 ", way[3], " ms"),
+        "Kafka produce to consume at 1,000/s: p50 0.6 ms, p99 7 ms");
+    Row("the same, to the timeline", absl::StrCat("p50 ", way[4], " ms, p99 ", way[5], " ms"),
+        "Temporal at low load: 85 ms");
+  }
+  constexpr int kTimers = 100'000;
+  for (const bool killed : {false, true}) {
+    Folder folder;
+    const int64_t due = absl::ToUnixSeconds(absl::Now()) + 60;
+    auto child = std::make_unique<Child>(std::vector<std::string>{
+        "timers", folder.path() + "/data", absl::StrCat(kTimers), "open", absl::StrCat(due)});
+    const std::vector<std::string> armed = child->Await("ARMED");
+    if (armed.size() < 2) return 1;
+    if (killed) {
+      child->Kill();
+      while (absl::Now() < absl::FromUnixSeconds(due + 1)) Pause(absl::Microseconds(10'000));
+      child = std::make_unique<Child>(std::vector<std::string>{
+          "timers", folder.path() + "/data", absl::StrCat(kTimers), "wait", absl::StrCat(due)});
+    }
+    const std::vector<std::string> fired = child->Await("FIRED");
+    if (fired.size() < 5) return 1;
+    Row(killed ? "100,000 timers overdue after kill -9, to the last event published"
+               : "100,000 fact-bound timers due in one second, to the last event published",
+        absl::StrCat(fired[1], " fired in ", fired[2], " s, lateness p50 ", fired[3], " s, p99 ",
+                     fired[4], " s"),
+        killed ? "Temporal 1.32, 2,000 overdue: 71 s" : "Temporal 1.32, 1,000 due: p99 27 s");
+  }
+  {
+    Folder folder;
+    auto program = end_to_end::Program::Serve(tandem, folder.path() + "/data");
+    if (!program.ok()) {
+      std::fprintf(stderr, "%s\n", program.status().ToString().c_str());
+      return 1;
+    }
+    Pause(absl::Microseconds(2'000'000));
+    Row("memory at rest, all five services",
+        absl::StrFormat("%.0f MiB", static_cast<double>(ResidentKiB(program->pid())) / 1024),
+        "Temporal 1.32 with 1,000 timers: 262 MiB");
+  }
+  return 0;
+}
+
+int Main(int argc, char** argv) {
+  const std::vector<std::string> words(argv + 1, argv + argc);
+  if (words.size() >= 2 && words[0] == "--role") {
+    const std::string& role = words[1];
+    if (role == "echo") return ServeEcho();
+    if (role == "tickets" && words.size() == 4) return ServeTickets(words[2], words[3] == "intake");
+    double number = 0;
+    int64_t due = 0;
+    if (role == "way" && words.size() == 4 && absl::SimpleAtod(words[3], &number)) {
+      return WholeWay(words[2], number);
+    }
+    if (role == "timers" && words.size() == 6 && absl::SimpleAtod(words[3], &number) &&
+        absl::SimpleAtoi(words[5], &due)) {
+      return Timers(words[2], static_cast<int>(number), words[4] == "open",
+                    absl::FromUnixSeconds(due));
+    }
+    return 2;
+  }
+  double seconds = 5;
+  if (!words.empty() && (words.size() != 2 || words[0] != "--seconds" ||
+                         !absl::SimpleAtod(words[1], &seconds) || seconds <= 0)) {
+    std::fprintf(stderr, "usage: tandem_bench [--seconds N]\n");
+    return 2;
+  }
+  return Table(seconds, TANDEM_BINARY);
+}
+
+}  // namespace
+}  // namespace tandem::bench
+
+int main(int argc, char** argv) {
+  absl::SetMutexDeadlockDetectionMode(absl::OnDeadlockCycle::kIgnore);
+  return tandem::bench::Main(argc, argv);
+}
