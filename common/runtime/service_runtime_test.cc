@@ -31,7 +31,8 @@ constexpr char kService[] = "tandem.testing.LedgerService/";
 
 class Ledger : public ServiceHarness {
  public:
-  explicit Ledger(testing::LedgerOptions ledger = {}, testing::HarnessOptions options = {})
+  explicit Ledger(const testing::LedgerOptions& ledger = testing::LedgerOptions(),
+                  const testing::HarnessOptions& options = testing::HarnessOptions())
       : ServiceHarness([ledger] { return testing::MakeLedger(ledger); }, options) {}
 
   absl::StatusOr<AddResponse> Add(const std::string& request_id, const std::string& box,

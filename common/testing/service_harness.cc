@@ -39,9 +39,9 @@ void ScriptedPeer::Ask(const corridor::CallContext&, std::string_view method,
 }
 
 ServiceHarness::ServiceHarness(std::function<std::unique_ptr<corridor::ServiceDefinition>()> make,
-                               HarnessOptions options)
+                               const HarnessOptions& options)
     : make_(std::move(make)),
-      options_(std::move(options)),
+      options_(options),
       scheduler_({.start = options_.start}),
       bus_executor_(scheduler_.NewExecutor("bus")),
       lane_executor_(scheduler_.NewExecutor("lane")),

@@ -84,7 +84,7 @@ class ServiceHarness {
   // `make` makes the definition, again after each Restart. Its schema and the corridor's are
   // applied.
   ServiceHarness(std::function<std::unique_ptr<corridor::ServiceDefinition>()> make,
-                 HarnessOptions options = {});
+                 const HarnessOptions& options = HarnessOptions());
   ~ServiceHarness();
 
   absl::Time Now() const { return scheduler_.clock()->Now(); }
