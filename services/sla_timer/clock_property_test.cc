@@ -409,7 +409,7 @@ Truth Walk(const std::vector<Fact>& facts, SlaMetric metric, const SlaRules& rul
   size_t next = 0;
   for (int minute = 0; minute <= minutes && !dead; ++minute) {
     const absl::Time now = Start() + absl::Minutes(minute);
-    std::optional<int> crossed;
+    int crossed = -1;  // the minute in which the budget was used up; -1 = none
     // What stops, pauses or resumes comes before what changes the target, and both before a breach.
     for (; next < facts.size() && facts[next].at == now; ++next) {
       const Fact& fact = facts[next];
@@ -443,13 +443,13 @@ Truth Walk(const std::vector<Fact>& facts, SlaMetric metric, const SlaRules& rul
           target = rules.Match(attributes)->TargetOf(metric);
           if (first && !truth.is_stopped && target != before) {
             used = 0;
-            crossed.reset();
+            crossed = -1;
             for (size_t m = 0; m < ran.size(); ++m) {
               if (ran[m]) used += open(static_cast<int>(m));
-              if (!crossed && used >= budget()) crossed = static_cast<int>(m) + 1;
+              if (crossed < 0 && used >= budget()) crossed = static_cast<int>(m) + 1;
             }
           } else if (target != before) {
-            crossed.reset();
+            crossed = -1;
           }
           break;
         }
@@ -458,7 +458,7 @@ Truth Walk(const std::vector<Fact>& facts, SlaMetric metric, const SlaRules& rul
       }
     }
     const bool runs = !truth.is_stopped && !paused && !dead;
-    if (!truth.breached && !dead && !truth.is_stopped && crossed) truth.breached = *crossed;
+    if (!truth.breached && !dead && !truth.is_stopped && crossed >= 0) truth.breached = crossed;
     if (!truth.breached && runs && used >= budget()) truth.breached = minute;
     ran.push_back(runs);
     if (runs) used += open(minute);

@@ -301,13 +301,16 @@ const TicketView* ReplayObserver::Find(const std::string& ticket_id) const {
 }
 
 std::optional<bool> ReplayObserver::ResolutionMet(const std::string& ticket_id) const {
-  std::optional<bool> met;
+  // The last cycle decides, unless one was missed.
+  bool is_met = false;
   for (int32_t cycle = 1;; ++cycle) {
     const auto found = clocks_.find(ClockKey{ticket_id, ty::SLA_METRIC_RESOLUTION, cycle});
-    if (found == clocks_.end()) return met;
+    if (found == clocks_.end()) break;
     if (found->second.verdict == Verdict::kBreached) return false;
-    met = found->second.verdict == Verdict::kMet ? std::optional<bool>(true) : std::nullopt;
+    is_met = found->second.verdict == Verdict::kMet;
   }
+  if (!is_met) return std::nullopt;
+  return true;
 }
 
 void ReplayObserver::Report(absl::Time begin, absl::Time end, ReplayReport* report) const {

@@ -4,7 +4,7 @@
 #include <poll.h>
 #include <signal.h>
 #include <spawn.h>
-#include <sys/pidfd.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -153,7 +153,7 @@ void Program::Kill() {
 absl::StatusOr<int> Program::Terminate(absl::Duration limit) {
   kill(pid_, SIGTERM);
   const absl::Time deadline = absl::Now() + limit;
-  const int pidfd = static_cast<int>(pidfd_open(pid_, 0));
+  const int pidfd = static_cast<int>(syscall(SYS_pidfd_open, pid_, 0));
   pollfd fd = {pidfd, POLLIN, 0};
   while (absl::Now() < deadline) {
     if (poll(&fd, 1, 200) > 0) {
