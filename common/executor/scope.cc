@@ -2,7 +2,7 @@
 
 namespace tandem::executor {
 
-Scope::Scope(Executor* executor) : executor_(executor), state_(std::make_shared<State>()) {
+Scope::Scope(Executor* executor) : state_(std::make_shared<State>()) {
   const absl::MutexLock lock(&state_->giving);
   state_->executor = executor;
 }
@@ -19,10 +19,13 @@ Task Scope::Guarded(std::shared_ptr<State> state, Task task) {
   };
 }
 
-void Scope::Post(Task task) { executor_->Post(Guarded(state_, std::move(task))); }
+void Scope::Post(Task task) { Give(state_, std::move(task)); }
 
 void Scope::PostAt(absl::Time instant, Task task) {
-  executor_->PostAt(instant, Guarded(state_, std::move(task)));
+  const absl::MutexLock lock(&state_->giving);
+  if (state_->executor != nullptr) {
+    state_->executor->PostAt(instant, Guarded(state_, std::move(task)));
+  }
 }
 
 void Scope::Close() {

@@ -33,7 +33,8 @@ class Scope {
       });
     };
   }
-  // Waits for the step under way; afterwards no step of this scope starts.
+  // Waits for the step under way; afterwards no step of this scope starts, what is posted is
+  // dropped, and the executor may end.
   void Close();
   // Waits for the step under way, if there is one.
   void Quiesce();
@@ -49,7 +50,6 @@ class Scope {
   static void Give(const std::shared_ptr<State>& state, Task task);
   static Task Guarded(std::shared_ptr<State> state, Task task);
 
-  Executor* const executor_;
   const std::shared_ptr<State> state_;
 };
 

@@ -16,7 +16,9 @@ Consumer::Consumer(const corridor::ServiceDefinition* definition, std::string ow
       moved_(std::move(moved)),
       scope_(ports.executor) {}
 
-Consumer::~Consumer() {
+Consumer::~Consumer() { Close(); }
+
+void Consumer::Close() {
   scope_.Close();
   member_.reset();
 }

@@ -57,6 +57,9 @@ class Consumer : private bus::Listener {
   Consumer(const corridor::ServiceDefinition* definition, std::string owner, Ports ports,
            ConsumerOptions options, std::function<void(int partition, int64_t next_offset)> moved);
   ~Consumer() override;
+  // Leaves the group at once; no step starts after it, and the executor may end. Not from inside a
+  // step.
+  void Close();
 
   // Joins the group named after the service. Any thread, once.
   absl::Status Start();

@@ -69,6 +69,8 @@ class Lane {
   Lane(const corridor::ServiceDefinition* definition, Ports ports, LaneOptions options,
        Observer observer);
   ~Lane();
+  // No step starts after it; the executor may end. Not from inside a step.
+  void Close() { scope_.Close(); }
 
   // False when the lane is full: nothing was done, and `command` is left as it was.
   bool Submit(std::unique_ptr<Command>& command);

@@ -40,6 +40,8 @@ class Relay {
   };
   Relay(std::string source, Ports ports, RelayOptions options);
   ~Relay() { scope_.Close(); }
+  // No step starts after it; the executor may end. Not from inside a step.
+  void Close() { scope_.Close(); }
 
   // There may be new rows.
   void Wake();

@@ -201,10 +201,18 @@ ServiceRuntime::ServiceRuntime(std::unique_ptr<corridor::ServiceDefinition> defi
   }
 }
 
-ServiceRuntime::~ServiceRuntime() {
+void ServiceRuntime::Halt() {
   scope_.Close();
   for (std::unique_ptr<QueryLane>& lane : query_lanes_) lane->scope.Close();
-  // The users of the lane end before it, the lane last.
+  if (gate_ != nullptr) gate_->Close();
+  if (consumer_ != nullptr) consumer_->Close();
+  if (relay_ != nullptr) relay_->Close();
+  if (lane_ != nullptr) lane_->Close();
+}
+
+ServiceRuntime::~ServiceRuntime() {
+  // Nothing runs any more; then the users of the lane end before it.
+  Halt();
   gate_.reset();
   consumer_.reset();
   relay_.reset();

@@ -84,6 +84,11 @@ class ServiceRuntime : public corridor::Endpoint {
   // nothing is under way, on the background executor.
   void Drain(absl::AnyInvocable<void()> done);
 
+  // Stops at once, as kill -9 does: no step starts after it. Services that ask each other are all
+  // halted before the first of them ends. From the thread that owns it, after the last call from
+  // outside.
+  void Halt();
+
   // Endpoint
   std::vector<const google::protobuf::ServiceDescriptor*> services() const override;
   void Call(const corridor::CallContext& context, const google::protobuf::MethodDescriptor* method,

@@ -68,6 +68,7 @@ class ThreadedLedger {
     EXPECT_TRUE(runtime_->Start().ok());
   }
   ~ThreadedLedger() {
+    runtime_->Halt();
     lane_.reset();
     background_.reset();
     reader_.reset();

@@ -64,6 +64,8 @@ class Gate {
   Gate(const corridor::ServiceDefinition* definition, Ports ports, GateOptions options,
        std::function<void(absl::Duration lateness)> fired);
   ~Gate() { scope_.Close(); }
+  // No step starts after it; the executor may end. Not from inside a step.
+  void Close() { scope_.Close(); }
 
   // Looks at what is there; any thread, once.
   void Start();

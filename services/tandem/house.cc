@@ -55,6 +55,7 @@ absl::StatusOr<std::unique_ptr<House>> House::Open(Options options,
 
 House::~House() {
   // First nothing runs any more, then the services end, then what they stood on.
+  for (Room& room : rooms_) room.runtime->Halt();
   for (Room& room : rooms_) {
     room.lane.reset();
     room.background.reset();

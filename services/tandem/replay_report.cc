@@ -240,6 +240,16 @@ void Events(const ReplayReport& report, Page& page) {
                          HumanCount(report.work().timers_fired()), " timers fired, ",
                          HumanCount(report.work().decisions()), " decisions, ",
                          HumanCount(report.work().dead_letters()), " dead letters"));
+  Table services({{"SERVICE", Align::kLeft, true},
+                  {"DECISIONS", Align::kRight, true},
+                  {"COMMITS", Align::kRight, true},
+                  {"LINES WRITTEN", Align::kRight, true},
+                  {"TIMERS FIRED", Align::kRight, true}});
+  for (const ServiceWork& own : report.work().services()) {
+    services.Add({own.service(), HumanCount(own.decisions()), HumanCount(own.commits()),
+                  HumanCount(own.lines()), HumanCount(own.timers_fired())});
+  }
+  page.Add(services);
 }
 
 }  // namespace

@@ -130,9 +130,12 @@ void ReportWork(const House& house, WorkCounts* work) {
     work->set_timers_fired(work->timers_fired() + static_cast<int32_t>(totals.timers));
     work->set_decisions(work->decisions() + static_cast<int32_t>(totals.decisions));
     work->set_dead_letters(work->dead_letters() + static_cast<int32_t>(totals.dead_letters));
-    NamedCount* const timers = work->add_timers_by_service();
-    timers->set_name(service->definition().name());
-    timers->set_count(static_cast<int32_t>(totals.timers));
+    ServiceWork* const own = work->add_services();
+    own->set_service(service->definition().name());
+    own->set_decisions(static_cast<int32_t>(totals.decisions));
+    own->set_commits(static_cast<int32_t>(totals.commits));
+    own->set_lines(static_cast<int32_t>(totals.lines));
+    own->set_timers_fired(static_cast<int32_t>(totals.timers));
   }
 }
 
