@@ -53,6 +53,10 @@ class ServiceDefinition {
   using EffectRule = std::function<absl::StatusOr<Decision>(
       const FiredTimer&, const Message&, const absl::Status&, const Inputs&, View&)>;
   using Validator = std::function<absl::Status(const Message&)>;
+  // The subject (of bus events) whose facts something rests on; empty = none.
+  using SubjectOf = std::function<std::string(const Message&)>;
+  using ParkRule =
+      std::function<absl::StatusOr<Decision>(const bus::Event&, bool parked, const Inputs&, View&)>;
 
   struct Method {
     const google::protobuf::MethodDescriptor* descriptor = nullptr;
@@ -62,6 +66,7 @@ class ServiceDefinition {
     // What the functions were written for: Check compares them with the descriptor.
     const google::protobuf::Descriptor* request_type = nullptr;
     const google::protobuf::Descriptor* reply_type = nullptr;  // queries only
+    SubjectOf subject_of;                                      // may be empty
   };
   struct EventReaction {
     const Message* prototype = nullptr;
@@ -75,6 +80,17 @@ class ServiceDefinition {
     TimerRule decide;   // a plain timer …
     Performer perform;  // … or an effect: carried out off the lane, at least once, then decided
     EffectRule decide_effect;
+    SubjectOf subject_of;  // of the payload; may be empty
+  };
+  // How much there is of something, told to the operators as a gauge.
+  struct Measure {
+    std::string name;  // of the metric
+    std::string help;
+    std::vector<std::string> labels;
+    // Selects one column a label, as text of few values (never an id), and the value last. $1 is
+    // the instant now in microseconds, if it is used. Runs every few seconds on a reader of its
+    // own: it takes an index or a small table.
+    std::string sql;
   };
 
   ServiceDefinition(std::string name, store::Schema schema)
@@ -89,7 +105,7 @@ class ServiceDefinition {
                [decide = std::move(decide)](const Message& m, const Inputs& in, View& view) {
                  return decide(static_cast<const Req&>(m), in, view);
                },
-               nullptr, Req::descriptor(), nullptr});
+               nullptr, Req::descriptor(), nullptr, nullptr});
   }
 
   // A reading RPC, answered from committed state by the reader pool.
@@ -103,7 +119,7 @@ class ServiceDefinition {
                          if (!reply.ok()) return reply.status();
                          return std::make_shared<const Rep>(*std::move(reply));
                        },
-                       Req::descriptor(), Rep::descriptor()});
+                       Req::descriptor(), Rep::descriptor(), nullptr});
   }
 
   // A reaction to the event type E. An event that changes nothing any more is an empty decision.
@@ -127,20 +143,44 @@ class ServiceDefinition {
     events_[std::string(E::descriptor()->full_name())] = std::move(reaction);
   }
 
-  // A kind of timer with a payload of type P.
+  // A kind of timer with a payload of type P. While events of the subject that `subject_of` names
+  // are parked, a due timer waits: its verdict would rest on facts that are missing.
   template <typename P>
   void OnTimer(
       std::string kind, Readiness readiness,
       std::function<absl::StatusOr<Decision>(const FiredTimer&, const P&, const Inputs&, View&)>
-          decide) {
+          decide,
+      std::function<std::string(const P&)> subject_of = nullptr) {
     timers_[std::move(kind)] = {
-        readiness, &P::default_instance(),
+        readiness,
+        &P::default_instance(),
         [decide = std::move(decide)](const FiredTimer& timer, const Message& m, const Inputs& in,
                                      View& view) {
           return decide(timer, static_cast<const P&>(m), in, view);
         },
-        nullptr, nullptr};
+        nullptr,
+        nullptr,
+        Subject<P>(std::move(subject_of))};
   }
+
+  // Calls of `method`, which is bound already, rest on the facts of one subject: while events of it
+  // are parked they are answered FAILED_PRECONDITION, SUBJECT_PARKED.
+  template <typename Req>
+  void RestsOn(std::string_view method, std::function<std::string(const Req&)> subject_of) {
+    const auto found = methods_.find(method);
+    if (found == methods_.end() || found->second.request_type != Req::descriptor()) {
+      problems_.push_back(std::string(method) + " rests on facts, and is not bound with this type");
+      return;
+    }
+    found->second.subject_of = Subject<Req>(std::move(subject_of));
+  }
+
+  // Decided in the commit that parks an event (`parked`), once for each event, and again with the
+  // last one in the commit after which none of its subject is parked any more. It may ask nobody,
+  // and it may not trust the event's body: that is why the event is parked.
+  void OnParking(ParkRule decide) { park_ = std::move(decide); }
+
+  void Export(Measure measure) { measures_.push_back(std::move(measure)); }
 
   // A kind of timer whose firing does something outside the database: `perform` is called off the
   // lane with the payload, at least once; its result is then decided in the commit that deletes the
@@ -154,7 +194,9 @@ class ServiceDefinition {
                                                        const absl::Status&, const Inputs&, View&)>
                     decide) {
     timers_[std::move(kind)] = {
-        Readiness::kWhenDue, &P::default_instance(), nullptr,
+        Readiness::kWhenDue,
+        &P::default_instance(),
+        nullptr,
         [perform = std::move(perform)](const FiredTimer& timer, MessagePtr payload,
                                        absl::AnyInvocable<void(absl::Status)> done) {
           perform(timer, std::static_pointer_cast<const P>(payload), std::move(done));
@@ -162,7 +204,8 @@ class ServiceDefinition {
         [decide = std::move(decide)](const FiredTimer& timer, const Message& m,
                                      const absl::Status& result, const Inputs& in, View& view) {
           return decide(timer, static_cast<const P&>(m), result, in, view);
-        }};
+        },
+        nullptr};
   }
 
   const std::string& name() const { return name_; }
@@ -170,6 +213,8 @@ class ServiceDefinition {
   const std::map<std::string, Method, std::less<>>& methods() const { return methods_; }
   const std::map<std::string, EventReaction, std::less<>>& events() const { return events_; }
   const std::map<std::string, TimerKind, std::less<>>& timers() const { return timers_; }
+  const ParkRule& park() const { return park_; }
+  const std::vector<Measure>& measures() const { return measures_; }
   // OK, or all that is wrong: a method of a served protobuf service without a function, a name that
   // is no method or is bound twice, a function for another message, a command without a request_id.
   absl::Status Check() const;
@@ -182,6 +227,13 @@ class ServiceDefinition {
       return validate(static_cast<const Req&>(m));
     };
   }
+  template <typename M>
+  static SubjectOf Subject(std::function<std::string(const M&)> subject_of) {
+    if (!subject_of) return nullptr;
+    return [subject_of = std::move(subject_of)](const Message& m) {
+      return subject_of(static_cast<const M&>(m));
+    };
+  }
   void AddMethod(std::string_view method, Method handler);
 
   std::string name_;
@@ -189,6 +241,8 @@ class ServiceDefinition {
   std::map<std::string, Method, std::less<>> methods_;  // by "package.Service/Method"
   std::map<std::string, EventReaction, std::less<>> events_;
   std::map<std::string, TimerKind, std::less<>> timers_;
+  ParkRule park_;
+  std::vector<Measure> measures_;
   std::vector<std::string> problems_;  // unknown names, names bound twice
 };
 

@@ -218,6 +218,14 @@ absl::Status NotFound(std::string_view what, std::string_view id) {
                     absl::StrCat(reason, "_NOT_FOUND"));
 }
 
+absl::Status SubjectParked(std::string_view subject) {
+  return FailedPrecondition(
+      "SUBJECT_PARKED",
+      absl::StrCat("events of ", std::string(subject),
+                   " wait among the dead letters, so its state here is not complete; see them with "
+                   "tandemctl dead-letter list, then retry or drop them"));
+}
+
 absl::Status FailedPrecondition(std::string_view reason, std::string_view message) {
   return WithReason(absl::FailedPreconditionError(std::string(message)), reason);
 }

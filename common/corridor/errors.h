@@ -22,6 +22,8 @@ absl::Status WithRetryAfter(absl::Status status, absl::Duration after);
 
 // NOT_FOUND "<what> <id> does not exist", reason <WHAT>_NOT_FOUND (spaces as underscores).
 absl::Status NotFound(std::string_view what, std::string_view id);
+// FAILED_PRECONDITION SUBJECT_PARKED: facts about it wait among the dead letters.
+absl::Status SubjectParked(std::string_view subject);
 // FAILED_PRECONDITION with a reason.
 absl::Status FailedPrecondition(std::string_view reason, std::string_view message);
 // ABORTED VERSION_CONFLICT: "<what> <id> has version <current>, not <expected>; read it again".

@@ -155,9 +155,10 @@ void Lane::RunBatch(std::deque<Work> works, bool alone) {
       Work& work = works.front();
       const bool alone_now = alone || work.attempts > options_.attempts_together;
       if (alone_now && !members.empty()) break;
-      if (Decide(work, batch, members) == Next::kNeedsFreshBatch) break;
+      const Next next = Decide(work, batch, members);
+      if (next == Next::kNeedsFreshBatch) break;
       works.pop_front();
-      if (alone_now) break;
+      if (alone_now || next == Next::kAbandoned) break;
     }
     if (members.empty()) continue;
 
@@ -265,10 +266,6 @@ void Lane::Finish(Member& member) {
     (*retry)->done(std::move(member.retry));
   } else {
     Writes& writes = std::get<Writes>(member.work.what);
-    if (writes.changes_parked) {
-      parked_loaded_ = false;
-      parked_.clear();
-    }
     if (writes.done) writes.done(absl::OkStatus());
   }
 }
@@ -352,6 +349,15 @@ Lane::Next Lane::DecideCommand(std::unique_ptr<Command>& command, size_t index, 
     return Next::kAnswered;
   }
 
+  if (command->method->subject_of) {
+    const std::string subject = command->method->subject_of(*command->request);
+    absl::Status status = LoadParked();
+    if (status.ok() && parked_.contains(subject)) status = corridor::SubjectParked(subject);
+    if (!status.ok()) {
+      command->done(std::move(status));
+      return Next::kAnswered;
+    }
+  }
   id::Ids ids(definition_->name(), command->scope);
   const std::string secret = ports_.entropy->Bytes(32);
   const corridor::Inputs inputs{now,  command->context.caller,    command->scope,
@@ -402,6 +408,14 @@ Lane::Next Lane::DecideTimer(std::unique_ptr<TimerFiring>& timer, size_t index, 
   if (!stands) {
     timer->done(TimerOutcome::kDecided);
     return Next::kAnswered;
+  }
+  if (timer->kind->subject_of) {
+    // Held: the facts that its verdict rests on wait among the dead letters.
+    status = LoadParked();
+    if (!status.ok() || parked_.contains(timer->kind->subject_of(*timer->payload))) {
+      timer->done(TimerOutcome::kRetry);
+      return Next::kAnswered;
+    }
   }
   const absl::Time now = ports_.clock->Now();
   const std::string cause =
@@ -457,9 +471,28 @@ bool Lane::MayPark() {
   return static_cast<int>(parked_at_.size()) < options_.parked_subjects_per_minute;
 }
 
-void Lane::Park(const RunEvent& event, std::string_view reason, size_t index, Batch& batch,
-                Member& member) {
+absl::Status Lane::DecideParking(const bus::Event& event, bool parked, size_t index, Batch& batch) {
+  if (!definition_->park()) return absl::OkStatus();
+  const absl::Time now = ports_.clock->Now();
+  const std::string cause = absl::StrCat(event.id, parked ? ":parked" : ":unparked");
+  id::Ids ids(definition_->name(), cause);
+  const std::string secret = ports_.entropy->Bytes(32);
+  const corridor::Answers answers;
+  const corridor::Inputs inputs{now, "", cause, &ids, &answers, secret};
+  absl::StatusOr<corridor::Decision> decision =
+      definition_->park()(event, parked, inputs, batch.Begin());
+  if (!decision.ok()) return decision.status();
+  if (!decision->questions.empty()) return absl::InternalError("a parking rule asks a question");
+  return batch.Apply(index, *decision, {cause, event.traceparent, now});
+}
+
+Lane::EventVerdict Lane::Park(const RunEvent& event, std::string_view reason, size_t index,
+                              Batch& batch, Member& member) {
+  using Kind = EventVerdict::Kind;
   const bus::Event& e = event.record->event;
+  const absl::Status hooked = DecideParking(e, /*parked=*/true, index, batch);
+  if (batch.NeedsFreshBatch()) return {Kind::kNeedsFreshBatch, {}, absl::OkStatus()};
+  if (!hooked.ok()) return {IsPassing(hooked) ? Kind::kRetry : Kind::kStopped, {}, hooked};
   batch.AddLine(
       index,
       {"dead_letters",
@@ -493,6 +526,7 @@ void Lane::Park(const RunEvent& event, std::string_view reason, size_t index, Ba
   parked_[e.subject] = base + 1;
   member.parked.emplace_back(e.subject, base + 1);
   ++member.dead_letters;
+  return {Kind::kApplied, {}, absl::OkStatus()};
 }
 
 Lane::EventVerdict Lane::DecideEvent(RunEvent& event, size_t index, Batch& batch, bool retrying,
@@ -504,8 +538,7 @@ Lane::EventVerdict Lane::DecideEvent(RunEvent& event, size_t index, Batch& batch
   if (!last.ok()) return {Kind::kRetry, {}, last.status()};
   if (e.sequence <= *last) return {Kind::kApplied, {}, absl::OkStatus()};
   if (!retrying && parked_.contains(e.subject)) {
-    Park(event, "behind", index, batch, member);
-    return {Kind::kApplied, {}, absl::OkStatus()};
+    return Park(event, "behind", index, batch, member);
   }
   absl::Status status;
   if (event.body == nullptr) {
@@ -537,8 +570,7 @@ Lane::EventVerdict Lane::DecideEvent(RunEvent& event, size_t index, Batch& batch
                 absl::StrCat("too many subjects were parked in a minute; the last is ", e.subject,
                              ", because ", status.message()))};
   }
-  Park(event, std::string(status.message()), index, batch, member);
-  return {Kind::kApplied, {}, absl::OkStatus()};
+  return Park(event, std::string(status.message()), index, batch, member);
 }
 
 Lane::Next Lane::DecideRun(Run& run, size_t index, Batch& batch, Member& member) {
@@ -583,56 +615,108 @@ Lane::Next Lane::DecideRun(Run& run, size_t index, Batch& batch, Member& member)
   return Next::kJoined;
 }
 
+absl::StatusOr<std::vector<Lane::Letter>> Lane::ReadLetters(const std::string& subject) {
+  std::vector<Letter> letters;
+  absl::Status status = ports_.store->reader().Query(
+      {"SELECT id, event_id, source, type, subject, key, time, sequence, cause, traceparent, "
+       "partition, log_offset, body FROM dead_letters WHERE parked_subject = $1 ORDER BY id",
+       {subject}},
+      [&](const store::RowView& line) {
+        auto record = std::make_shared<bus::Record>();
+        record->event.id = line.Text(1);
+        record->event.source = line.Text(2);
+        record->event.type = line.Text(3);
+        record->event.subject = line.Text(4);
+        record->event.key = line.Text(5);
+        record->event.time = time::FromMicros(line.Int(6));
+        record->event.sequence = line.Int(7);
+        record->event.cause = line.Text(8);
+        record->event.traceparent = line.Text(9);
+        record->partition = static_cast<int>(line.Int(10));
+        record->offset = line.Int(11);
+        record->event.body = line.Text(12);
+        RunEvent event;
+        const auto reaction = definition_->events().find(record->event.type);
+        if (reaction != definition_->events().end()) {
+          event.reaction = &reaction->second;
+          std::shared_ptr<google::protobuf::Message> body(event.reaction->prototype->New());
+          if (body->ParseFromString(record->event.body)) event.body = std::move(body);
+        }
+        event.record = std::move(record);
+        letters.push_back({line.Int(0), std::move(event)});
+      });
+  if (!status.ok()) return status;
+  return letters;
+}
+
+// What a retry or a dropping leaves of the subject: its row a version on, or gone with the last
+// letter.
+absl::Status Lane::LeaveParked(const bus::Event& last, bool is_empty, size_t index, Batch& batch,
+                               Member& member) {
+  const std::string& subject = last.subject;
+  const int64_t base = parked_.find(subject)->second;
+  if (!is_empty) {
+    batch.AddLine(index,
+                  {"parked_subjects",
+                   subject,
+                   {"UPDATE parked_subjects SET version = version + 1 WHERE subject = $1 AND "
+                    "version = $2",
+                    {subject, base}},
+                   Expect::kOneRow});
+    member.parked.emplace_back(subject, base + 1);
+    return absl::OkStatus();
+  }
+  if (absl::Status status = DecideParking(last, /*parked=*/false, index, batch); !status.ok()) {
+    return status;
+  }
+  batch.AddLine(
+      index, {"parked_subjects",
+              subject,
+              {"DELETE FROM parked_subjects WHERE subject = $1 AND version = $2", {subject, base}},
+              Expect::kOneRow});
+  member.parked.emplace_back(subject, 0);
+  return absl::OkStatus();
+}
+
 Lane::Next Lane::DecideRetry(std::unique_ptr<Retry>& retry, size_t index, Batch& batch,
                              Member& member) {
-  if (!batch.empty()) return Next::kNeedsFreshBatch;
-  std::vector<std::pair<int64_t, RunEvent>> letters;
-  absl::Status status = LoadParked();
-  if (status.ok()) {
-    status = ports_.store->reader().Query(
-        {"SELECT id, event_id, source, type, subject, key, time, sequence, cause, traceparent, "
-         "partition, log_offset, body FROM dead_letters WHERE parked_subject = $1 AND partition >= "
-         "0 "
-         "ORDER BY id",
-         {retry->subject}},
-        [&](const store::RowView& line) {
-          auto record = std::make_shared<bus::Record>();
-          record->event.id = line.Text(1);
-          record->event.source = line.Text(2);
-          record->event.type = line.Text(3);
-          record->event.subject = line.Text(4);
-          record->event.key = line.Text(5);
-          record->event.time = time::FromMicros(line.Int(6));
-          record->event.sequence = line.Int(7);
-          record->event.cause = line.Text(8);
-          record->event.traceparent = line.Text(9);
-          record->partition = static_cast<int>(line.Int(10));
-          record->offset = line.Int(11);
-          record->event.body = line.Text(12);
-          RunEvent event;
-          const auto reaction = definition_->events().find(record->event.type);
-          if (reaction != definition_->events().end()) {
-            event.reaction = &reaction->second;
-            std::shared_ptr<google::protobuf::Message> body(event.reaction->prototype->New());
-            if (body->ParseFromString(record->event.body)) event.body = std::move(body);
-          }
-          event.record = std::move(record);
-          letters.emplace_back(line.Int(0), std::move(event));
-        });
+  if (index > 0) return Next::kNeedsFreshBatch;
+  absl::StatusOr<std::vector<Letter>> letters = ReadLetters(retry->subject);
+  absl::Status status = letters.ok() ? LoadParked() : letters.status();
+  const auto erase = [&](int64_t id) {
+    batch.AddLine(
+        index,
+        {"dead_letters", "", {"DELETE FROM dead_letters WHERE id = $1", {id}}, Expect::kOneRow});
+  };
+  const bool is_parked = parked_.contains(retry->subject);
+  if (status.ok() && retry->drop.has_value()) {
+    const auto letter = std::find_if(letters->begin(), letters->end(),
+                                     [&](const Letter& one) { return one.id == *retry->drop; });
+    if (letter == letters->end()) {
+      status = corridor::NotFound("dead letter", absl::StrCat(*retry->drop));
+    } else {
+      member.retry.remaining = static_cast<int>(letters->size()) - 1;
+      erase(letter->id);
+      // A timer that could not be decided has a letter and holds nothing up.
+      if (is_parked) {
+        status = LeaveParked(letter->event.record->event, member.retry.remaining == 0, index, batch,
+                             member);
+      }
+    }
+    if (status.ok()) return Next::kJoined;
+    retry->done(status);
+    return Next::kAbandoned;
   }
-  const auto parked = parked_.find(retry->subject);
-  if (status.ok() && (letters.empty() || parked == parked_.end())) {
-    status = corridor::NotFound("parked subject", retry->subject);
-  }
+  if (status.ok() && !is_parked) status = corridor::NotFound("parked subject", retry->subject);
   if (!status.ok()) {
     retry->done(status);
     return Next::kAnswered;
   }
-  letters.front().second.gathered = retry->gathered;
+  letters->front().event.gathered = retry->gathered;
   size_t applied = 0;
-  for (auto& [id, event] : letters) {
-    if (event.reaction != nullptr) {
-      EventVerdict verdict = DecideEvent(event, index, batch, /*retrying=*/true, member);
+  for (Letter& letter : *letters) {
+    if (letter.event.reaction != nullptr) {
+      EventVerdict verdict = DecideEvent(letter.event, index, batch, /*retrying=*/true, member);
       if (verdict.kind == EventVerdict::Kind::kAsks) {
         if (applied == 0) {
           GatherForRetry(std::move(retry), std::move(verdict.questions));
@@ -646,33 +730,21 @@ Lane::Next Lane::DecideRetry(std::unique_ptr<Retry>& retry, size_t index, Batch&
       }
     }
     ++applied;
-    batch.AddLine(
-        index,
-        {"dead_letters", "", {"DELETE FROM dead_letters WHERE id = $1", {id}}, Expect::kOneRow});
+    erase(letter.id);
   }
   member.retry.applied = static_cast<int>(applied);
-  member.retry.remaining = static_cast<int>(letters.size() - applied);
+  member.retry.remaining = static_cast<int>(letters->size() - applied);
+  if (applied > 0) {
+    status = LeaveParked((*letters)[applied - 1].event.record->event, member.retry.remaining == 0,
+                         index, batch, member);
+  }
+  if (!status.ok()) {
+    retry->done(status);
+    return Next::kAbandoned;
+  }
   if (applied == 0) {
     retry->done(std::move(member.retry));
     return Next::kAnswered;
-  }
-  const int64_t base = parked->second;
-  if (member.retry.remaining == 0) {
-    batch.AddLine(index, {"parked_subjects",
-                          retry->subject,
-                          {"DELETE FROM parked_subjects WHERE subject = $1 AND version = $2",
-                           {retry->subject, base}},
-                          Expect::kOneRow});
-    member.parked.emplace_back(retry->subject, 0);
-  } else {
-    batch.AddLine(index,
-                  {"parked_subjects",
-                   retry->subject,
-                   {"UPDATE parked_subjects SET version = version + 1 WHERE subject = $1 AND "
-                    "version = $2",
-                    {retry->subject, base}},
-                   Expect::kOneRow});
-    member.parked.emplace_back(retry->subject, base + 1);
   }
   return Next::kJoined;
 }

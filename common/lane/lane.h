@@ -104,8 +104,9 @@ class Lane {
   void RunBatch(std::deque<Work> works, bool alone);
 
   // Each decides one piece into the batch as its member number `index`; the result says what
-  // becomes of it.
-  enum class Next { kJoined, kAnswered, kNeedsFreshBatch };
+  // becomes of it. Abandoned: it was answered, and with it goes the batch, of which it was the
+  // first.
+  enum class Next { kJoined, kAnswered, kNeedsFreshBatch, kAbandoned };
   Next Decide(Work& work, Batch& batch, std::vector<Member>& members);
   Next DecideCommand(std::unique_ptr<Command>& command, size_t index, Batch& batch, Member& member,
                      std::vector<Member>& members);
@@ -121,8 +122,16 @@ class Lane {
   };
   EventVerdict DecideEvent(RunEvent& event, size_t index, Batch& batch, bool retrying,
                            Member& member);
-  void Park(const RunEvent& event, std::string_view reason, size_t index, Batch& batch,
-            Member& member);
+  EventVerdict Park(const RunEvent& event, std::string_view reason, size_t index, Batch& batch,
+                    Member& member);
+  absl::Status DecideParking(const bus::Event& event, bool parked, size_t index, Batch& batch);
+  struct Letter {
+    int64_t id;
+    RunEvent event;
+  };
+  absl::StatusOr<std::vector<Letter>> ReadLetters(const std::string& subject);
+  absl::Status LeaveParked(const bus::Event& last, bool is_empty, size_t index, Batch& batch,
+                           Member& member);
   store::Write DeadTimer(const TimerFiring& timer, const std::string& cause,
                          const absl::Status& status, absl::Time now) const;
 

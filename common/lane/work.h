@@ -1,5 +1,5 @@
 // What enters a lane: a command (RPC), a timer that fell due, a run of events of one partition,
-// plain writes of the mechanism itself, and the retry of a parked subject.
+// plain writes of the mechanism itself, and the retry or dropping of parked events.
 #ifndef TANDEM_COMMON_LANE_WORK_H_
 #define TANDEM_COMMON_LANE_WORK_H_
 
@@ -87,7 +87,6 @@ struct Run {
 struct Writes {
   std::vector<store::Write> lines;
   absl::AnyInvocable<void(absl::Status)> done;  // may be empty
-  bool changes_parked = false;                  // the lane reads the parked subjects anew
 };
 
 struct RetryResult {
@@ -96,8 +95,10 @@ struct RetryResult {
   absl::Status why;
 };
 
+// Decides the parked events of `subject` again, in order, until one fails; or discards one letter.
 struct Retry {
   std::string subject;
+  std::optional<int64_t> drop;
   absl::AnyInvocable<void(absl::StatusOr<RetryResult>)> done;
   Gathered gathered;  // for the first of them
 };

@@ -328,6 +328,52 @@ Histogram Scope::OneHistogram(const std::string& name, const std::string& help,
   return Histograms(name, help, std::move(buckets), {}).At({});
 }
 
+struct MeasuredGauge::State {
+  std::string name;
+  std::vector<std::string> labels;
+  std::function<prometheus::Gauge&(const prometheus::Labels&)> add;
+  absl::Mutex mutex;
+  std::map<std::vector<std::string>, prometheus::Gauge*> series ABSL_GUARDED_BY(mutex);
+};
+
+void MeasuredGauge::Set(const std::vector<Row>& rows) const {
+  if (state_ == nullptr) return;
+  absl::MutexLock lock(&state_->mutex);
+  std::map<std::vector<std::string>, double> values;
+  for (const auto& [labels, series] : state_->series) values[labels] = 0;
+  for (const Row& row : rows) {
+    if (row.labels.size() != state_->labels.size()) {
+      Mistake(absl::StrCat("'", state_->name, "' has ", state_->labels.size(), " labels, not ",
+                           row.labels.size()));
+    }
+    const bool has_room = values.contains(row.labels) || values.size() < kMaxMeasured;
+    values[has_room ? row.labels : std::vector<std::string>(row.labels.size(), kOther)] +=
+        row.value;
+  }
+  for (const auto& [labels, value] : values) {
+    prometheus::Gauge*& series = state_->series[labels];
+    if (series == nullptr) {
+      prometheus::Labels named;
+      for (size_t i = 0; i < labels.size(); ++i) named[state_->labels[i]] = labels[i];
+      series = &state_->add(named);
+    }
+    series->Set(value);
+  }
+}
+
+MeasuredGauge Scope::Measured(const std::string& name, const std::string& help,
+                              std::vector<std::string> labels) const {
+  CheckName(name, false);
+  for (const std::string& label : labels) CheckLabelName(name, label);
+  MeasuredGauge gauge;
+  gauge.state_ = std::make_shared<MeasuredGauge::State>();
+  gauge.state_->name = name;
+  gauge.state_->labels = std::move(labels);
+  gauge.state_->add = Adder<prometheus::Gauge>(prometheus::BuildGauge(),
+                                               registry_->state_->registry, name, help, labels_);
+  return gauge;
+}
+
 AskedGauge Scope::Asked(const std::string& name, const std::string& help,
                         std::function<double()> ask) const {
   CheckName(name, false);

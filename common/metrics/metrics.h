@@ -126,6 +126,26 @@ class AskedGauge {
   std::shared_ptr<void> registration_;
 };
 
+// A gauge that is set as a whole from what is found in a database: one series a row. A row that is
+// no longer found goes to 0. Of more than kMaxMeasured rows those that come last are added up in
+// one whose labels are all kOther. Any thread; copies share their series.
+inline constexpr size_t kMaxMeasured = 500;
+
+class MeasuredGauge {
+ public:
+  struct Row {
+    std::vector<std::string> labels;  // values, in the order of registration
+    double value = 0;
+  };
+  MeasuredGauge() = default;
+  void Set(const std::vector<Row>& rows) const;
+
+ private:
+  friend class Scope;
+  struct State;
+  std::shared_ptr<State> state_;
+};
+
 using ConstantLabels = std::map<std::string, std::string>;
 
 class Registry;
@@ -148,6 +168,10 @@ class Scope {
   Gauge OneGauge(const std::string& name, const std::string& help) const;
   Histogram OneHistogram(const std::string& name, const std::string& help,
                          std::vector<double> buckets) const;
+
+  // The labels' values are those that are set; keep them few.
+  MeasuredGauge Measured(const std::string& name, const std::string& help,
+                         std::vector<std::string> labels) const;
 
   // `ask` is called from a thread of the HTTP server: it must be quick, thread-safe, and not touch
   // this registry.

@@ -30,6 +30,24 @@ TEST_F(MetricsTest, BuildInfoTellsTheVersion) {
                                       HasSubstr("version=\"1.2.3\"} 1\n")));
 }
 
+TEST_F(MetricsTest, AMeasuredGaugeIsItsRowsAndWhatIsGoneIsZero) {
+  const MeasuredGauge tickets = triage_.Measured("tandem_tickets", "", {"queue", "state"});
+  tickets.Set({{{"billing", "open"}, 3}, {{"billing", "new"}, 1}});
+  EXPECT_THAT(registry_.Text(),
+              HasSubstr("tandem_tickets{queue=\"billing\",service=\"triage\",state=\"open\"} 3"));
+  tickets.Set({{{"billing", "new"}, 2}});
+  EXPECT_THAT(registry_.Text(),
+              AllOf(HasSubstr("state=\"open\"} 0"), HasSubstr("state=\"new\"} 2")));
+}
+
+TEST_F(MetricsTest, AMeasuredGaugeHasAnEnd) {
+  const MeasuredGauge measured = triage_.Measured("tandem_many", "", {"name"});
+  std::vector<MeasuredGauge::Row> rows;
+  for (size_t i = 0; i < kMaxMeasured + 20; ++i) rows.push_back({{std::to_string(i)}, 2});
+  measured.Set(rows);
+  EXPECT_THAT(registry_.Text(), HasSubstr("tandem_many{name=\"other\",service=\"triage\"} 40"));
+}
+
 TEST_F(MetricsTest, ACounterCountsByItsLabels) {
   const CounterFamily calls = triage_.Counters(
       "tandem_calls_total", "Calls.", {{"method", {"Claim", "Transfer"}}, {"code", {"OK"}}});

@@ -197,7 +197,11 @@ ServiceRuntime::ServiceRuntime(std::unique_ptr<corridor::ServiceDefinition> defi
       scope_(ports_.background) {
   instruments_ = std::make_unique<Instruments>();
   if (ports_.metrics != nullptr) {
-    instruments_->Register(ports_.metrics->In({{"service", definition_->name()}}));
+    const metrics::Scope scope = ports_.metrics->In({{"service", definition_->name()}});
+    instruments_->Register(scope);
+    for (const corridor::ServiceDefinition::Measure& measure : definition_->measures()) {
+      measured_.push_back(scope.Measured(measure.name, measure.help, measure.labels));
+    }
   }
 }
 
@@ -341,6 +345,18 @@ void ServiceRuntime::Call(const corridor::CallContext& context,
       done(absl::DeadlineExceededError("the call's deadline passed before it was answered"));
       return;
     }
+    if (method.subject_of) {
+      bool is_parked = false;
+      const std::string subject = method.subject_of(*request);
+      absl::Status facts =
+          lane.reader->Query({"SELECT 1 FROM parked_subjects WHERE subject = $1", {subject}},
+                             [&](const store::RowView&) { is_parked = true; });
+      if (facts.ok() && is_parked) facts = corridor::SubjectParked(subject);
+      if (!facts.ok()) {
+        done(std::move(facts));
+        return;
+      }
+    }
     CommittedView view(lane.reader.get());
     const corridor::Answers answers;
     id::Ids ids(definition_->name(), "query");
@@ -401,6 +417,46 @@ absl::StatusOr<ServiceSample> ServiceRuntime::TakeSample() {
   return sample;
 }
 
+void ServiceRuntime::TakeMeasures() {
+  const int64_t now = time::ToMicros(ports_.clock->Now());
+  for (size_t i = 0; i < measured_.size(); ++i) {
+    const corridor::ServiceDefinition::Measure& measure = definition_->measures()[i];
+    store::Statement statement{measure.sql, {}};
+    if (measure.sql.find("$1") != std::string::npos) statement.params.emplace_back(now);
+    const int width = static_cast<int>(measure.labels.size());
+    std::vector<metrics::MeasuredGauge::Row> rows;
+    const absl::Status status = sample_reader_->Query(statement, [&](const store::RowView& line) {
+      metrics::MeasuredGauge::Row& row = rows.emplace_back();
+      for (int column = 0; column < width; ++column) row.labels.emplace_back(line.Text(column));
+      row.value = static_cast<double>(line.Int(width));
+    });
+    if (status.ok()) {
+      measured_[i].Set(rows);
+    } else if (ports_.logger != nullptr) {
+      ports_.logger->LogInternal("a measure could not be taken", status,
+                                 {log::Field::Id("metric", measure.name)});
+    }
+  }
+}
+
+void ServiceRuntime::Tell(const ServiceSample& sample) {
+  int64_t lag = 0;
+  int64_t stopped = 0;
+  for (const inbox::PartitionState& partition : sample.partitions) {
+    lag += partition.backlog;
+    stopped += partition.stopped.empty() ? 0 : 1;
+  }
+  instruments_->lane_depth.Set(static_cast<double>(sample.lane_depth));
+  instruments_->outbox_depth.Set(static_cast<double>(sample.outbox_events));
+  instruments_->outbox_age.Set(absl::ToDoubleSeconds(sample.outbox_age));
+  instruments_->timers_pending.Set(static_cast<double>(sample.timers));
+  instruments_->timers_overdue.Set(static_cast<double>(sample.timers_overdue));
+  instruments_->dead_letters.Set(static_cast<double>(sample.dead_letters));
+  instruments_->lag_events.Set(static_cast<double>(lag));
+  instruments_->partitions_stopped.Set(static_cast<double>(stopped));
+  TakeMeasures();
+}
+
 void ServiceRuntime::SampleNow() {
   absl::StatusOr<ServiceSample> sample = TakeSample();
   {
@@ -410,27 +466,16 @@ void ServiceRuntime::SampleNow() {
                      : std::vector<std::string>{absl::StrCat(
                            "the store cannot be read: ", std::string(sample.status().message()))};
   }
-  if (sample.ok()) {
-    int64_t lag = 0;
-    int64_t stopped = 0;
-    for (const inbox::PartitionState& partition : sample->partitions) {
-      lag += partition.backlog;
-      stopped += partition.stopped.empty() ? 0 : 1;
-    }
-    instruments_->lane_depth.Set(static_cast<double>(sample->lane_depth));
-    instruments_->outbox_depth.Set(static_cast<double>(sample->outbox_events));
-    instruments_->outbox_age.Set(absl::ToDoubleSeconds(sample->outbox_age));
-    instruments_->timers_pending.Set(static_cast<double>(sample->timers));
-    instruments_->timers_overdue.Set(static_cast<double>(sample->timers_overdue));
-    instruments_->dead_letters.Set(static_cast<double>(sample->dead_letters));
-    instruments_->lag_events.Set(static_cast<double>(lag));
-    instruments_->partitions_stopped.Set(static_cast<double>(stopped));
-  }
+  if (sample.ok()) Tell(*sample);
   scope_.PostAt(ports_.clock->Now() + options_.sample_every, [this] { SampleNow(); });
 }
 
 void ServiceRuntime::Sample(absl::AnyInvocable<void(absl::StatusOr<ServiceSample>)> done) {
-  scope_.Post([this, done = std::move(done)]() mutable { done(TakeSample()); });
+  scope_.Post([this, done = std::move(done)]() mutable {
+    absl::StatusOr<ServiceSample> sample = TakeSample();
+    if (sample.ok()) Tell(*sample);
+    done(std::move(sample));
+  });
 }
 
 std::vector<std::string> ServiceRuntime::NotReady() const {
@@ -449,44 +494,26 @@ void ServiceRuntime::Retry(std::string subject,
 void ServiceRuntime::Drop(int64_t dead_letter,
                           absl::AnyInvocable<void(absl::StatusOr<int64_t>)> done) {
   scope_.Post([this, dead_letter, done = std::move(done)]() mutable {
-    std::string subject;
-    int64_t others = -1;
+    auto drop = std::make_unique<lane::Retry>();
     absl::Status status = sample_reader_->Query(
-        {"SELECT parked_subject, (SELECT COUNT(*) FROM dead_letters o WHERE o.parked_subject = "
-         "d.parked_subject) - 1 FROM dead_letters d WHERE id = $1",
-         {dead_letter}},
-        [&](const store::RowView& row) {
-          subject = row.Text(0);
-          others = row.Int(1);
-        });
-    if (status.ok() && others < 0) {
+        {"SELECT parked_subject FROM dead_letters WHERE id = $1", {dead_letter}},
+        [&](const store::RowView& row) { drop->subject = row.Text(0); });
+    if (status.ok() && drop->subject.empty()) {
       status = corridor::NotFound("dead letter", absl::StrCat(dead_letter));
     }
     if (!status.ok()) {
       done(status);
       return;
     }
-    lane::Writes writes;
-    writes.changes_parked = true;
-    writes.lines.push_back({"dead_letters",
-                            "",
-                            {"DELETE FROM dead_letters WHERE id = $1", {dead_letter}},
-                            store::Expect::kOneRow});
-    writes.lines.push_back({"parked_subjects",
-                            subject,
-                            {"DELETE FROM parked_subjects WHERE subject = $1 AND NOT EXISTS "
-                             "(SELECT 1 FROM dead_letters WHERE parked_subject = $1)",
-                             {subject}},
-                            store::Expect::kAnyRows});
-    writes.done = scope_.Callback<absl::Status>(
-        [others, done = std::move(done)](const absl::Status& result) mutable {
-          if (result.ok()) {
-            done(others);
-          } else {
-            done(result);
-          }
-        });
-    lane_->Submit(std::move(writes));
+    drop->drop = dead_letter;
+    drop->done = [done = std::move(done)](absl::StatusOr<lane::RetryResult> result) mutable {
+      if (result.ok()) {
+        done(result->remaining);
+      } else {
+        done(result.status());
+      }
+    };
+    lane_->Submit(std::move(drop));
   });
 }
 

@@ -120,6 +120,8 @@ class ServiceRuntime : public corridor::Endpoint {
   void Committed(const lane::Committed& committed);
   void Maintain();
   void SampleNow();
+  void Tell(const ServiceSample& sample);  // … the metrics
+  void TakeMeasures();
   absl::StatusOr<ServiceSample> TakeSample();
   void AwaitDrained();
 
@@ -127,6 +129,7 @@ class ServiceRuntime : public corridor::Endpoint {
   const Ports ports_;
   const RuntimeOptions options_;
   std::unique_ptr<Instruments> instruments_;
+  std::vector<metrics::MeasuredGauge> measured_;  // as definition_->measures()
   std::unique_ptr<store::Reader> relay_reader_, consumer_reader_, gate_reader_, sample_reader_;
   std::vector<std::unique_ptr<QueryLane>> query_lanes_;
   std::atomic<size_t> next_query_lane_{0};

@@ -429,6 +429,88 @@ TEST(DeadLetters, TheRestIsAppliedInOrderAfterThePoisonIsDropped) {
   EXPECT_EQ(ledger.Number("SELECT COUNT(*) FROM parked_subjects"), 0);
 }
 
+TEST(Parking, IsDecidedWithTheEventAndUndoneWithTheLastOfItsSubject) {
+  Ledger ledger;
+  ledger.DeliverAdded("bad", 1, /*poison=*/true);
+  EXPECT_TRUE(ledger.Get("bad").is_parked());
+  ledger.DeliverAdded("bad", 2);
+  const auto drop_first = [&ledger] {
+    absl::StatusOr<int64_t> left = -1;
+    ledger.runtime().Drop(ledger.Number("SELECT MIN(id) FROM dead_letters"),
+                          [&](absl::StatusOr<int64_t> l) { left = l; });
+    ledger.Settle();
+    return left;
+  };
+  EXPECT_EQ(drop_first().value(), 1);
+  EXPECT_TRUE(ledger.Get("bad").is_parked());
+  ledger.Restart();
+  EXPECT_EQ(drop_first().value(), 0);
+  EXPECT_FALSE(ledger.Get("bad").is_parked());
+  EXPECT_EQ(ledger.Number("SELECT COUNT(*) FROM parked_subjects"), 0);
+  EXPECT_EQ(drop_first().status().code(), absl::StatusCode::kNotFound);
+}
+
+TEST(Parking, EndsWithARetryThatAppliesTheLast) {
+  Ledger ledger;
+  ledger.DeliverAdded("bad", 1, /*poison=*/true);
+  ledger.DeliverAdded("bad", 2);
+  ledger.runtime().Drop(ledger.Number("SELECT MIN(id) FROM dead_letters"),
+                        [](absl::StatusOr<int64_t>) {});
+  ledger.Settle();
+  absl::StatusOr<lane::RetryResult> retried = lane::RetryResult();
+  ledger.runtime().Retry("bad", [&](absl::StatusOr<lane::RetryResult> r) { retried = r; });
+  ledger.Settle();
+  ASSERT_TRUE(retried.ok()) << retried.status();
+  EXPECT_EQ(ledger.Get("bad").balance(), 2);
+  EXPECT_FALSE(ledger.Get("bad").is_parked());
+}
+
+TEST(Parking, HoldsTheTimersThatRestOnTheSubject) {
+  Ledger ledger;
+  const absl::Time due = ledger.Now() + absl::Hours(1);
+  ASSERT_TRUE(ledger.Later("r1", "bound", "bad", due).ok());
+  ASSERT_TRUE(ledger.Later("r2", "bound", "good", due).ok());
+  ledger.DeliverAdded("bad", 1, /*poison=*/true);
+  ledger.Advance(absl::Hours(2));
+  EXPECT_EQ(ledger.Get("good").timers_fired(), 1);
+  EXPECT_EQ(ledger.Get("bad").timers_fired(), 0);
+  ledger.Restart();
+  ledger.Advance(absl::Hours(1));
+  EXPECT_EQ(ledger.Get("bad").timers_fired(), 0);
+  ledger.runtime().Drop(ledger.Number("SELECT MIN(id) FROM dead_letters"),
+                        [](absl::StatusOr<int64_t>) {});
+  ledger.Advance(absl::Minutes(1));
+  EXPECT_EQ(ledger.Get("bad").timers_fired(), 1);
+}
+
+TEST(Parking, IsSaidByCallsThatRestOnTheSubject) {
+  Ledger ledger;
+  ledger.DeliverAdded("bad", 1, /*poison=*/true);
+  const absl::Status added = ledger.Add("r1", "bad", 5).status();
+  EXPECT_EQ(added.code(), absl::StatusCode::kFailedPrecondition);
+  EXPECT_THAT(std::string(added.message()), ::testing::HasSubstr("tandemctl dead-letter"));
+  GetRequest request;
+  request.set_box_id("bad");
+  request.set_complete(true);
+  EXPECT_EQ(ledger.Call<GetResponse>(std::string(kService) + "Get", request).status().code(),
+            absl::StatusCode::kFailedPrecondition);
+  EXPECT_TRUE(ledger.Add("r2", "good", 5).ok());
+}
+
+TEST(Measures, AreSeriesByTheRowsFound) {
+  Ledger ledger;
+  ASSERT_TRUE(ledger.Add("r1", "a", 5).ok());
+  ASSERT_TRUE(ledger.Add("r2", "b", 7).ok());
+  EXPECT_THAT(ledger.Metrics(),
+              ::testing::HasSubstr("tandem_testing_boxes{service=\"ledger\",taken=\"no\"} 2"));
+  TakeFullestRequest take;
+  take.set_request_id("r3");
+  ASSERT_TRUE(ledger.Call<TakeFullestResponse>(std::string(kService) + "TakeFullest", take).ok());
+  const std::string text = ledger.Metrics();
+  EXPECT_THAT(text, ::testing::HasSubstr("taken=\"no\"} 1"));
+  EXPECT_THAT(text, ::testing::HasSubstr("taken=\"yes\"} 1"));
+}
+
 TEST(DeadLetters, TooManyParkedSubjectsInAMinuteStopThePartition) {
   testing::HarnessOptions options;
   options.runtime.lane.parked_subjects_per_minute = 3;

@@ -171,7 +171,8 @@ std::unique_ptr<corridor::ServiceDefinition> MakeLedger(const LedgerOptions& opt
                 [](Box& box) { box.set_timers_fired(box.timers_fired() + 1); });
   };
   ledger->OnTimer<AddRequest>("plain", corridor::Readiness::kWhenDue, fire);
-  ledger->OnTimer<AddRequest>("bound", corridor::Readiness::kFactBound, fire);
+  ledger->OnTimer<AddRequest>("bound", corridor::Readiness::kFactBound, fire,
+                              [](const AddRequest& add) { return add.box_id(); });
   ledger->OnEffect<AddRequest>(
       "effect",
       [perform = options.perform](const FiredTimer&, std::shared_ptr<const AddRequest> add,
@@ -183,6 +184,25 @@ std::unique_ptr<corridor::ServiceDefinition> MakeLedger(const LedgerOptions& opt
         return Grow(view, in, add.box_id(), add.amount(),
                     [](Box& box) { box.set_effects_done(box.effects_done() + 1); });
       });
+  ledger->OnParking([](const bus::Event& event, bool parked, const Inputs&,
+                       View& view) -> absl::StatusOr<Decision> {
+    auto box = LoadBox(view, event.subject);
+    if (!box.ok()) return box.status();
+    box->set_is_parked(parked);
+    Decision decision;
+    decision.Save(Boxes(), event.subject, *std::move(box));
+    return decision;
+  });
+  ledger->RestsOn<AddRequest>("tandem.testing.LedgerService/Add",
+                              [](const AddRequest& request) { return request.box_id(); });
+  ledger->RestsOn<GetRequest>("tandem.testing.LedgerService/Get", [](const GetRequest& request) {
+    return request.complete() ? request.box_id() : std::string();
+  });
+  ledger->Export(
+      {"tandem_testing_boxes",
+       "Boxes.",
+       {"taken"},
+       "SELECT CASE taken WHEN 1 THEN 'yes' ELSE 'no' END, COUNT(*) FROM boxes GROUP BY 1"});
   return ledger;
 }
 

@@ -75,6 +75,7 @@ void ServiceHarness::Start() {
   ports.bus = bus_.get();
   ports.peer = &peer_;
   ports.entropy = entropy_.get();
+  ports.metrics = &metrics_;
   auto runtime = runtime::ServiceRuntime::Create(make_(), ports, runtime_options);
   MustBeOk(runtime.status(), "making the service");
   runtime_ = *std::move(runtime);
@@ -171,6 +172,14 @@ std::vector<bus::Event> ServiceHarness::PublishedEvents() const {
     }
   }
   return events;
+}
+
+std::string ServiceHarness::Metrics() {
+  runtime_->Sample([](const absl::StatusOr<runtime::ServiceSample>& sample) {
+    MustBeOk(sample.status(), "taking a sample");
+  });
+  Settle();
+  return metrics_.Text();
 }
 
 int64_t ServiceHarness::Number(const std::string& sql) {

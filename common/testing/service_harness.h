@@ -25,6 +25,7 @@
 #include "common/corridor/endpoint.h"
 #include "common/executor/deterministic.h"
 #include "common/id/entropy.h"
+#include "common/metrics/metrics.h"
 #include "common/runtime/service_runtime.h"
 #include "common/store/store.h"
 
@@ -138,6 +139,8 @@ class ServiceHarness {
   bus::MemoryBus& bus() { return *bus_; }
   store::Store& store() { return *store_; }
   runtime::ServiceRuntime& runtime() { return *runtime_; }
+  // What an operator would see now, in Prometheus's text format.
+  std::string Metrics();
   // A number from the database: SELECT with one row and column.
   int64_t Number(const std::string& sql);
 
@@ -157,6 +160,7 @@ class ServiceHarness {
   std::unique_ptr<executor::Executor> bus_executor_, lane_executor_, background_, reader_executor_;
   std::unique_ptr<id::Entropy> entropy_;
   ScriptedPeer peer_;
+  metrics::Registry metrics_{"test"};
   std::unique_ptr<bus::MemoryBus> bus_;
   std::unique_ptr<store::Store> store_;
   std::unique_ptr<runtime::ServiceRuntime> runtime_;
