@@ -9,9 +9,9 @@
 #include "absl/strings/str_cat.h"
 #include "common/corridor/errors.h"
 #include "common/time/micros.h"
+#include "common/time/stamp.h"
 #include "services/account_health/commands_work.h"
 #include "services/account_health/health.h"
-#include "services/account_health/instants.h"
 #include "services/account_health/journey.h"
 #include "services/account_health/pages.h"
 #include "services/account_health/records.h"
@@ -149,7 +149,7 @@ absl::Status TellContact(Work& work, const Contact& contact) {
   events::v1::ContactChanged event;
   event.set_account_id(contact.account_id());
   event.set_contact_id(contact.contact_id());
-  *event.mutable_occurred_at() = InstantOf(*at);
+  *event.mutable_occurred_at() = time::Stamp(*at);
   event.set_version(contact.version());
   event.set_level(contact.level());
   *event.mutable_opted_out() = contact.opted_out();
@@ -166,7 +166,7 @@ Contact NewMember(std::string contact_id, const std::string& account_id, const s
   contact.set_level(type::v1::CONTACT_LEVEL_MEMBER);
   if (!address.empty()) contact.add_addresses(address);
   if (!name.id().empty()) *contact.add_external_ids() = name;
-  *contact.mutable_updated_at() = InstantOf(now);
+  *contact.mutable_updated_at() = time::Stamp(now);
   return contact;
 }
 
@@ -246,8 +246,8 @@ absl::StatusOr<Decision> PutAccount(const account::v1::PutAccountRequest& reques
   account = request.account();
   account.set_version(before.version() + 1);
   account.set_stage(before.stage());
-  *account.mutable_created_at() = is_new ? InstantOf(*at) : before.created_at();
-  *account.mutable_updated_at() = InstantOf(*at);
+  *account.mutable_created_at() = is_new ? time::Stamp(*at) : before.created_at();
+  *account.mutable_updated_at() = time::Stamp(*at);
   if (is_new) EnterStage(record, request.account().stage(), *at, false, "", "");
 
   absl::Status status =
@@ -258,7 +258,7 @@ absl::StatusOr<Decision> PutAccount(const account::v1::PutAccountRequest& reques
   if (is_new) {
     events::v1::AccountRegistered event;
     event.set_account_id(account_id);
-    *event.mutable_occurred_at() = InstantOf(*at);
+    *event.mutable_occurred_at() = time::Stamp(*at);
     event.set_segment(account.segment());
     event.set_stage(account.stage());
     status = work.Tell(account_id, account_id, *at, std::move(event));
@@ -400,7 +400,7 @@ absl::StatusOr<Decision> PutContact(const account::v1::PutContactRequest& reques
   Contact& contact = (*draft)->Change();
   contact = request.contact();
   contact.set_version(before.version() + 1);
-  *contact.mutable_updated_at() = InstantOf(call.in.now);
+  *contact.mutable_updated_at() = time::Stamp(call.in.now);
   absl::Status status =
       PutNames(work, "contact", contact_id, before.external_ids(), contact.external_ids());
   if (!status.ok()) return status;
@@ -570,7 +570,7 @@ absl::StatusOr<Decision> ResolveRequester(const account::v1::ResolveRequesterReq
     entry.set_address(address);
     if (!by_address) *entry.mutable_external_id() = name;
     record.set_first_seen_us(time::ToMicros(call.in.now));
-    *entry.mutable_first_seen_at() = InstantOf(call.in.now);
+    *entry.mutable_first_seen_at() = time::Stamp(call.in.now);
   }
   entry.clear_candidate_ids();
   for (const std::string& candidate : match.candidates) entry.add_candidate_ids(candidate);
@@ -626,7 +626,7 @@ absl::StatusOr<Decision> AssignRequester(const account::v1::AssignRequesterReque
       *known.add_external_ids() = entry.external_id();
     }
     known.set_version(known.version() + 1);
-    *known.mutable_updated_at() = InstantOf(call.in.now);
+    *known.mutable_updated_at() = time::Stamp(call.in.now);
     contact = known;
   } else {
     auto account = work.drafts.Open(Accounts(), request.account_id());
@@ -669,7 +669,7 @@ absl::StatusOr<Decision> AssignRequester(const account::v1::AssignRequesterReque
   events::v1::RequesterAssigned event;
   event.set_account_id(contact.account_id());
   event.set_contact_id(contact.contact_id());
-  *event.mutable_occurred_at() = InstantOf(*at);
+  *event.mutable_occurred_at() = time::Stamp(*at);
   event.set_requester_id(request.requester_id());
   event.set_contact_level(contact.level());
   event.set_segment((**account)->account().segment());
@@ -755,7 +755,7 @@ absl::StatusOr<Decision> PutAccountTeam(const account::v1::PutAccountTeamRequest
   if (!at.ok()) return at.status();
   events::v1::AccountTeamChanged event;
   event.set_account_id(request.account_id());
-  *event.mutable_occurred_at() = InstantOf(*at);
+  *event.mutable_occurred_at() = time::Stamp(*at);
   event.set_version(team.version());
   absl::Status status =
       work.Tell(request.account_id(), request.account_id(), *at, std::move(event));
@@ -865,11 +865,11 @@ absl::StatusOr<Decision> AdvanceJourney(const account::v1::AdvanceJourneyRequest
   EnterStage(record, request.to_stage(), at, request.correction(), request.reason(),
              request.staff_id());
   record.mutable_account()->set_version(before.version() + 1);
-  *record.mutable_account()->mutable_updated_at() = InstantOf(at);
+  *record.mutable_account()->mutable_updated_at() = time::Stamp(at);
 
   events::v1::JourneyAdvanced event;
   event.set_account_id(request.account_id());
-  *event.mutable_occurred_at() = InstantOf(at);
+  *event.mutable_occurred_at() = time::Stamp(at);
   event.set_from_stage(before.stage());
   event.set_to_stage(request.to_stage());
   event.set_correction(request.correction());
@@ -885,7 +885,7 @@ absl::StatusOr<Decision> AdvanceJourney(const account::v1::AdvanceJourneyRequest
   account::v1::AdvanceJourneyResponse response;
   response.set_version(before.version() + 1);
   response.set_from_stage(before.stage());
-  *response.mutable_entered_at() = InstantOf(at);
+  *response.mutable_entered_at() = time::Stamp(at);
   work.decision.Reply(std::move(response));
   return work.Finish();
 }
@@ -923,7 +923,7 @@ absl::StatusOr<account::v1::GetTimelineResponse> GetTimeline(
     }
     account::v1::TimelineEntry& entry = *response.add_entries();
     entry.set_sequence(row->sequence());
-    *entry.mutable_occurred_at() = InstantOf(row->occurred_us());
+    *entry.mutable_occurred_at() = time::StampOfMicros(row->occurred_us());
     entry.set_source(row->source());
     entry.set_type(row->type());
     entry.set_subject_id(row->subject_id());

@@ -4,7 +4,7 @@
 #include <vector>
 
 #include "common/time/micros.h"
-#include "services/account_health/instants.h"
+#include "common/time/stamp.h"
 #include "services/account_health/topics.h"
 
 namespace tandem::account_health {
@@ -40,7 +40,7 @@ int32_t UnitsOf(type::v1::OutreachTopic topic, const ContactBudget& policy) {
 int32_t UnitsTaken(const BudgetRecord& budget, absl::Time now, const ContactBudget& policy) {
   int32_t taken = 0;
   for (const BudgetEntry& entry : budget.entries()) {
-    if (EndOf(entry, MicrosOf(policy.window())) > time::ToMicros(now)) taken += entry.units();
+    if (EndOf(entry, time::MicrosOf(policy.window())) > time::ToMicros(now)) taken += entry.units();
   }
   return taken;
 }
@@ -56,7 +56,7 @@ BudgetAnswer AskBudget(const BudgetRecord& budget, type::v1::OutreachTopic topic
     answer = {false, absl::InfiniteFuture()};
     std::vector<std::pair<int64_t, int32_t>> ends;
     for (const BudgetEntry& entry : budget.entries()) {
-      const int64_t end = EndOf(entry, MicrosOf(policy.window()));
+      const int64_t end = EndOf(entry, time::MicrosOf(policy.window()));
       if (end > now_us) ends.emplace_back(end, entry.units());
     }
     std::sort(ends.begin(), ends.end());
@@ -68,9 +68,9 @@ BudgetAnswer AskBudget(const BudgetRecord& budget, type::v1::OutreachTopic topic
       }
     }
   }
-  if (IsSurvey(topic) && MicrosOf(policy.survey_window()) > 0) {
+  if (IsSurvey(topic) && time::MicrosOf(policy.survey_window()) > 0) {
     for (const BudgetEntry& entry : budget.entries()) {
-      const int64_t end = EndOf(entry, MicrosOf(policy.survey_window()));
+      const int64_t end = EndOf(entry, time::MicrosOf(policy.survey_window()));
       if (!entry.survey() || end <= now_us) continue;
       answer.fits = false;
       answer.may_clear_at = std::max(answer.may_clear_at, time::FromMicros(end));
@@ -117,7 +117,8 @@ bool GiveBackUnused(BudgetRecord& budget, std::string_view id) {
 }
 
 void Prune(BudgetRecord& budget, absl::Time now, const ContactBudget& policy) {
-  const int64_t window = std::max(MicrosOf(policy.window()), MicrosOf(policy.survey_window()));
+  const int64_t window =
+      std::max(time::MicrosOf(policy.window()), time::MicrosOf(policy.survey_window()));
   EraseIf(budget,
           [&](const BudgetEntry& entry) { return EndOf(entry, window) <= time::ToMicros(now); });
 }

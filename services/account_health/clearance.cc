@@ -3,7 +3,7 @@
 #include <algorithm>
 
 #include "common/time/micros.h"
-#include "services/account_health/instants.h"
+#include "common/time/stamp.h"
 
 namespace tandem::account_health {
 namespace {
@@ -39,7 +39,7 @@ std::vector<StandingClearance> FindRevoked(const HoldRecord& holds, const Issue&
                                            IssueFact fact, absl::Time fact_at, absl::Time now,
                                            const OutreachPolicy& policy) {
   std::vector<StandingClearance> revoked;
-  const int64_t seen_up_to = time::ToMicros(fact_at) + MicrosOf(policy.allowed_skew());
+  const int64_t seen_up_to = time::ToMicros(fact_at) + time::MicrosOf(policy.allowed_skew());
   for (const StandingClearance& clearance : holds.clearances()) {
     if (clearance.expires_us() <= time::ToMicros(now) || !clearance.exception_id().empty())
       continue;
@@ -75,15 +75,16 @@ bool Covers(const Clearance& clearance, std::string_view contact_id,
 
 bool StoodAt(const Clearance& clearance, absl::Time at) {
   const int64_t at_us = time::ToMicros(at);
-  if (at_us < MicrosOf(clearance.given_at()) || at_us >= MicrosOf(clearance.expires_at())) {
+  if (at_us < time::MicrosOf(clearance.given_at()) ||
+      at_us >= time::MicrosOf(clearance.expires_at())) {
     return false;
   }
-  return !clearance.has_revoked_at() || at_us < MicrosOf(clearance.revoked_at());
+  return !clearance.has_revoked_at() || at_us < time::MicrosOf(clearance.revoked_at());
 }
 
 account::v1::ClearanceState StateAt(const Clearance& clearance, absl::Time now) {
   if (clearance.state() != account::v1::CLEARANCE_STATE_STANDING) return clearance.state();
-  return time::ToMicros(now) >= MicrosOf(clearance.expires_at())
+  return time::ToMicros(now) >= time::MicrosOf(clearance.expires_at())
              ? account::v1::CLEARANCE_STATE_EXPIRED
              : account::v1::CLEARANCE_STATE_STANDING;
 }

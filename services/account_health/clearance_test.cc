@@ -5,9 +5,9 @@
 
 #include "absl/time/time.h"
 #include "common/time/micros.h"
+#include "common/time/stamp.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
-#include "services/account_health/instants.h"
 #include "services/account_health/policy.h"
 
 namespace tandem::account_health {
@@ -120,8 +120,8 @@ Clearance Given(absl::Time at, absl::Time expires) {
   clearance.set_topic(type::v1::OUTREACH_TOPIC_RENEWAL);
   clearance.set_contact_id("anna");
   clearance.set_state(account::v1::CLEARANCE_STATE_STANDING);
-  *clearance.mutable_given_at() = InstantOf(at);
-  *clearance.mutable_expires_at() = InstantOf(expires);
+  *clearance.mutable_given_at() = time::Stamp(at);
+  *clearance.mutable_expires_at() = time::Stamp(expires);
   return clearance;
 }
 
@@ -138,7 +138,7 @@ TEST(AClearance, StandsFromItsCommitToItsExpiry) {
 TEST(AClearance, StoodUntilItsRevocationAndNotAfter) {
   Clearance clearance = Given(At(10), At(20));
   clearance.set_state(account::v1::CLEARANCE_STATE_REVOKED);
-  *clearance.mutable_revoked_at() = InstantOf(At(15));
+  *clearance.mutable_revoked_at() = time::Stamp(At(15));
   EXPECT_TRUE(StoodAt(clearance, At(14.9)));
   EXPECT_FALSE(StoodAt(clearance, At(15)));
   EXPECT_EQ(StateAt(clearance, At(30)), account::v1::CLEARANCE_STATE_REVOKED);

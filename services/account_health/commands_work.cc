@@ -4,9 +4,9 @@
 #include <vector>
 
 #include "absl/strings/str_cat.h"
+#include "common/time/stamp.h"
 #include "services/account_health/budget.h"
 #include "services/account_health/health.h"
-#include "services/account_health/instants.h"
 #include "tandem/events/v1/account.pb.h"
 
 namespace tandem::account_health {
@@ -101,7 +101,7 @@ absl::Status Work::Revoke(std::string_view account_id, HoldRecord& holds,
   for (const account::v1::Counterpart& place : FillTeam(&***team, policy())) {
     if (place.role() == type::v1::STAFF_ROLE_CSM) event.set_csm_staff_id(place.staff_id());
   }
-  *event.mutable_occurred_at() = InstantOf(*instant);
+  *event.mutable_occurred_at() = time::Stamp(*instant);
   event.set_cause_event_id(std::string(cause_event_id));
   if (!is_follow_up) event.set_ticket_id(issue.subject_id());
   absl::Status told = Tell(account_id, standing.clearance_id(), *instant, std::move(event));
@@ -111,7 +111,7 @@ absl::Status Work::Revoke(std::string_view account_id, HoldRecord& holds,
 
   records::ClearanceRecord& record = (*clearance)->Change();
   record.mutable_clearance()->set_state(account::v1::CLEARANCE_STATE_REVOKED);
-  *record.mutable_clearance()->mutable_revoked_at() = InstantOf(*instant);
+  *record.mutable_clearance()->mutable_revoked_at() = time::Stamp(*instant);
   record.mutable_clearance()->set_revoked_by_event_id(std::string(cause_event_id));
   if (!is_follow_up) record.mutable_clearance()->set_revoked_by_ticket_id(issue.subject_id());
   record.mutable_clearance()->set_revoked_sequence((**journal)->last_sequence());
@@ -127,14 +127,14 @@ absl::Status Work::Revoke(std::string_view account_id, HoldRecord& holds,
 absl::Status Work::TellHolds(std::string_view account_id, HoldChanges changes) {
   for (events::v1::OutreachCleared& cleared : changes.cleared) {
     cleared.set_account_id(std::string(account_id));
-    const absl::Time at = time::FromMicros(MicrosOf(cleared.occurred_at()));
+    const absl::Time at = time::Instant(cleared.occurred_at());
     absl::Status told = Tell(account_id, account_id, at, std::move(cleared));
     if (!told.ok()) return told;
   }
   for (events::v1::OutreachHeld& held : changes.held) {
     held.set_account_id(std::string(account_id));
     *held.mutable_policy() = PolicyRef(held.rules_size() == 0 ? "" : held.rules(0));
-    const absl::Time at = time::FromMicros(MicrosOf(held.occurred_at()));
+    const absl::Time at = time::Instant(held.occurred_at());
     absl::Status told = Tell(account_id, account_id, at, std::move(held));
     if (!told.ok()) return told;
   }
@@ -210,8 +210,8 @@ absl::Status Work::Rejudge(std::string_view account_id, absl::Time at) {
     one.set_contact_id(clearance.contact_id());
     one.set_topic(clearance.topic());
     one.set_staff_id(clearance.staff_id());
-    one.set_as_of_us(MicrosOf(clearance.as_of()));
-    one.set_expires_us(MicrosOf(clearance.expires_at()));
+    one.set_as_of_us(time::MicrosOf(clearance.as_of()));
+    one.set_expires_us(time::MicrosOf(clearance.expires_at()));
     one.set_exception_id(clearance.exception_id());
   }
   const std::vector<Issue> issues(holds.issues().begin(), holds.issues().end());
@@ -246,7 +246,7 @@ absl::Status Work::SettleHealth(std::string_view account_id, HealthRecord& healt
 
   events::v1::HealthChanged event;
   event.set_account_id(std::string(account_id));
-  *event.mutable_occurred_at() = InstantOf(at_us);
+  *event.mutable_occurred_at() = time::StampOfMicros(at_us);
   event.set_from_score(health.score());
   event.set_to_score(score);
   event.set_from_band(health.band());

@@ -4,7 +4,7 @@
 #include <utility>
 
 #include "common/time/micros.h"
-#include "services/account_health/instants.h"
+#include "common/time/stamp.h"
 
 namespace tandem::account_health {
 namespace {
@@ -16,6 +16,8 @@ using account::v1::HealthProfile;
 using records::HealthRecord;
 using records::HourCount;
 using Hours = google::protobuf::RepeatedPtrField<HourCount>;
+
+constexpr int64_t kMicrosPerHour = 3'600'000'000;
 
 int64_t DivideRoundingHalfUp(int64_t dividend, int64_t divisor) {
   return (2 * dividend + divisor) / (2 * divisor);
@@ -162,14 +164,14 @@ int64_t WindowOf(account::v1::MeasureKind kind, const HealthRecord& health,
   const HealthProfile& profile = ProfileOf(health.stage(), health.segment(), policy);
   for (const HealthGroup& group : profile.groups()) {
     for (const HealthMeasure& measure : group.measures()) {
-      if (measure.kind() == kind) return MicrosOf(measure.window());
+      if (measure.kind() == kind) return time::MicrosOf(measure.window());
     }
   }
   int64_t longest = 0;
   for (const HealthProfile& other : policy.profiles()) {
     for (const HealthGroup& group : other.groups()) {
       for (const HealthMeasure& measure : group.measures()) {
-        if (measure.kind() == kind) longest = std::max(longest, MicrosOf(measure.window()));
+        if (measure.kind() == kind) longest = std::max(longest, time::MicrosOf(measure.window()));
       }
     }
   }

@@ -5,9 +5,9 @@
 
 #include "absl/strings/str_cat.h"
 #include "common/corridor/errors.h"
+#include "common/time/stamp.h"
 #include "services/account_health/commands_work.h"
 #include "services/account_health/health.h"
-#include "services/account_health/instants.h"
 #include "services/account_health/pages.h"
 #include "services/account_health/records.h"
 
@@ -41,9 +41,10 @@ absl::StatusOr<account::v1::GetHealthResponse> GetHealth(
   response.set_known_share(score.known_share);
   response.set_profile(score.profile);
   for (const account::v1::GroupScore& group : score.groups) *response.add_groups() = group;
-  if ((*health)->moved_us() != 0) *response.mutable_moved_at() = InstantOf((*health)->moved_us());
+  if ((*health)->moved_us() != 0)
+    *response.mutable_moved_at() = time::StampOfMicros((*health)->moved_us());
   if ((*health)->decay_us() != 0) {
-    *response.mutable_next_decay_at() = InstantOf((*health)->decay_us());
+    *response.mutable_next_decay_at() = time::StampOfMicros((*health)->decay_us());
   }
   *response.mutable_policy() = in_force->ref;
   return response;
@@ -67,8 +68,8 @@ absl::StatusOr<account::v1::ExplainHealthResponse> ExplainHealth(
   if (!*account) return corridor::NotFound("account", request.account_id());
   const int64_t size = PageOf(request.page_size());
   auto rows = SelectMoves(call.view, request.account_id(), *before,
-                          request.has_from() ? MicrosOf(request.from()) : INT64_MIN,
-                          request.has_to() ? MicrosOf(request.to()) : INT64_MAX, size + 1);
+                          request.has_from() ? time::MicrosOf(request.from()) : INT64_MIN,
+                          request.has_to() ? time::MicrosOf(request.to()) : INT64_MAX, size + 1);
   if (!rows.ok()) return rows.status();
   account::v1::ExplainHealthResponse response;
   for (const auto& row : *rows) {
@@ -82,7 +83,7 @@ absl::StatusOr<account::v1::ExplainHealthResponse> ExplainHealth(
     move.set_cause_id(row->cause_id());
     move.set_cause_type(row->cause_type());
     move.set_subject_id(row->subject_id());
-    *move.mutable_occurred_at() = InstantOf(row->occurred_us());
+    *move.mutable_occurred_at() = time::StampOfMicros(row->occurred_us());
     move.set_from_score(row->from_score());
     move.set_to_score(row->to_score());
     move.set_from_band(row->from_band());
@@ -138,7 +139,8 @@ absl::StatusOr<account::v1::ListHealthResponse> ListHealth(
     one.set_band(row->band());
     one.set_segment(row->segment());
     one.set_stage(row->stage());
-    if (row->band_since_us() != 0) *one.mutable_band_since() = InstantOf(row->band_since_us());
+    if (row->band_since_us() != 0)
+      *one.mutable_band_since() = time::StampOfMicros(row->band_since_us());
   }
   auto counts = CountBands(call.view);
   if (!counts.ok()) return counts.status();

@@ -8,8 +8,8 @@
 #include "absl/container/flat_hash_map.h"
 #include "absl/types/span.h"
 #include "common/time/micros.h"
+#include "common/time/stamp.h"
 #include "google/protobuf/timestamp.pb.h"
-#include "services/account_health/instants.h"
 
 namespace tandem::account_health {
 namespace {
@@ -224,7 +224,7 @@ HoldChanges Refresh(HoldRecord& holds, const OutreachPolicy& policy, absl::Time 
 
   HoldChanges changes;
   holds.set_last_us(std::max(holds.last_us(), time::ToMicros(at)));
-  const google::protobuf::Timestamp instant = InstantOf(holds.last_us());
+  const google::protobuf::Timestamp instant = time::StampOfMicros(holds.last_us());
 
   google::protobuf::RepeatedPtrField<records::HeldTopics> kept;
   for (records::HeldTopics& held : *holds.mutable_held()) {
@@ -234,7 +234,7 @@ HoldChanges Refresh(HoldRecord& holds, const OutreachPolicy& policy, absl::Time 
       events::v1::OutreachCleared cleared;
       cleared.set_contact_id(held.contact_id());
       *cleared.mutable_occurred_at() = instant;
-      *cleared.mutable_held_since() = InstantOf(held.since_us());
+      *cleared.mutable_held_since() = time::StampOfMicros(held.since_us());
       for (const auto topic : TopicsOf(gone)) cleared.add_topics(topic);
       if (cleared.topics_size() == 1) cleared.set_topic(cleared.topics(0));
       changes.cleared.push_back(std::move(cleared));

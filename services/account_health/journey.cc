@@ -6,7 +6,7 @@
 #include <utility>
 
 #include "common/time/micros.h"
-#include "services/account_health/instants.h"
+#include "common/time/stamp.h"
 
 namespace tandem::account_health {
 namespace {
@@ -17,6 +17,7 @@ using records::AccountRecord;
 
 // The time of older stays lives on in past_times.
 constexpr int kMaxStays = 100;
+constexpr int64_t kMicrosPerSecond = 1'000'000;
 
 }  // namespace
 
@@ -45,7 +46,7 @@ bool IsMove(type::v1::JourneyStage from, type::v1::JourneyStage to) {
 
 void EnterStage(AccountRecord& account, type::v1::JourneyStage to, absl::Time at, bool correction,
                 std::string_view reason, std::string_view staff_id) {
-  const google::protobuf::Timestamp instant = InstantOf(at);
+  const google::protobuf::Timestamp instant = time::Stamp(at);
   if (account.journey_size() > 0) {
     StageStay& last = *account.mutable_journey(account.journey_size() - 1);
     *last.mutable_left_at() = instant;
@@ -58,7 +59,8 @@ void EnterStage(AccountRecord& account, type::v1::JourneyStage to, absl::Time at
       total->set_stage(last.stage());
     }
     total->set_seconds(total->seconds() +
-                       (MicrosOf(instant) - MicrosOf(last.entered_at())) / kMicrosPerSecond);
+                       (time::MicrosOf(instant) - time::MicrosOf(last.entered_at())) /
+                           kMicrosPerSecond);
   }
   StageStay& stay = *account.add_journey();
   stay.set_stage(to);
@@ -72,7 +74,7 @@ void EnterStage(AccountRecord& account, type::v1::JourneyStage to, absl::Time at
 
 absl::Time EnteredAt(const AccountRecord& account) {
   if (account.journey_size() == 0) return absl::InfinitePast();
-  return time::FromMicros(MicrosOf(account.journey(account.journey_size() - 1).entered_at()));
+  return time::FromMicros(time::MicrosOf(account.journey(account.journey_size() - 1).entered_at()));
 }
 
 std::vector<TimeInStage> TimesInStages(const AccountRecord& account, absl::Time now) {
@@ -81,7 +83,8 @@ std::vector<TimeInStage> TimesInStages(const AccountRecord& account, absl::Time 
   if (account.journey_size() > 0) {
     const StageStay& last = account.journey(account.journey_size() - 1);
     seconds[last.stage()] +=
-        std::max<int64_t>(0, time::ToMicros(now) - MicrosOf(last.entered_at())) / kMicrosPerSecond;
+        std::max<int64_t>(0, time::ToMicros(now) - time::MicrosOf(last.entered_at())) /
+        kMicrosPerSecond;
   }
   std::vector<TimeInStage> times;
   for (const auto& [stage, total] : seconds) {

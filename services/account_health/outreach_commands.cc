@@ -12,11 +12,11 @@
 #include "absl/strings/str_cat.h"
 #include "common/corridor/errors.h"
 #include "common/time/micros.h"
+#include "common/time/stamp.h"
 #include "services/account_health/budget.h"
 #include "services/account_health/clearance.h"
 #include "services/account_health/commands_work.h"
 #include "services/account_health/holds.h"
-#include "services/account_health/instants.h"
 #include "services/account_health/pages.h"
 #include "services/account_health/records.h"
 #include "services/account_health/tickets.h"
@@ -94,7 +94,7 @@ absl::StatusOr<std::vector<OutreachBlock>> FindPersonalBlocks(
     if (answer.fits) continue;
     OutreachBlock& block = blocks.emplace_back(BlockOf("fatigue", contact.contact_id()));
     if (answer.may_clear_at < absl::InfiniteFuture()) {
-      *block.mutable_may_clear_at() = InstantOf(answer.may_clear_at);
+      *block.mutable_may_clear_at() = time::Stamp(answer.may_clear_at);
     }
   }
   return blocks;
@@ -180,7 +180,8 @@ absl::Status CheckAccount(corridor::View& view, const std::string& account_id) {
 
 void CheckPeriod(Violations& violations, bool has_both, const google::protobuf::Timestamp& from,
                  const google::protobuf::Timestamp& to) {
-  violations.Require(!has_both || MicrosOf(from) < MicrosOf(to), "to", "must lie after from");
+  violations.Require(!has_both || time::MicrosOf(from) < time::MicrosOf(to), "to",
+                     "must lie after from");
 }
 
 }  // namespace
@@ -253,7 +254,7 @@ absl::StatusOr<Decision> CheckOutreach(const account::v1::CheckOutreachRequest& 
   }
 
   account::v1::CheckOutreachResponse response;
-  *response.mutable_as_of() = InstantOf(as_of);
+  *response.mutable_as_of() = time::Stamp(as_of);
   for (OutreachBlock& block : advice) *response.add_advice() = std::move(block);
   if (!blocks.empty()) {
     *response.mutable_policy() = work.PolicyRef(blocks.front().rule());
@@ -265,7 +266,7 @@ absl::StatusOr<Decision> CheckOutreach(const account::v1::CheckOutreachRequest& 
 
   absl::StatusOr<absl::Time> at = work.CommitInstant(account_id);
   if (!at.ok()) return at.status();
-  const absl::Time expires = *at + absl::Microseconds(MicrosOf(policy.clearance_expiry()));
+  const absl::Time expires = *at + time::Span(policy.clearance_expiry());
   const int32_t units = UnitsOf(topic, work.policy().contact_budget());
   records::ClearanceRecord record;
   Clearance& clearance = *record.mutable_clearance();
@@ -274,9 +275,9 @@ absl::StatusOr<Decision> CheckOutreach(const account::v1::CheckOutreachRequest& 
   clearance.set_contact_id(request.contact_id());
   clearance.set_topic(topic);
   clearance.set_staff_id(request.staff_id());
-  *clearance.mutable_given_at() = InstantOf(*at);
-  *clearance.mutable_as_of() = InstantOf(as_of);
-  *clearance.mutable_expires_at() = InstantOf(expires);
+  *clearance.mutable_given_at() = time::Stamp(*at);
+  *clearance.mutable_as_of() = time::Stamp(as_of);
+  *clearance.mutable_expires_at() = time::Stamp(expires);
   clearance.set_state(account::v1::CLEARANCE_STATE_STANDING);
   clearance.set_units(units);
   clearance.set_exception_id(exception_id);
@@ -364,13 +365,13 @@ absl::StatusOr<Decision> RecordTouch(const account::v1::RecordTouchRequest& requ
   }
   absl::StatusOr<absl::Time> commit = work.CommitInstant(account_id);
   if (!commit.ok()) return commit.status();
-  if (request.has_occurred_at() && MicrosOf(request.occurred_at()) > time::ToMicros(call.in.now)) {
+  if (request.has_occurred_at() &&
+      time::MicrosOf(request.occurred_at()) > time::ToMicros(call.in.now)) {
     Violations violations;
     violations.Require(false, "occurred_at", "must not lie in the future");
     return violations.status();
   }
-  const absl::Time at =
-      request.has_occurred_at() ? time::FromMicros(MicrosOf(request.occurred_at())) : *commit;
+  const absl::Time at = request.has_occurred_at() ? time::Instant(request.occurred_at()) : *commit;
 
   // The clearance that stood at that instant, by the order of this account's commits.
   Drafts::Draft<records::ClearanceRecord>* covering = nullptr;
@@ -427,20 +428,20 @@ absl::StatusOr<Decision> RecordTouch(const account::v1::RecordTouchRequest& requ
     }
   }
   if (!clearance_id.empty() && !clearance->has_used_at()) {
-    *covering->Change().mutable_clearance()->mutable_used_at() = InstantOf(at);
+    *covering->Change().mutable_clearance()->mutable_used_at() = time::Stamp(at);
   }
 
   touch.set_account_id(account_id);
   touch.set_contact_id(request.contact_id());
   touch.set_topic(topic);
   touch.set_staff_id(request.staff_id());
-  *touch.mutable_occurred_at() = InstantOf(at);
+  *touch.mutable_occurred_at() = time::Stamp(at);
   touch.set_inbound(request.inbound());
   touch.set_minutes(request.minutes());
   touch.set_verdict(verdict);
   touch.set_clearance_id(clearance_id);
   touch.set_exception_id(exception_id);
-  *touch.mutable_recorded_at() = InstantOf(*commit);
+  *touch.mutable_recorded_at() = time::Stamp(*commit);
 
   // What was open in this very commit.
   auto holds = work.drafts.Open(HoldRecords(), account_id);
@@ -502,9 +503,10 @@ absl::StatusOr<account::v1::ListTouchesResponse> ListTouches(
   absl::Status status = CheckAccount(call.view, request.account_id());
   if (!status.ok()) return status;
   const int64_t size = PageOf(request.page_size());
-  auto rows = SelectTouchesBefore(call.view, request.account_id(), *before,
-                                  request.has_from() ? MicrosOf(request.from()) : INT64_MIN,
-                                  request.has_to() ? MicrosOf(request.to()) : INT64_MAX, size + 1);
+  auto rows =
+      SelectTouchesBefore(call.view, request.account_id(), *before,
+                          request.has_from() ? time::MicrosOf(request.from()) : INT64_MIN,
+                          request.has_to() ? time::MicrosOf(request.to()) : INT64_MAX, size + 1);
   if (!rows.ok()) return rows.status();
   account::v1::ListTouchesResponse response;
   for (const auto& row : *rows) {
@@ -585,13 +587,14 @@ absl::StatusOr<Decision> GrantOutreachException(
         absl::PermissionDeniedError("only an active SUPPORT_LEAD grants an exception"),
         "NO_SUPPORT_LEAD");
   }
-  const int64_t limit_us = MicrosOf(work.policy().outreach().exception_limit());
+  const absl::Duration limit = time::Span(work.policy().outreach().exception_limit());
   const int64_t now_us = time::ToMicros(call.in.now);
+  const absl::Time until = time::Instant(request.until());
   Violations violations;
-  violations.Require(MicrosOf(request.until()) > now_us, "until", "must lie in the future");
+  violations.Require(until > call.in.now, "until", "must lie in the future");
   violations.Require(
-      MicrosOf(request.until()) <= now_us + limit_us, "until",
-      absl::StrCat("must lie within ", limit_us / kMicrosPerHour, " hours, the policy's limit"));
+      until <= call.in.now + limit, "until",
+      absl::StrCat("must lie within ", absl::FormatDuration(limit), ", the policy's limit"));
   if (!violations.ok()) return violations.status();
 
   auto holds = work.drafts.Open(HoldRecords(), account_id);
@@ -607,14 +610,14 @@ absl::StatusOr<Decision> GrantOutreachException(
   records::StandingException& standing = *changed.add_exceptions();
   standing.set_exception_id(exception_id);
   standing.set_topic(request.topic());
-  standing.set_until_us(MicrosOf(request.until()));
+  standing.set_until_us(time::MicrosOf(request.until()));
   records::ExceptionRecord record;
   record.set_account_id(account_id);
   record.set_topic(request.topic());
   record.set_reason(request.reason());
   record.set_staff_id(request.staff_id());
   record.set_granted_us(now_us);
-  record.set_until_us(MicrosOf(request.until()));
+  record.set_until_us(time::MicrosOf(request.until()));
   work.decision.Insert(Exceptions(), exception_id, record);
   account::v1::GrantOutreachExceptionResponse response;
   response.set_exception_id(exception_id);
@@ -643,8 +646,8 @@ absl::StatusOr<account::v1::ProveOutreachResponse> ProveOutreach(
     absl::Status status = CheckAccount(call.view, request.account_id());
     if (!status.ok()) return status;
   }
-  const int64_t from_us = request.has_from() ? MicrosOf(request.from()) : INT64_MIN;
-  const int64_t to_us = request.has_to() ? MicrosOf(request.to()) : INT64_MAX;
+  const int64_t from_us = request.has_from() ? time::MicrosOf(request.from()) : INT64_MIN;
+  const int64_t to_us = request.has_to() ? time::MicrosOf(request.to()) : INT64_MAX;
   const int64_t size = PageOf(request.page_size());
   auto rows = SelectTouchesAfter(call.view, request.account_id(), (*token)[0], *after, from_us,
                                  to_us, size + 1);
@@ -719,8 +722,8 @@ absl::StatusOr<account::v1::ListHoldsResponse> ListHolds(
     }
   }
 
-  const int64_t from_us = MicrosOf(request.from());
-  const int64_t to_us = std::min(MicrosOf(request.to()), time::ToMicros(call.in.now));
+  const int64_t from_us = time::MicrosOf(request.from());
+  const int64_t to_us = std::min(time::MicrosOf(request.to()), time::ToMicros(call.in.now));
   for (const std::string& account_id : account_ids) {
     // Stretches by topic, for the account and for anybody.
     std::map<type::v1::OutreachTopic, std::vector<Stretch>> account_wide, anybody;
@@ -755,8 +758,10 @@ absl::StatusOr<account::v1::ListHoldsResponse> ListHolds(
       account::v1::TopicHold hold;
       hold.set_account_id(account_id);
       hold.set_topic(topic);
-      *hold.mutable_account_held() = DurationOf(LengthOfUnion(account_wide[topic], from_us, to_us));
-      *hold.mutable_any_contact_held() = DurationOf(LengthOfUnion(stretches, from_us, to_us));
+      *hold.mutable_account_held() =
+          time::StampSpanOfMicros(LengthOfUnion(account_wide[topic], from_us, to_us));
+      *hold.mutable_any_contact_held() =
+          time::StampSpanOfMicros(LengthOfUnion(stretches, from_us, to_us));
       if (*holds) {
         std::set<std::string> contacts;
         for (const records::HeldTopics& held : (*holds)->held()) {
@@ -769,7 +774,8 @@ absl::StatusOr<account::v1::ListHoldsResponse> ListHolds(
         }
         hold.set_held_contacts(static_cast<int64_t>(contacts.size()));
       }
-      if (MicrosOf(hold.any_contact_held()) > 0 || hold.is_held() || hold.held_contacts() > 0) {
+      if (time::MicrosOf(hold.any_contact_held()) > 0 || hold.is_held() ||
+          hold.held_contacts() > 0) {
         *response.add_holds() = std::move(hold);
       }
     }

@@ -7,7 +7,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "common/corridor/errors.h"
-#include "services/account_health/instants.h"
+#include "common/time/stamp.h"
 #include "services/account_health/requesters.h"
 #include "services/account_health/topics.h"
 

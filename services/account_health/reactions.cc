@@ -8,11 +8,11 @@
 #include "absl/functional/function_ref.h"
 #include "absl/strings/str_cat.h"
 #include "common/time/micros.h"
+#include "common/time/stamp.h"
 #include "services/account_health/budget.h"
 #include "services/account_health/commands_work.h"
 #include "services/account_health/health.h"
 #include "services/account_health/holds.h"
-#include "services/account_health/instants.h"
 #include "services/account_health/records.h"
 #include "services/account_health/tickets.h"
 
@@ -266,8 +266,7 @@ Decided OnSeverityChanged(const events::v1::SeverityChanged& changed, const Even
 Decided OnSlaBreached(const events::v1::SlaBreached& breached, const EventCall& call) {
   const events::v1::SlaClockRef& clock = breached.clock();
   return ChangeTicket({clock.ticket_id(), clock.account_id()}, call, [&](TicketRecord& ticket) {
-    AddBreach(ticket, clock.metric(), clock.cycle(),
-              time::FromMicros(MicrosOf(breached.occurred_at())));
+    AddBreach(ticket, clock.metric(), clock.cycle(), time::Instant(breached.occurred_at()));
     if (clock.metric() == type::v1::SLA_METRIC_RESOLUTION) {
       ticket.set_flags(ticket.flags() | kBreached);
     }
@@ -301,7 +300,7 @@ Decided OnSurveyInvited(const events::v1::SurveyInvited& invited, const EventCal
     auto clearance = work.drafts.Open(Clearances(), invited.clearance_id());
     if (!clearance.ok()) return clearance.status();
     if ((*clearance)->exists() && !(**clearance)->clearance().has_used_at()) {
-      *(*clearance)->Change().mutable_clearance()->mutable_used_at() = InstantOf(call.event.time);
+      *(*clearance)->Change().mutable_clearance()->mutable_used_at() = time::Stamp(call.event.time);
     }
   }
   if (!invited.survey().contact_id().empty()) {

@@ -6,7 +6,7 @@
 #include "absl/strings/str_format.h"
 #include "absl/strings/str_join.h"
 #include "common/id/id.h"
-#include "services/account_health/instants.h"
+#include "common/time/stamp.h"
 
 namespace tandem::account_health {
 namespace {
@@ -98,9 +98,10 @@ const Table<records::ClearanceRecord>& Clearances() {
       "clearances",
       {{"account_id", [](const auto& r) { return Text(r.clearance().account_id()); }},
        {"topic", [](const auto& r) { return Number(r.clearance().topic()); }},
-       {"given_us", [](const auto& r) { return Number(MicrosOf(r.clearance().given_at())); }},
+       {"given_us", [](const auto& r) { return Number(time::MicrosOf(r.clearance().given_at())); }},
        {"given_sequence", [](const auto& r) { return Number(r.clearance().given_sequence()); }},
-       {"expires_us", [](const auto& r) { return Number(MicrosOf(r.clearance().expires_at())); }},
+       {"expires_us",
+        [](const auto& r) { return Number(time::MicrosOf(r.clearance().expires_at())); }},
        {"is_standing", [](const auto& r) {
           return Number(r.clearance().state() == account::v1::CLEARANCE_STATE_STANDING);
         }}});
@@ -111,12 +112,12 @@ const Table<records::BudgetRecord>& Budgets() { return Plain<records::BudgetReco
 
 const Table<records::TouchRecord>& Touches() {
   static const auto& table = *new Table<records::TouchRecord>(
-      "touches",
-      {{"account_id", [](const auto& r) { return Text(r.touch().account_id()); }},
-       {"occurred_us", [](const auto& r) { return Number(MicrosOf(r.touch().occurred_at())); }},
-       {"sequence", [](const auto& r) { return Number(r.touch().sequence()); }},
-       {"verdict", [](const auto& r) { return Number(r.touch().verdict()); }},
-       {"minutes", [](const auto& r) { return Number(r.touch().minutes()); }}});
+      "touches", {{"account_id", [](const auto& r) { return Text(r.touch().account_id()); }},
+                  {"occurred_us",
+                   [](const auto& r) { return Number(time::MicrosOf(r.touch().occurred_at())); }},
+                  {"sequence", [](const auto& r) { return Number(r.touch().sequence()); }},
+                  {"verdict", [](const auto& r) { return Number(r.touch().verdict()); }},
+                  {"minutes", [](const auto& r) { return Number(r.touch().minutes()); }}});
   return table;
 }
 

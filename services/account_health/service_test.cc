@@ -13,9 +13,9 @@
 #include "absl/strings/str_cat.h"
 #include "common/testing/service_harness.h"
 #include "common/time/micros.h"
+#include "common/time/stamp.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
-#include "services/account_health/instants.h"
 #include "services/account_health/policy.h"
 #include "tandem/account/v1/account_service.pb.h"
 #include "tandem/account/v1/health_service.pb.h"
@@ -153,7 +153,7 @@ class AccountHealth : public ::testing::Test {
     event.mutable_clock()->set_ticket_id(ticket);
     event.mutable_clock()->set_metric(metric);
     event.mutable_clock()->set_cycle(cycle);
-    *event.mutable_occurred_at() = InstantOf(harness_.Now());
+    *event.mutable_occurred_at() = time::Stamp(harness_.Now());
     harness_.Deliver("sla_timer", ticket, keys_[ticket], event);
   }
   void Attributed(const std::string& ticket, const std::string& account,
@@ -192,7 +192,7 @@ class AccountHealth : public ::testing::Test {
     request.set_staff_id("csm");
     request.set_minutes(10);
     request.set_inbound(inbound);
-    if (at < absl::InfiniteFuture()) *request.mutable_occurred_at() = InstantOf(at);
+    if (at < absl::InfiniteFuture()) *request.mutable_occurred_at() = time::Stamp(at);
     return Must<av::RecordTouchResponse>("OutreachService/RecordTouch", request);
   }
   av::GetHealthResponse Health(const std::string& account = "acme") {
@@ -221,8 +221,8 @@ class AccountHealth : public ::testing::Test {
   std::map<type::v1::OutreachTopic, av::TopicHold> HoldsBetween(absl::Time from, absl::Time to) {
     av::ListHoldsRequest request;
     request.set_account_id("acme");
-    *request.mutable_from() = InstantOf(from);
-    *request.mutable_to() = InstantOf(to);
+    *request.mutable_from() = time::Stamp(from);
+    *request.mutable_to() = time::Stamp(to);
     std::map<type::v1::OutreachTopic, av::TopicHold> holds;
     const auto answer = Must<av::ListHoldsResponse>("OutreachService/ListHolds", request);
     for (const av::TopicHold& hold : answer.holds()) {
@@ -268,7 +268,7 @@ TEST_F(AccountHealth, HoldsOutreachWhileABlockingTicketIsOpenAndAllowsItAfterwar
   const auto allowed = Check(kRenewal, "bert");
   EXPECT_EQ(allowed.verdict(), av::OUTREACH_VERDICT_ALLOW);
   EXPECT_EQ(allowed.units(), 2);
-  EXPECT_EQ(MicrosOf(allowed.expires_at()) - MicrosOf(allowed.as_of()), 4 * kMicrosPerHour);
+  EXPECT_EQ(time::Instant(allowed.expires_at()) - time::Instant(allowed.as_of()), absl::Hours(4));
   EXPECT_THAT(harness_.Published<ev::ClearanceGiven>(), SizeIs(1));
 }
 
@@ -463,11 +463,11 @@ TEST_F(AccountHealth, TellsOnceThatTopicsBecameHeldAndCleared) {
   EXPECT_THAT(held[0].rules(), ElementsAre("untriaged_ticket"));
   const auto cleared = harness_.Published<ev::OutreachCleared>();
   ASSERT_THAT(cleared, SizeIs(1));
-  EXPECT_EQ(MicrosOf(cleared[0].held_since()), time::ToMicros(from));
+  EXPECT_EQ(time::MicrosOf(cleared[0].held_since()), time::ToMicros(from));
   harness_.Advance(absl::Hours(5));
   const auto holds = HoldsBetween(from, harness_.Now());
   ASSERT_TRUE(holds.contains(kRenewal));
-  EXPECT_EQ(MicrosOf(holds.at(kRenewal).account_held()), 4 * kMicrosPerHour);
+  EXPECT_EQ(time::Span(holds.at(kRenewal).account_held()), absl::Hours(4));
   EXPECT_FALSE(holds.at(kRenewal).is_held());
   EXPECT_FALSE(holds.contains(kTraining));
 }
@@ -488,7 +488,7 @@ TEST_F(AccountHealth, FollowsATicketThatMovesToAnotherAccount) {
   EXPECT_LT(Health("beta").score(), 10000);
   harness_.Advance(absl::Hours(2));
   const auto holds = HoldsBetween(from, harness_.Now());
-  EXPECT_EQ(MicrosOf(holds.at(kRenewal).account_held()), 2 * kMicrosPerHour)
+  EXPECT_EQ(time::Span(holds.at(kRenewal).account_held()), absl::Hours(2))
       << "the hours before the move stay with acme";
   EXPECT_FALSE(holds.at(kRenewal).is_held());
   EXPECT_THAT(TimelineTypes("acme"), Contains("TicketUpdated"));
@@ -562,7 +562,7 @@ TEST_F(AccountHealth, LetsASupportLeadGrantAnException) {
   request.set_account_id("acme");
   request.set_topic(kRenewal);
   request.set_reason("agreed with the customer");
-  *request.mutable_until() = InstantOf(harness_.Now() + absl::Hours(1));
+  *request.mutable_until() = time::Stamp(harness_.Now() + absl::Hours(1));
   for (const char* staff : {"agent", "nobody"}) {
     request.set_staff_id(staff);
     EXPECT_EQ(
@@ -971,7 +971,7 @@ class Convergence : public ::testing::Test {
       breached.mutable_clock()->set_ticket_id(ticket);
       breached.mutable_clock()->set_metric(type::v1::SLA_METRIC_RESOLUTION);
       breached.mutable_clock()->set_cycle(1);
-      *breached.mutable_occurred_at() = InstantOf(start + absl::Minutes(offset + 60));
+      *breached.mutable_occurred_at() = time::Stamp(start + absl::Minutes(offset + 60));
       add(ticket, offset + 60, breached, "sla_timer");
       ev::TicketResolved resolved;
       resolved.set_ticket_id(ticket);
@@ -1003,8 +1003,8 @@ class Convergence : public ::testing::Test {
             ->score();
     av::ListHoldsRequest holds;
     holds.set_account_id("acme");
-    *holds.mutable_from() = InstantOf(start);
-    *holds.mutable_to() = InstantOf(harness.Now());
+    *holds.mutable_from() = time::Stamp(start);
+    *holds.mutable_to() = time::Stamp(harness.Now());
     const auto held =
         harness.Call<av::ListHoldsResponse>("tandem.account.v1.OutreachService/ListHolds", holds);
     for (const av::TopicHold& hold : held->holds()) {
@@ -1017,8 +1017,8 @@ class Convergence : public ::testing::Test {
         "tandem.account.v1.AccountService/GetTimeline", timeline);
     for (const av::TimelineEntry& entry : page->entries()) {
       if (entry.source() == "account_health") continue;  // what moved when depends on the order
-      outcome.timeline.insert(
-          absl::StrCat(entry.type(), " ", entry.subject_id(), " ", MicrosOf(entry.occurred_at())));
+      outcome.timeline.insert(absl::StrCat(entry.type(), " ", entry.subject_id(), " ",
+                                           time::MicrosOf(entry.occurred_at())));
     }
     return outcome;
   }
