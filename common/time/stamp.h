@@ -3,7 +3,9 @@
 #ifndef TANDEM_COMMON_TIME_STAMP_H_
 #define TANDEM_COMMON_TIME_STAMP_H_
 
+#include <algorithm>
 #include <cstdint>
+#include <limits>
 
 #include "absl/time/time.h"
 #include "common/time/micros.h"
@@ -25,9 +27,16 @@ inline google::protobuf::Timestamp Stamp(absl::Time instant) {
   return StampOfMicros(ToMicros(instant));
 }
 
+// Seconds and nanos as a caller sent them: what an int64 of microseconds cannot hold becomes its
+// nearest end, so that bounds may be checked behind the conversion.
+inline int64_t SaturatedMicros(int64_t seconds, int32_t nanos) {
+  constexpr int64_t kMostSeconds = std::numeric_limits<int64_t>::max() / 1'000'000 - 3;
+  return std::clamp(seconds, -kMostSeconds, kMostSeconds) * 1'000'000 + nanos / 1000;
+}
+
 // Since 1970; below a microsecond is cut off towards the past.
 inline int64_t MicrosOf(const google::protobuf::Timestamp& stamp) {
-  return stamp.seconds() * 1'000'000 + stamp.nanos() / 1000;
+  return SaturatedMicros(stamp.seconds(), stamp.nanos());
 }
 
 inline absl::Time Instant(const google::protobuf::Timestamp& stamp) {
@@ -46,7 +55,7 @@ inline google::protobuf::Duration StampSpan(absl::Duration span) {
 }
 
 inline int64_t MicrosOf(const google::protobuf::Duration& duration) {
-  return duration.seconds() * 1'000'000 + duration.nanos() / 1000;
+  return SaturatedMicros(duration.seconds(), duration.nanos());
 }
 
 inline absl::Duration Span(const google::protobuf::Duration& duration) {

@@ -6,6 +6,7 @@
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "common/time/micros.h"
+#include "common/time/stamp.h"
 #include "services/sla_timer/judge.h"
 #include "services/sla_timer/ticket_clocks.h"
 
@@ -25,24 +26,24 @@ ClockStatus StatusOf(SlaMetric metric, const Cycle& cycle, const records::Clock*
   } else if (cycle.phase == Phase::kStopped) {
     status.set_verdict(sla::v1::SLA_VERDICT_MET);
   }
-  Set(status.mutable_started_at(), cycle.started_at);
+  *status.mutable_started_at() = time::Stamp(cycle.started_at);
   const absl::Time as_of = cycle.ended_at ? *cycle.ended_at : std::max(now, cycle.since);
   const absl::Time due = cycle.Due(as_of);
   if (cycle.phase != Phase::kCancelled && due != absl::InfiniteFuture()) {
-    Set(status.mutable_due_at(), due);
+    *status.mutable_due_at() = time::Stamp(due);
   }
   const absl::Duration used = cycle.UsedAt(as_of);
-  Set(status.mutable_used(), used);
+  *status.mutable_used() = time::StampSpan(used);
   if (cycle.leg.target != nullptr) {
-    Set(status.mutable_target(), cycle.leg.target->budget);
+    *status.mutable_target() = time::StampSpan(cycle.leg.target->budget);
     status.set_calendar(cycle.leg.target->hours.name());
   }
   status.set_severity(cycle.leg.severity);
   Cite(cycle.leg, status.mutable_policy());
-  if (cycle.breached_at) Set(status.mutable_breached_at(), *cycle.breached_at);
-  if (cycle.ended_at) Set(status.mutable_ended_at(), *cycle.ended_at);
+  if (cycle.breached_at) *status.mutable_breached_at() = time::Stamp(*cycle.breached_at);
+  if (cycle.ended_at) *status.mutable_ended_at() = time::Stamp(*cycle.ended_at);
   if (cycle.breached_at && cycle.ended_at && cycle.leg.target != nullptr) {
-    Set(status.mutable_overshoot(), used - cycle.leg.target->budget);
+    *status.mutable_overshoot() = time::StampSpan(used - cycle.leg.target->budget);
   }
   status.set_cancel_reason(cycle.cancel_reason);
   if (clock != nullptr) {
@@ -61,8 +62,8 @@ sla::v1::JudgedVerdict VerdictMessage(const records::Judged& judged) {
   verdict.set_event_id(judged.event_id());
   verdict.set_kind(std::string(NameOf(judged.kind())));
   verdict.set_verdict(judged.verdict());
-  Set(verdict.mutable_occurred_at(), time::FromMicros(judged.at_us()));
-  Set(verdict.mutable_judged_at(), time::FromMicros(judged.judged_at_us()));
+  *verdict.mutable_occurred_at() = time::StampOfMicros(judged.at_us());
+  *verdict.mutable_judged_at() = time::StampOfMicros(judged.judged_at_us());
   verdict.set_corrected_event_id(judged.corrected_event_id());
   verdict.set_late(judged.late());
   verdict.set_judged_while_lagging(judged.judged_while_lagging());

@@ -9,6 +9,7 @@
 #include "common/calendar/calendar_proto.h"
 #include "common/corridor/errors.h"
 #include "common/time/micros.h"
+#include "common/time/stamp.h"
 #include "services/sla_timer/records.h"
 #include "services/sla_timer/ticket_clocks.h"
 
@@ -58,14 +59,6 @@ void CheckBudget(const google::protobuf::Duration& budget, Violations& violation
   violations.Require(budget.seconds() >= 0 && budget.nanos() >= 0 &&
                          budget.nanos() < 1'000'000'000 && budget.seconds() <= kCentury,
                      "budget", "must be from 0 to 100 years");
-}
-
-absl::Time ToTime(const google::protobuf::Timestamp& instant) {
-  return absl::FromUnixSeconds(instant.seconds()) + absl::Nanoseconds(instant.nanos());
-}
-
-absl::Duration ToDuration(const google::protobuf::Duration& duration) {
-  return absl::Seconds(duration.seconds()) + absl::Nanoseconds(duration.nanos());
 }
 
 absl::StatusOr<calendar::Calendar> Resolve(const CalendarSource& source, corridor::View& view) {
@@ -166,10 +159,10 @@ absl::StatusOr<sla::v1::AddBusinessTimeResponse> AddBusinessTime(
     const sla::v1::AddBusinessTimeRequest& request, const corridor::Inputs&, corridor::View& view) {
   const auto calendar = Resolve(request.calendar(), view);
   if (!calendar.ok()) return calendar.status();
-  const auto due = calendar->Add(ToTime(request.from()), ToDuration(request.budget()));
+  const auto due = calendar->Add(time::Instant(request.from()), time::Span(request.budget()));
   if (!due.ok()) return due.status();
   sla::v1::AddBusinessTimeResponse response;
-  Set(response.mutable_due_at(), *due);
+  *response.mutable_due_at() = time::Stamp(*due);
   return response;
 }
 
@@ -186,10 +179,10 @@ absl::StatusOr<sla::v1::SubtractBusinessTimeResponse> SubtractBusinessTime(
     corridor::View& view) {
   const auto calendar = Resolve(request.calendar(), view);
   if (!calendar.ok()) return calendar.status();
-  const auto began = calendar->Subtract(ToTime(request.to()), ToDuration(request.budget()));
+  const auto began = calendar->Subtract(time::Instant(request.to()), time::Span(request.budget()));
   if (!began.ok()) return began.status();
   sla::v1::SubtractBusinessTimeResponse response;
-  Set(response.mutable_began_at(), *began);
+  *response.mutable_began_at() = time::Stamp(*began);
   return response;
 }
 
@@ -206,10 +199,11 @@ absl::StatusOr<sla::v1::BusinessTimeBetweenResponse> BusinessTimeBetween(
     corridor::View& view) {
   const auto calendar = Resolve(request.calendar(), view);
   if (!calendar.ok()) return calendar.status();
-  const auto between = calendar->Between(ToTime(request.from()), ToTime(request.to()));
+  const auto between =
+      calendar->Between(time::Instant(request.from()), time::Instant(request.to()));
   if (!between.ok()) return between.status();
   sla::v1::BusinessTimeBetweenResponse response;
-  Set(response.mutable_business_time(), *between);
+  *response.mutable_business_time() = time::StampSpan(*between);
   return response;
 }
 
@@ -225,10 +219,10 @@ absl::StatusOr<sla::v1::NextOpeningResponse> NextOpening(const sla::v1::NextOpen
                                                          corridor::View& view) {
   const auto calendar = Resolve(request.calendar(), view);
   if (!calendar.ok()) return calendar.status();
-  const auto opens = calendar->NextOpening(ToTime(request.from()));
+  const auto opens = calendar->NextOpening(time::Instant(request.from()));
   if (!opens.ok()) return opens.status();
   sla::v1::NextOpeningResponse response;
-  Set(response.mutable_opens_at(), *opens);
+  *response.mutable_opens_at() = time::Stamp(*opens);
   return response;
 }
 
@@ -238,7 +232,8 @@ absl::Status ValidateListIntervals(const sla::v1::ListIntervalsRequest& request)
   CheckInstant(request.has_from(), request.from(), "from", violations);
   CheckInstant(request.has_to(), request.to(), "to", violations);
   if (request.has_from() && request.has_to()) {
-    violations.Require(ToTime(request.from()) <= ToTime(request.to()), "to", "is before `from`");
+    violations.Require(time::Instant(request.from()) <= time::Instant(request.to()), "to",
+                       "is before `from`");
   }
   violations.PageSize(request.page_size(), kMostPage);
   int64_t after = 0;
@@ -254,12 +249,12 @@ absl::StatusOr<sla::v1::ListIntervalsResponse> ListIntervals(
   const size_t size =
       static_cast<size_t>(request.page_size() == 0 ? kDefaultPage : request.page_size());
   // A page goes on where the last one's final piece ended.
-  absl::Time from = ToTime(request.from());
+  absl::Time from = time::Instant(request.from());
   int64_t after_us = 0;
   if (absl::SimpleAtoi(request.page_token(), &after_us)) {
     from = std::max(from, time::FromMicros(after_us));
   }
-  const absl::Time to = std::max(from, ToTime(request.to()));
+  const absl::Time to = std::max(from, time::Instant(request.to()));
   const auto pieces = request.include_closed() ? calendar->Segments(from, to, size + 1)
                                                : calendar->Intervals(from, to, size + 1);
   if (!pieces.ok()) return pieces.status();

@@ -12,6 +12,7 @@
 #include "absl/strings/str_split.h"
 #include "common/corridor/errors.h"
 #include "common/time/micros.h"
+#include "common/time/stamp.h"
 #include "services/sla_timer/answers.h"
 #include "services/sla_timer/explain.h"
 #include "services/sla_timer/records.h"
@@ -102,7 +103,7 @@ absl::StatusOr<sla::v1::GetTicketSlaResponse> GetTicketSla(
   for (const records::Judged& judged : known->record->judged()) {
     *response.add_verdicts() = VerdictMessage(judged);
   }
-  Set(response.mutable_as_of(), in.now);
+  *response.mutable_as_of() = time::Stamp(in.now);
   return response;
 }
 
@@ -204,8 +205,8 @@ absl::StatusOr<sla::v1::ExplainClockResponse> ExplainClock(
   sla::v1::ExplainClockResponse response;
   *response.mutable_clock() =
       StatusOf(request.metric(), *cycle, FindClock(*known->record, request.metric()), in.now);
-  Set(response.mutable_counted(), explained->counted);
-  Set(response.mutable_as_of(), in.now);
+  *response.mutable_counted() = time::StampSpan(explained->counted);
+  *response.mutable_as_of() = time::Stamp(in.now);
   const size_t size =
       static_cast<size_t>(request.page_size() == 0 ? kMostPage : request.page_size());
   size_t first = 0;
@@ -214,8 +215,8 @@ absl::StatusOr<sla::v1::ExplainClockResponse> ExplainClock(
   for (size_t i = first; i < end; ++i) {
     const ClockPiece& piece = explained->pieces[i];
     sla::v1::ClockSegment& segment = *response.add_segments();
-    Set(segment.mutable_from(), piece.from);
-    Set(segment.mutable_to(), piece.to);
+    *segment.mutable_from() = time::Stamp(piece.from);
+    *segment.mutable_to() = time::Stamp(piece.to);
     segment.set_counted(piece.counted);
     segment.set_why(piece.why);
     segment.set_cause_event_id(known->record->facts(piece.fact).event_id());
@@ -257,7 +258,7 @@ absl::StatusOr<sla::v1::RecomputeTicketResponse> RecomputeTicket(
     }
   }
   *response.mutable_policy() = current->ref;
-  Set(response.mutable_as_of(), in.now);
+  *response.mutable_as_of() = time::Stamp(in.now);
   return response;
 }
 
@@ -298,7 +299,8 @@ absl::Status ValidateGetSlaReport(const sla::v1::GetSlaReportRequest& request) {
   violations.Require(request.has_from(), "from", "must be given");
   violations.Require(request.has_to(), "to", "must be given");
   if (request.has_from() && request.has_to()) {
-    violations.Require(ToUs(request.from()) <= ToUs(request.to()), "to", "is before `from`");
+    violations.Require(time::MicrosOf(request.from()) <= time::MicrosOf(request.to()), "to",
+                       "is before `from`");
   }
   violations.Id("account_id", request.account_id(), true);
   std::set<int> dimensions;
@@ -317,8 +319,9 @@ absl::StatusOr<sla::v1::GetSlaReportResponse> GetSlaReport(
   Position after;
   int64_t tickets = 0;
   while (true) {
-    const auto rows = SelectOpened(view, ToUs(request.from()), ToUs(request.to()),
-                                   request.account_id(), after.us, after.key, kMostPage);
+    const auto rows =
+        SelectOpened(view, time::MicrosOf(request.from()), time::MicrosOf(request.to()),
+                     request.account_id(), after.us, after.key, kMostPage);
     if (!rows.ok()) return rows.status();
     for (const auto& row : *rows) {
       if (++tickets > kMostReported) {

@@ -6,6 +6,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "common/time/micros.h"
+#include "common/time/stamp.h"
 #include "services/sla_timer/records.h"
 #include "services/sla_timer/ticket_clocks.h"
 
@@ -41,7 +42,7 @@ template <typename E>
 records::Fact FactOf(const E& event, FactKind kind, const Context& context) {
   records::Fact fact;
   fact.set_kind(static_cast<int>(kind));
-  fact.set_at_us(ToUs(event.occurred_at()));
+  fact.set_at_us(time::MicrosOf(event.occurred_at()));
   fact.set_event_id(context.event.id);
   return fact;
 }

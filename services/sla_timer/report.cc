@@ -4,6 +4,7 @@
 #include <optional>
 #include <utility>
 
+#include "common/time/stamp.h"
 #include "services/sla_timer/ticket_clocks.h"
 
 namespace tandem::sla_timer {
@@ -140,20 +141,20 @@ sla::v1::GetSlaReportResponse Report::Take() {
     sla::v1::DurationSpread& message = *response.add_spreads();
     message.set_metric(static_cast<type::v1::SlaMetric>(metric));
     message.set_tickets(static_cast<int64_t>(spread.elapsed.size()));
-    Set(message.mutable_elapsed_p50(), Percentile(spread.elapsed, 50));
-    Set(message.mutable_elapsed_p90(), Percentile(spread.elapsed, 90));
-    Set(message.mutable_elapsed_p99(), Percentile(spread.elapsed, 99));
-    Set(message.mutable_business_p50(), Percentile(spread.business, 50));
-    Set(message.mutable_business_p90(), Percentile(spread.business, 90));
-    Set(message.mutable_business_p99(), Percentile(spread.business, 99));
+    *message.mutable_elapsed_p50() = time::StampSpan(Percentile(spread.elapsed, 50));
+    *message.mutable_elapsed_p90() = time::StampSpan(Percentile(spread.elapsed, 90));
+    *message.mutable_elapsed_p99() = time::StampSpan(Percentile(spread.elapsed, 99));
+    *message.mutable_business_p50() = time::StampSpan(Percentile(spread.business, 50));
+    *message.mutable_business_p90() = time::StampSpan(Percentile(spread.business, 90));
+    *message.mutable_business_p99() = time::StampSpan(Percentile(spread.business, 99));
   }
   sla::v1::ResolutionDrivers& drivers = *response.mutable_drivers();
   drivers.set_tickets(resolved_);
-  Set(drivers.mutable_total(), total_);
-  Set(drivers.mutable_waiting_for_customer(), customer_);
-  Set(drivers.mutable_waiting_for_third_party(), third_party_);
-  Set(drivers.mutable_queueing(), queueing_);
-  Set(response.mutable_as_of(), now_);
+  *drivers.mutable_total() = time::StampSpan(total_);
+  *drivers.mutable_waiting_for_customer() = time::StampSpan(customer_);
+  *drivers.mutable_waiting_for_third_party() = time::StampSpan(third_party_);
+  *drivers.mutable_queueing() = time::StampSpan(queueing_);
+  *response.mutable_as_of() = time::Stamp(now_);
   return response;
 }
 

@@ -5,6 +5,7 @@
 #include <gtest/gtest.h>
 
 #include "common/testing/service_harness.h"
+#include "common/time/stamp.h"
 #include "services/sla_timer/clock_testing.h"
 #include "services/sla_timer/ticket_clocks.h"
 #include "tandem/events/v1/intake.pb.h"
@@ -34,7 +35,7 @@ class SlaTimer : public ::testing::Test {
     E event;
     event.set_ticket_id(kTicket);
     event.set_account_id("acct_1");
-    Set(event.mutable_occurred_at(), at.value_or(harness_.Now()));
+    *event.mutable_occurred_at() = time::Stamp(at.value_or(harness_.Now()));
     return event;
   }
   template <typename E>
@@ -116,7 +117,7 @@ TEST_F(SlaTimer, StartsThreeClocksAndTheFirstClassificationReplacesTheirTargets)
   EXPECT_EQ(started[3].clock().policy().rule(), "normal");
   EXPECT_TRUE(started[3].retargeted());
   // Three of four office hours are left on Monday, one comes on Tuesday.
-  EXPECT_EQ(ToUs(started[3].due_at()), absl::ToUnixMicros(At("2026-11-24T10:00Z")));
+  EXPECT_EQ(time::MicrosOf(started[3].due_at()), absl::ToUnixMicros(At("2026-11-24T10:00Z")));
   ExpectNoDrift();
 }
 
@@ -126,12 +127,12 @@ TEST_F(SlaTimer, WarnsAndBreachesOnceAndStopsWithTheOvershoot) {
   harness_.Advance(absl::Minutes(90));
   const auto warned = harness_.Published<events::v1::SlaWarning>();
   ASSERT_THAT(warned, SizeIs(2));  // first response and ownership, at 75 %
-  EXPECT_EQ(ToUs(warned[0].occurred_at()), absl::ToUnixMicros(At("2026-11-23T14:45Z")));
+  EXPECT_EQ(time::MicrosOf(warned[0].occurred_at()), absl::ToUnixMicros(At("2026-11-23T14:45Z")));
   EXPECT_EQ(warned[0].threshold(), "75%");
   const auto breached = harness_.Published<events::v1::SlaBreached>();
   ASSERT_THAT(breached, SizeIs(2));
-  EXPECT_EQ(ToUs(breached[0].occurred_at()), absl::ToUnixMicros(At("2026-11-23T15:00Z")));
-  EXPECT_GE(ToUs(breached[0].fired_at()), ToUs(breached[0].occurred_at()));
+  EXPECT_EQ(time::MicrosOf(breached[0].occurred_at()), absl::ToUnixMicros(At("2026-11-23T15:00Z")));
+  EXPECT_GE(time::MicrosOf(breached[0].fired_at()), time::MicrosOf(breached[0].occurred_at()));
   EXPECT_FALSE(breached[0].late());
   Reply();
   const auto stopped = harness_.Published<events::v1::SlaStopped>();
@@ -166,7 +167,7 @@ TEST_F(SlaTimer, PausesResumesAndMeets) {
   Move(type::v1::TICKET_STATE_OPEN);
   const auto resumed = harness_.Published<events::v1::SlaClockResumed>();
   ASSERT_THAT(resumed, SizeIs(1));
-  EXPECT_EQ(ToUs(resumed[0].due_at()), absl::ToUnixMicros(At("2026-11-28T02:00Z")));
+  EXPECT_EQ(time::MicrosOf(resumed[0].due_at()), absl::ToUnixMicros(At("2026-11-28T02:00Z")));
   harness_.Advance(absl::Hours(1));
   Resolve();
   const auto met = harness_.Published<events::v1::SlaMet>();
@@ -223,7 +224,7 @@ TEST_F(SlaTimer, TellsABreachOfThePastOnceMarkedLate) {
   ASSERT_THAT(late, SizeIs(1));
   EXPECT_TRUE(late[0].late());
   EXPECT_EQ(late[0].cause(), "late_fact");
-  EXPECT_EQ(ToUs(late[0].occurred_at()), absl::ToUnixMicros(At("2026-11-23T14:15Z")));
+  EXPECT_EQ(time::MicrosOf(late[0].occurred_at()), absl::ToUnixMicros(At("2026-11-23T14:15Z")));
   ExpectNoDrift();
 }
 
@@ -257,7 +258,7 @@ TEST_F(SlaTimer, TakesOpenTicketsToANewPolicyOnlyWhereItSaysSo) {
   const sla::v1::ClockStatus clock = Clock(type::v1::SLA_METRIC_RESOLUTION);
   EXPECT_EQ(clock.policy().version(), 2);
   // Ten minutes of two hours were used.
-  EXPECT_EQ(ToUs(clock.due_at()), absl::ToUnixMicros(At("2026-11-23T16:00Z")));
+  EXPECT_EQ(time::MicrosOf(clock.due_at()), absl::ToUnixMicros(At("2026-11-23T16:00Z")));
   EXPECT_THAT(harness_.Published<events::v1::PolicyApplied>(), SizeIs(2));
   ExpectNoDrift();
 }
@@ -305,8 +306,8 @@ TEST_F(SlaTimer, ListsWhatIsAtRiskAndReportsAttainment) {
 
   harness_.Advance(absl::Hours(1));
   sla::v1::GetSlaReportRequest request;
-  Set(request.mutable_from(), At("2026-11-01T00:00Z"));
-  Set(request.mutable_to(), At("2026-12-01T00:00Z"));
+  *request.mutable_from() = time::Stamp(At("2026-11-01T00:00Z"));
+  *request.mutable_to() = time::Stamp(At("2026-12-01T00:00Z"));
   request.add_group_by(sla::v1::REPORT_DIMENSION_MONTH);
   request.add_group_by(sla::v1::REPORT_DIMENSION_SEVERITY);
   const auto report = harness_.Call<sla::v1::GetSlaReportResponse>(
@@ -364,12 +365,12 @@ TEST_F(SlaTimer, StoresCalendarsByVersionAndAnswersQuestions) {
 
   sla::v1::AddBusinessTimeRequest add;
   add.mutable_calendar()->set_name("office-hours");
-  Set(add.mutable_from(), At("2026-11-23T14:00Z"));
+  *add.mutable_from() = time::Stamp(At("2026-11-23T14:00Z"));
   add.mutable_budget()->set_seconds(5 * 3600);
   const auto added = harness_.Call<sla::v1::AddBusinessTimeResponse>(
       "tandem.sla.v1.CalendarService/AddBusinessTime", add);
   ASSERT_TRUE(added.ok()) << added.status();
-  EXPECT_EQ(ToUs(added->due_at()), absl::ToUnixMicros(At("2026-11-24T10:00Z")));
+  EXPECT_EQ(time::MicrosOf(added->due_at()), absl::ToUnixMicros(At("2026-11-24T10:00Z")));
   add.mutable_calendar()->set_name("nobody");
   EXPECT_EQ(harness_
                 .Call<sla::v1::AddBusinessTimeResponse>(
@@ -380,8 +381,8 @@ TEST_F(SlaTimer, StoresCalendarsByVersionAndAnswersQuestions) {
 
   sla::v1::ListIntervalsRequest list;
   list.mutable_calendar()->set_name("office-hours");
-  Set(list.mutable_from(), At("2026-11-23T00:00Z"));
-  Set(list.mutable_to(), At("2026-11-30T00:00Z"));
+  *list.mutable_from() = time::Stamp(At("2026-11-23T00:00Z"));
+  *list.mutable_to() = time::Stamp(At("2026-11-30T00:00Z"));
   list.set_page_size(2);
   int pieces = 0, pages = 0;
   do {

@@ -8,6 +8,7 @@
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "common/calendar/calendar_proto.h"
+#include "common/time/stamp.h"
 
 namespace tandem::sla_timer {
 namespace {
@@ -22,10 +23,6 @@ bool Holds(const List& list, const Value& value) {
 }
 
 bool HasClock(SlaMetric metric) { return Holds(kMetrics, metric); }
-
-absl::Duration ToDuration(const google::protobuf::Duration& duration) {
-  return absl::Seconds(duration.seconds()) + absl::Microseconds(duration.nanos() / 1000);
-}
 
 bool IsBudget(const google::protobuf::Duration& duration) {
   return duration.seconds() >= 1 && duration.seconds() <= kMostSeconds && duration.nanos() >= 0 &&
@@ -117,7 +114,7 @@ std::optional<Target> ReadTarget(const sla::v1::SlaTarget& message, const std::s
       violations.Require(calendar != calendars.end(), absl::StrCat(at, ".calendar"),
                          "names no sound calendar of this policy");
   violations.Count(absl::StrCat(at, ".warnings"), static_cast<size_t>(message.warnings_size()), 10);
-  const absl::Duration budget = has_budget ? ToDuration(message.budget()) : absl::ZeroDuration();
+  const absl::Duration budget = has_budget ? time::Span(message.budget()) : absl::ZeroDuration();
   std::vector<Threshold> warnings;
   std::set<std::string> names;
   for (int i = 0; i < message.warnings_size(); ++i) {
@@ -126,8 +123,8 @@ std::optional<Target> ReadTarget(const sla::v1::SlaTarget& message, const std::s
     Threshold threshold;
     if (warning.has_before_due()) {
       violations.Require(IsBudget(warning.before_due()), here, "must be from 1 s to 366 d");
-      threshold.name = Spell(ToDuration(warning.before_due()));
-      threshold.used = budget - ToDuration(warning.before_due());
+      threshold.name = Spell(time::Span(warning.before_due()));
+      threshold.used = budget - time::Span(warning.before_due());
     } else {
       violations.Require(warning.percent() >= 1 && warning.percent() <= 99, here,
                          "must be from 1 to 99 percent, or a time before the due instant");

@@ -10,6 +10,7 @@
 #include "common/corridor/errors.h"
 #include "common/id/id.h"
 #include "common/time/micros.h"
+#include "common/time/stamp.h"
 #include "services/sla_timer/judge.h"
 #include "tandem/events/v1/sla.pb.h"
 
@@ -104,7 +105,7 @@ class Teller {
     clock.set_cycle(change.cycle);
     clock.set_severity(change.leg.severity);
     Cite(change.leg, clock.mutable_policy());
-    Set(event.mutable_occurred_at(), change.at);
+    *event.mutable_occurred_at() = time::Stamp(change.at);
     return event;
   }
   // Publishes `event` and returns its id.
@@ -169,9 +170,9 @@ void Teller::Tell(const Notice& notice) {
     case ChangeKind::kStarted:
     case ChangeKind::kRetargeted: {
       auto event = About<events::v1::SlaClockStarted>(change);
-      Set(event.mutable_started_at(), change.started_at);
-      if (change.due != absl::InfiniteFuture()) Set(event.mutable_due_at(), change.due);
-      Set(event.mutable_target(), change.leg.target->budget);
+      *event.mutable_started_at() = time::Stamp(change.started_at);
+      if (change.due != absl::InfiniteFuture()) *event.mutable_due_at() = time::Stamp(change.due);
+      *event.mutable_target() = time::StampSpan(change.leg.target->budget);
       event.set_calendar(change.leg.target->hours.name());
       event.set_retargeted(change.kind == ChangeKind::kRetargeted);
       Publish(std::move(event), change.at);
@@ -179,19 +180,19 @@ void Teller::Tell(const Notice& notice) {
     }
     case ChangeKind::kPaused: {
       auto event = About<events::v1::SlaClockPaused>(change);
-      Set(event.mutable_used(), change.amount);
+      *event.mutable_used() = time::StampSpan(change.amount);
       Publish(std::move(event), change.at);
       return;
     }
     case ChangeKind::kResumed: {
       auto event = About<events::v1::SlaClockResumed>(change);
-      if (change.due != absl::InfiniteFuture()) Set(event.mutable_due_at(), change.due);
+      if (change.due != absl::InfiniteFuture()) *event.mutable_due_at() = time::Stamp(change.due);
       Publish(std::move(event), change.at);
       return;
     }
     case ChangeKind::kBreached: {
       auto event = About<events::v1::SlaBreached>(change);
-      Set(event.mutable_fired_at(), in_.now);
+      *event.mutable_fired_at() = time::Stamp(in_.now);
       event.set_cause(change.reason);
       event.set_late(notice.late);
       event.set_judged_while_lagging(lagging_);
@@ -201,16 +202,16 @@ void Teller::Tell(const Notice& notice) {
     }
     case ChangeKind::kMet: {
       auto event = About<events::v1::SlaMet>(change);
-      if (change.due != absl::InfiniteFuture()) Set(event.mutable_due_at(), change.due);
-      Set(event.mutable_used(), change.amount);
+      if (change.due != absl::InfiniteFuture()) *event.mutable_due_at() = time::Stamp(change.due);
+      *event.mutable_used() = time::StampSpan(change.amount);
       std::string id = Publish(std::move(event), change.at);
       Keep(kJudgedMet, change, std::move(id), "met");
       return;
     }
     case ChangeKind::kStopped: {
       auto event = About<events::v1::SlaStopped>(change);
-      Set(event.mutable_due_at(), change.due);
-      Set(event.mutable_overshoot(), change.amount);
+      *event.mutable_due_at() = time::Stamp(change.due);
+      *event.mutable_overshoot() = time::StampSpan(change.amount);
       std::string id = Publish(std::move(event), change.at);
       Keep(kJudgedStopped, change, std::move(id), "breached");
       return;
@@ -233,8 +234,8 @@ void Teller::Warn(const Cycle& cycle, const Pending& warning) {
   auto event = About<events::v1::SlaWarning>(change);
   event.set_threshold(warning.warning);
   const absl::Time due = cycle.Due(warning.at);
-  if (due != absl::InfiniteFuture()) Set(event.mutable_due_at(), due);
-  Set(event.mutable_fired_at(), in_.now);
+  if (due != absl::InfiniteFuture()) *event.mutable_due_at() = time::Stamp(due);
+  *event.mutable_fired_at() = time::Stamp(in_.now);
   event.set_judged_while_lagging(lagging_);
   Publish(std::move(event), change.at);
 }
@@ -431,28 +432,6 @@ void Summarise(const Evaluation& evaluation, records::Clock& clock) {
   clock.set_breached(cycle->breached_at.has_value());
   clock.set_rule(cycle->leg.rule != nullptr ? cycle->leg.rule->name : "");
   clock.set_policy_version(cycle->leg.policy_version);
-}
-
-int64_t ToUs(const google::protobuf::Timestamp& timestamp) {
-  return timestamp.seconds() * 1'000'000 + timestamp.nanos() / 1'000;
-}
-
-void Set(google::protobuf::Timestamp* timestamp, absl::Time instant) {
-  const int64_t us = time::ToMicros(instant);
-  int64_t seconds = us / 1'000'000;
-  int64_t rest = us % 1'000'000;
-  if (rest < 0) {
-    --seconds;
-    rest += 1'000'000;
-  }
-  timestamp->set_seconds(seconds);
-  timestamp->set_nanos(static_cast<int32_t>(rest * 1'000));
-}
-
-void Set(google::protobuf::Duration* duration, absl::Duration value) {
-  const int64_t us = absl::ToInt64Microseconds(value);
-  duration->set_seconds(us / 1'000'000);
-  duration->set_nanos(static_cast<int32_t>(us % 1'000'000 * 1'000));
 }
 
 void Cite(const Leg& leg, type::v1::PolicyRef* ref) {

@@ -13,7 +13,6 @@
 #include "absl/status/status.h"
 #include "absl/time/time.h"
 #include "common/corridor/decision.h"
-#include "google/protobuf/timestamp.pb.h"
 #include "services/sla_timer/clock.h"
 #include "services/sla_timer/facts.h"
 #include "services/sla_timer/records.pb.h"
@@ -74,9 +73,6 @@ std::string TimerId(std::string_view ticket_id, type::v1::SlaMetric metric);
 // Stores where a clock's latest cycle stands.
 void Summarise(const Evaluation& evaluation, records::Clock& clock);
 
-int64_t ToUs(const google::protobuf::Timestamp& timestamp);
-void Set(google::protobuf::Timestamp* timestamp, absl::Time instant);
-void Set(google::protobuf::Duration* duration, absl::Duration value);
 // What an answer or an event cites.
 void Cite(const Leg& leg, type::v1::PolicyRef* ref);
 

@@ -8,6 +8,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "common/corridor/errors.h"
+#include "common/time/stamp.h"
 #include "services/survey/follow_up.h"
 #include "services/survey/records.h"
 #include "services/survey/scale.h"
@@ -48,7 +49,7 @@ void RequestFollowUp(SurveyChange& change, const Inputs& in, Decision& decision)
   follow_up.set_ticket_id(change.survey().ticket_id());
   follow_up.set_assignee_id(change.survey().assignee_id());
   follow_up.set_score(change.survey().score());
-  *follow_up.mutable_requested_at() = Stamp(change.at());
+  *follow_up.mutable_requested_at() = time::Stamp(change.at());
   decision.Insert(FollowUps(), follow_up_id, std::move(record));
   change.record().set_open_follow_up_id(follow_up_id);
   ev::SurveyFollowUpRequested requested;
@@ -64,7 +65,7 @@ void EndFollowUp(SurveyChange& change, FollowUpRecord record, sv::FollowUpOutcom
   record.mutable_follow_up()->set_outcome(outcome);
   record.mutable_follow_up()->set_closed_by_staff_id(staff_id);
   record.mutable_follow_up()->set_note(note);
-  *record.mutable_follow_up()->mutable_closed_at() = Stamp(change.at());
+  *record.mutable_follow_up()->mutable_closed_at() = time::Stamp(change.at());
   decision.Save(FollowUps(), follow_up_id, std::move(record));
   change.record().clear_open_follow_up_id();
   ev::SurveyFollowUpClosed closed;
@@ -91,7 +92,7 @@ absl::Status CheckAnswerable(const sv::Survey& survey, absl::Time now) {
   if (survey.state() == sv::SURVEY_STATE_WITHDRAWN || survey.state() == sv::SURVEY_STATE_BOUNCED) {
     return corridor::FailedPrecondition("SURVEY_WITHDRAWN", "this survey was withdrawn");
   }
-  if (survey.state() == sv::SURVEY_STATE_EXPIRED || now >= Instant(survey.expires_at())) {
+  if (survey.state() == sv::SURVEY_STATE_EXPIRED || now >= time::Instant(survey.expires_at())) {
     return corridor::FailedPrecondition("SURVEY_EXPIRED",
                                         "this survey has expired and takes no answer any more");
   }
@@ -152,7 +153,7 @@ absl::StatusOr<Decision> AnswerSurvey(const sv::AnswerSurveyRequest& request, co
     history.mutable_answer()->set_counts(false);
     decision.Save(Answers(), last->key, std::move(history));
   } else {
-    *survey.mutable_answered_at() = Stamp(change.at());
+    *survey.mutable_answered_at() = time::Stamp(change.at());
     change.StopAsking();
   }
 
@@ -174,7 +175,7 @@ absl::StatusOr<Decision> AnswerSurvey(const sv::AnswerSurveyRequest& request, co
   answer.set_score(request.score());
   *answer.mutable_reasons() = request.reasons();
   answer.set_text(request.text());
-  *answer.mutable_answered_at() = Stamp(change.at());
+  *answer.mutable_answered_at() = time::Stamp(change.at());
   answer.set_bad(survey.bad());
   answer.set_counts(true);
   decision.Insert(Answers(), AnswerKey(change.id(), survey.revision()), std::move(record));
@@ -203,7 +204,7 @@ absl::StatusOr<Decision> AnswerSurvey(const sv::AnswerSurveyRequest& request, co
     }
   }
   response.set_revision(survey.revision());
-  *response.mutable_answered_at() = Stamp(change.at());
+  *response.mutable_answered_at() = time::Stamp(change.at());
   decision.Reply(std::move(response));
   change.Save();
   return decision;
@@ -239,7 +240,7 @@ absl::StatusOr<Decision> OptOut(const sv::OptOutRequest& request, const Inputs& 
     if (*loaded) {
       record = **loaded;
     } else {
-      *record.mutable_since() = Stamp(in.now);
+      *record.mutable_since() = time::Stamp(in.now);
       decision.Save(OptOuts(), contact_id, record);
     }
     response.set_opted_out(true);
@@ -274,7 +275,7 @@ absl::StatusOr<Decision> CloseFollowUp(const sv::CloseFollowUpRequest& request, 
   EndFollowUp(change, **follow_up, request.outcome(), request.staff_id(), request.note(), decision);
   sv::CloseFollowUpResponse response;
   response.set_follow_up_id(request.follow_up_id());
-  *response.mutable_closed_at() = Stamp(change.at());
+  *response.mutable_closed_at() = time::Stamp(change.at());
   decision.Reply(std::move(response));
   change.Save();
   return decision;

@@ -5,7 +5,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "common/id/id.h"
-#include "services/survey/instants.h"
+#include "common/time/stamp.h"
 
 namespace tandem::survey {
 namespace {
@@ -71,7 +71,7 @@ Judgement JudgeInvitation(const absl::Status& status, const av::CheckOutreachRes
   if (answer->verdict() == av::OUTREACH_VERDICT_ALLOW) {
     Judgement judgement;
     judgement.clearance_id = answer->clearance_id();
-    if (answer->has_expires_at() && Instant(answer->expires_at()) <= now) {
+    if (answer->has_expires_at() && time::Instant(answer->expires_at()) <= now) {
       judgement.kind = Kind::kAskAnew;
     }
     return judgement;

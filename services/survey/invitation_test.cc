@@ -4,8 +4,8 @@
 #include <string>
 #include <vector>
 
+#include "common/time/stamp.h"
 #include "gtest/gtest.h"
-#include "services/survey/instants.h"
 
 namespace tandem::survey {
 namespace {
@@ -26,7 +26,7 @@ av::CheckOutreachResponse Allow(absl::Time expires_at) {
   av::CheckOutreachResponse answer;
   answer.set_verdict(av::OUTREACH_VERDICT_ALLOW);
   answer.set_clearance_id("clr_1");
-  *answer.mutable_expires_at() = Stamp(expires_at);
+  *answer.mutable_expires_at() = time::Stamp(expires_at);
   return answer;
 }
 

@@ -3,7 +3,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/time/time.h"
 #include "common/time/micros.h"
-#include "services/survey/instants.h"
+#include "common/time/stamp.h"
 #include "services/survey/scale.h"
 #include "services/survey/views.h"
 
@@ -36,14 +36,14 @@ std::string WriteLetter(const records::Delivery& delivery) {
   return absl::StrCat(
       "To: ", delivery.address(), "\n", "Subject: ", delivery.reminder() ? "Reminder: how" : "How",
       " did we do?\n", "Date: ",
-      absl::FormatTime(absl::RFC1123_full, Instant(delivery.sent_at()), absl::UTCTimeZone()), "\n",
-      "Message-ID: <", delivery.name(), "@tandem>\n",
+      absl::FormatTime(absl::RFC1123_full, time::Instant(delivery.sent_at()), absl::UTCTimeZone()),
+      "\n", "Message-ID: <", delivery.name(), "@tandem>\n",
       "MIME-Version: 1.0\nContent-Type: text/plain; charset=utf-8\n",
       "X-Tandem-Survey: ", delivery.survey_id(), "\nX-Tandem-Token: ", delivery.token(), "\n\n",
       "Your request ", delivery.ticket_id(), " was handled.\n\n", Absl(QuestionOf(delivery.kind())),
       "\n", "Answer with a number from ", scale.lowest, " to ", scale.highest, " ",
       Absl(EndsOf(delivery.kind())), ".\n\n", "Your token: ", delivery.token(), "\n",
-      "It answers until ", time::FormatInstant(Instant(delivery.expires_at())),
+      "It answers until ", time::FormatInstant(time::Instant(delivery.expires_at())),
       ", and until then the answer may be changed.\n");
 }
 

@@ -1,8 +1,8 @@
 #include "services/survey/letter.h"
 
+#include "common/time/stamp.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
-#include "services/survey/instants.h"
 
 namespace tandem::survey {
 namespace {
@@ -19,8 +19,8 @@ records::Delivery Sample() {
   delivery.set_token("TOKEN");
   delivery.set_kind(type::v1::SURVEY_KIND_CSAT);
   delivery.set_ticket_id("tkt_1");
-  *delivery.mutable_sent_at() = Stamp(absl::FromUnixSeconds(1'790'000'000));
-  *delivery.mutable_expires_at() = Stamp(absl::FromUnixSeconds(1'791'209'600));
+  *delivery.mutable_sent_at() = time::Stamp(absl::FromUnixSeconds(1'790'000'000));
+  *delivery.mutable_expires_at() = time::Stamp(absl::FromUnixSeconds(1'791'209'600));
   return delivery;
 }
 

@@ -3,7 +3,7 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
-#include "services/survey/instants.h"
+#include "common/time/stamp.h"
 #include "services/survey/scale.h"
 
 namespace tandem::survey {
@@ -41,7 +41,7 @@ absl::Duration ReadDuration(Violations& violations, const std::string& field, bo
                             const google::protobuf::Duration& value, absl::Duration fallback,
                             absl::Duration lowest, absl::Duration highest) {
   if (!given) return fallback;
-  const absl::Duration duration = Span(value);
+  const absl::Duration duration = time::Span(value);
   violations.Require(duration >= lowest && duration <= highest, field,
                      absl::StrCat("must be ", absl::FormatDuration(lowest), " to ",
                                   absl::FormatDuration(highest)));

@@ -10,8 +10,8 @@
 #include "absl/strings/str_cat.h"
 #include "common/corridor/errors.h"
 #include "common/id/id.h"
+#include "common/time/stamp.h"
 #include "services/survey/commands.h"
-#include "services/survey/instants.h"
 #include "services/survey/records.h"
 #include "services/survey/scale.h"
 #include "services/survey/scores.h"
@@ -54,7 +54,7 @@ std::optional<std::string> ReadToken(const Request& request) {
 }
 
 std::string Written(const google::protobuf::Timestamp& at, const std::string& key) {
-  return absl::StrCat(time::ToMicros(Instant(at)), "|", key);
+  return absl::StrCat(time::ToMicros(time::Instant(at)), "|", key);
 }
 
 template <typename Request>

@@ -6,7 +6,7 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
-#include "services/survey/instants.h"
+#include "common/time/stamp.h"
 #include "services/survey/invitation.h"
 #include "services/survey/records.h"
 #include "services/survey/survey_change.h"
@@ -126,7 +126,7 @@ absl::Status Plan(const std::string& ticket_id, const TicketRecord& ticket,
   survey.set_ticket_id(ticket_id);
   survey.set_resolution(ticket.resolution());
   survey.set_assignee_id(ticket.assignee_id());
-  *survey.mutable_planned_at() = Stamp(at);
+  *survey.mutable_planned_at() = time::Stamp(at);
   *survey.mutable_policy() = policy->ref;
   survey.mutable_policy()->set_rule(rule->name);
   change.CopyFacts(ticket);
@@ -134,8 +134,8 @@ absl::Status Plan(const std::string& ticket_id, const TicketRecord& ticket,
     change.Suppress(kInternal);
   } else {
     const absl::Time due = at + rule->delay;
-    *record.mutable_first_try_at() = Stamp(due);
-    *survey.mutable_next_try_at() = Stamp(due);
+    *record.mutable_first_try_at() = time::Stamp(due);
+    *survey.mutable_next_try_at() = time::Stamp(due);
     change.SetTimer(kInvite, due);
   }
   change.Save();
@@ -150,7 +150,8 @@ absl::Status WithdrawWaiting(const std::string& ticket_id, const TicketRecord& t
   if (!loaded.ok()) return loaded.status();
   if (!*loaded || !IsWaiting((*loaded)->survey())) return absl::OkStatus();
   // It had expired by then, whether or not its timer has said so yet.
-  if ((*loaded)->survey().has_expires_at() && at >= Instant((*loaded)->survey().expires_at())) {
+  if ((*loaded)->survey().has_expires_at() &&
+      at >= time::Instant((*loaded)->survey().expires_at())) {
     return absl::OkStatus();
   }
   SurveyChange change(*loaded, at, &decision);
@@ -374,7 +375,7 @@ Decided OnInvite(const FiredTimer& timer, const records::SurveyTimer& payload, c
   if (permission->is_asking) return decision;
   const Judgement& judgement = permission->judgement;
   if (HasToWait(judgement)) {
-    const absl::Time next = NextTry(Instant(record.first_try_at()), timer.due, in.now,
+    const absl::Time next = NextTry(time::Instant(record.first_try_at()), timer.due, in.now,
                                     absl::Microseconds(record.plan().retry_for_us()),
                                     absl::Microseconds(record.plan().retry_every_us()));
     survey.set_tries(survey.tries() + 1);
@@ -383,7 +384,7 @@ Decided OnInvite(const FiredTimer& timer, const records::SurveyTimer& payload, c
     if (next == absl::InfiniteFuture()) {
       change.Suppress(kHeldTooLong);
     } else {
-      *survey.mutable_next_try_at() = Stamp(next);
+      *survey.mutable_next_try_at() = time::Stamp(next);
       change.SetTimer(kInvite, next);
     }
   } else if (judgement.kind == Judgement::Kind::kNever) {
@@ -395,13 +396,13 @@ Decided OnInvite(const FiredTimer& timer, const records::SurveyTimer& payload, c
     survey.clear_next_try_at();
     survey.clear_waiting_for();
     survey.set_clearance_id(judgement.clearance_id);
-    *survey.mutable_invited_at() = Stamp(change.at());
-    *survey.mutable_expires_at() = Stamp(expires_at);
+    *survey.mutable_invited_at() = time::Stamp(change.at());
+    *survey.mutable_expires_at() = time::Stamp(expires_at);
     change.Deliver(/*reminder=*/false, permission->address, in.secret);
     if (record.plan().reminder_after_us() > 0) {
       const absl::Time remind_at =
           change.at() + absl::Microseconds(record.plan().reminder_after_us());
-      *record.mutable_reminder_due_at() = Stamp(remind_at);
+      *record.mutable_reminder_due_at() = time::Stamp(remind_at);
       change.SetTimer(kRemind, remind_at);
     }
     change.SetTimer(kExpire, expires_at);
@@ -420,7 +421,7 @@ Decided OnRemind(const FiredTimer& timer, const records::SurveyTimer& payload, c
   if (!loaded.ok()) return loaded.status();
   Decision decision;
   if (!*loaded || (*loaded)->survey().state() != sv::SURVEY_STATE_INVITED ||
-      in.now >= Instant((*loaded)->survey().expires_at())) {
+      in.now >= time::Instant((*loaded)->survey().expires_at())) {
     return decision;
   }
   SurveyChange change(*loaded, in.now, &decision);
@@ -433,16 +434,16 @@ Decided OnRemind(const FiredTimer& timer, const records::SurveyTimer& payload, c
   const Judgement& judgement = permission->judgement;
   absl::Time next = absl::InfiniteFuture();
   if (HasToWait(judgement)) {
-    next = NextTry(Instant(record.reminder_due_at()), timer.due, in.now,
+    next = NextTry(time::Instant(record.reminder_due_at()), timer.due, in.now,
                    absl::Microseconds(record.plan().retry_for_us()),
                    absl::Microseconds(record.plan().retry_every_us()));
     record.set_reminder_questions(NextQuestion(*permission));
   }
   if (judgement.kind == Judgement::Kind::kGo) {
-    *survey.mutable_reminded_at() = Stamp(change.at());
+    *survey.mutable_reminded_at() = time::Stamp(change.at());
     change.Deliver(/*reminder=*/true, permission->address, in.secret);
     change.Publish(ev::SurveyReminded());
-  } else if (next < Instant(survey.expires_at())) {
+  } else if (next < time::Instant(survey.expires_at())) {
     change.SetTimer(kRemind, next);
   } else {
     survey.set_reminder_dropped(judgement.reason);
@@ -459,7 +460,7 @@ Decided OnExpire(const FiredTimer& timer, const records::SurveyTimer& payload, c
   if (!*loaded || (*loaded)->survey().state() != sv::SURVEY_STATE_INVITED) return decision;
   SurveyChange change(*loaded, timer.due, &decision);
   change.survey().set_state(sv::SURVEY_STATE_EXPIRED);
-  *change.survey().mutable_ended_at() = Stamp(change.at());
+  *change.survey().mutable_ended_at() = time::Stamp(change.at());
   change.StopAsking();
   change.Publish(ev::SurveyExpired());
   change.Save();

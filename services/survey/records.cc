@@ -7,8 +7,7 @@
 #include "absl/strings/str_format.h"
 #include "absl/strings/str_join.h"
 #include "absl/time/time.h"
-#include "common/time/micros.h"
-#include "services/survey/instants.h"
+#include "common/time/stamp.h"
 #include "services/survey/scale.h"
 #include "services/survey/views.h"
 
@@ -21,10 +20,6 @@ using records::SurveyRecord;
 using store::Value;
 namespace sv = survey::v1;
 
-int64_t Micros(const google::protobuf::Timestamp& timestamp) {
-  return timestamp.seconds() * 1'000'000 + timestamp.nanos() / 1'000;
-}
-
 Value Text(std::string text) { return Value(std::move(text)); }
 Value Number(int64_t number) { return Value(number); }
 
@@ -36,7 +31,8 @@ bool Counts(const sv::Survey& survey) {
 
 std::string DayOf(const sv::Survey& survey) {
   return survey.has_delivered_at()
-             ? absl::FormatTime("%Y-%m-%d", Instant(survey.delivered_at()), absl::UTCTimeZone())
+             ? absl::FormatTime("%Y-%m-%d", time::Instant(survey.delivered_at()),
+                                absl::UTCTimeZone())
              : "";
 }
 
@@ -58,7 +54,7 @@ class Filter {
   void Bound(std::string_view column, std::string_view sign, bool given,
              const google::protobuf::Timestamp& at) {
     if (given) {
-      Require(absl::StrCat(Absl(column), Absl(sign), Parameter(Number(Micros(at)))));
+      Require(absl::StrCat(Absl(column), Absl(sign), Parameter(Number(time::MicrosOf(at)))));
     }
   }
   // A page by (`column`, key), newest first.
@@ -160,9 +156,10 @@ const store::Table<SurveyRecord>& Surveys() {
        {"channel", [](const R& r) { return Number(r.survey().channel()); }},
        {"assignee_id", [](const R& r) { return Text(r.survey().assignee_id()); }},
        {"team", [](const R& r) { return Text(r.survey().team()); }},
-       {"planned_at", [](const R& r) { return Number(Micros(r.survey().planned_at())); }},
+       {"planned_at", [](const R& r) { return Number(time::MicrosOf(r.survey().planned_at())); }},
        {"counts", [](const R& r) { return Number(Counts(r.survey()) ? 1 : 0); }},
-       {"delivered_at", [](const R& r) { return Number(Micros(r.survey().delivered_at())); }},
+       {"delivered_at",
+        [](const R& r) { return Number(time::MicrosOf(r.survey().delivered_at())); }},
        {"delivered_day", [](const R& r) { return Text(DayOf(r.survey())); }},
        {"answered", [](const R& r) { return Number(r.survey().has_score() ? 1 : 0); }},
        {"score", [](const R& r) { return Number(r.survey().score()); }},
@@ -179,16 +176,16 @@ const store::Table<records::TokenRecord>& Tokens() {
 const store::Table<AnswerRecord>& Answers() {
   using R = AnswerRecord;
   static const store::Table<R> table(
-      "answers",
-      {{"survey_id", [](const R& r) { return Text(r.answer().survey_id()); }},
-       {"account_id", [](const R& r) { return Text(r.answer().account_id()); }},
-       {"contact_id", [](const R& r) { return Text(r.answer().contact_id()); }},
-       {"ticket_id", [](const R& r) { return Text(r.answer().ticket_id()); }},
-       {"assignee_id", [](const R& r) { return Text(r.answer().assignee_id()); }},
-       {"kind", [](const R& r) { return Number(r.answer().kind()); }},
-       {"is_bad", [](const R& r) { return Number(r.answer().bad() ? 1 : 0); }},
-       {"counts", [](const R& r) { return Number(r.answer().counts() ? 1 : 0); }},
-       {"answered_at", [](const R& r) { return Number(Micros(r.answer().answered_at())); }}});
+      "answers", {{"survey_id", [](const R& r) { return Text(r.answer().survey_id()); }},
+                  {"account_id", [](const R& r) { return Text(r.answer().account_id()); }},
+                  {"contact_id", [](const R& r) { return Text(r.answer().contact_id()); }},
+                  {"ticket_id", [](const R& r) { return Text(r.answer().ticket_id()); }},
+                  {"assignee_id", [](const R& r) { return Text(r.answer().assignee_id()); }},
+                  {"kind", [](const R& r) { return Number(r.answer().kind()); }},
+                  {"is_bad", [](const R& r) { return Number(r.answer().bad() ? 1 : 0); }},
+                  {"counts", [](const R& r) { return Number(r.answer().counts() ? 1 : 0); }},
+                  {"answered_at",
+                   [](const R& r) { return Number(time::MicrosOf(r.answer().answered_at())); }}});
   return table;
 }
 
@@ -199,7 +196,8 @@ const store::Table<FollowUpRecord>& FollowUps() {
       {{"account_id", [](const R& r) { return Text(r.follow_up().account_id()); }},
        {"assignee_id", [](const R& r) { return Text(r.follow_up().assignee_id()); }},
        {"is_open", [](const R& r) { return Number(r.follow_up().has_closed_at() ? 0 : 1); }},
-       {"requested_at", [](const R& r) { return Number(Micros(r.follow_up().requested_at())); }}});
+       {"requested_at",
+        [](const R& r) { return Number(time::MicrosOf(r.follow_up().requested_at())); }}});
   return table;
 }
 

@@ -13,10 +13,10 @@
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "common/testing/service_harness.h"
+#include "common/time/stamp.h"
 #include "gmock/gmock.h"
 #include "google/protobuf/text_format.h"
 #include "gtest/gtest.h"
-#include "services/survey/instants.h"
 #include "services/survey/invitation.h"
 #include "services/survey/letter.h"
 #include "services/survey/records.h"
@@ -106,7 +106,7 @@ class Survey : public ::testing::Test {
       av::CheckOutreachResponse response;
       response.set_verdict(av::OUTREACH_VERDICT_ALLOW);
       response.set_clearance_id(absl::StrCat("clr_", checks_.size()));
-      *response.mutable_expires_at() = Stamp(harness_.Now() + absl::Hours(4));
+      *response.mutable_expires_at() = time::Stamp(harness_.Now() + absl::Hours(4));
       return response;
     });
   }
@@ -143,7 +143,7 @@ class Survey : public ::testing::Test {
   template <typename E>
   void Happen(const std::string& source, const std::string& ticket_id, E fact) {
     fact.set_ticket_id(ticket_id);
-    *fact.mutable_occurred_at() = Stamp(harness_.Now());
+    *fact.mutable_occurred_at() = time::Stamp(harness_.Now());
     harness_.Deliver(source, ticket_id, "account_1", fact);
   }
   ev::TicketOpened Opening() {
@@ -338,8 +338,8 @@ TEST_F(Survey, InvitesTheRequesterOfAClosedTicketWithAClearance) {
   EXPECT_EQ(invited[0].survey().ticket_id(), "tkt_1");
   EXPECT_EQ(invited[0].survey().resolution(), 1);
   EXPECT_EQ(invited[0].clearance_id(), "clr_1");
-  EXPECT_GE(Instant(invited[0].occurred_at()), closed_at + absl::Hours(1));
-  EXPECT_EQ(Instant(invited[0].expires_at()) - Instant(invited[0].occurred_at()),
+  EXPECT_GE(time::Instant(invited[0].occurred_at()), closed_at + absl::Hours(1));
+  EXPECT_EQ(time::Instant(invited[0].expires_at()) - time::Instant(invited[0].occurred_at()),
             absl::Hours(14 * 24));
   EXPECT_EQ(harness_.PublishedEvents().back().key, "account_1");
 
@@ -485,7 +485,8 @@ TEST_F(Survey, AsksAnewWhenTheClearanceOfTheLostAnswerIsOver) {
     response.set_verdict(av::OUTREACH_VERDICT_ALLOW);
     const bool is_first = checks_.back().request_id() == first;
     response.set_clearance_id(is_first ? "clr_old" : "clr_new");
-    *response.mutable_expires_at() = Stamp(is_first ? given_at : harness_.Now() + absl::Hours(4));
+    *response.mutable_expires_at() =
+        time::Stamp(is_first ? given_at : harness_.Now() + absl::Hours(4));
     return response;
   });
   harness_.Advance(absl::Hours(1));
@@ -634,7 +635,7 @@ TEST_F(Survey, RemindsNobodyWhoAnswered) {
 
 TEST_F(Survey, ExpiresWhenNobodyAnswersAndThenTakesNoAnswer) {
   const std::string token = Invite("tkt_1");
-  const absl::Time expires_at = Instant(Of("tkt_1").expires_at());
+  const absl::Time expires_at = time::Instant(Of("tkt_1").expires_at());
   harness_.AdvanceTo(expires_at - absl::Microseconds(1));
   EXPECT_TRUE(Invitation(token).ok());
   harness_.AdvanceTo(expires_at);
@@ -643,7 +644,7 @@ TEST_F(Survey, ExpiresWhenNobodyAnswersAndThenTakesNoAnswer) {
   harness_.Advance(kSettle);
   const auto expired = harness_.Published<ev::SurveyExpired>();
   ASSERT_THAT(expired, SizeIs(1));
-  EXPECT_EQ(Instant(expired[0].occurred_at()), expires_at);
+  EXPECT_EQ(time::Instant(expired[0].occurred_at()), expires_at);
   EXPECT_TRUE(Is(Answer(token, 5).status(), absl::StatusCode::kFailedPrecondition, "expired"));
   EXPECT_TRUE(Is(Answer(ReminderToken("tkt_1"), 5).status(), absl::StatusCode::kFailedPrecondition,
                  "expired"));
@@ -681,7 +682,7 @@ TEST_F(Survey, IsNotRemindedOfWhenTheReopeningIsReadAtTheLastMoment) {
   Open("tkt_1");
   Resolve("tkt_1");
   harness_.Advance(absl::Hours(2));
-  harness_.AdvanceTo(Instant(Of("tkt_1").invited_at()) + absl::Hours(24));
+  harness_.AdvanceTo(time::Instant(Of("tkt_1").invited_at()) + absl::Hours(24));
   Reopen("tkt_1");
   harness_.Advance(absl::Hours(1));
   EXPECT_THAT(Story(), ElementsAre("SurveyInvited", "SurveyWithdrawn"));
@@ -700,7 +701,7 @@ TEST_F(Survey, EndsByWhatHappenedFirstWhateverWasReadFirst) {
     Open(one.ticket);
     Resolve(one.ticket);
     harness_.Advance(absl::Hours(2));
-    const absl::Time expires_at = Instant(Of(one.ticket).expires_at());
+    const absl::Time expires_at = time::Instant(Of(one.ticket).expires_at());
     // The expiry's timer is due, and waits for the facts up to its instant.
     harness_.AdvanceTo(expires_at + absl::Milliseconds(2));
     ev::TicketReopened reopened;
@@ -926,7 +927,7 @@ TEST_F(Survey, StoresAnAnswerWithItsReasonsAndCreditsTheAssigneeAtResolution) {
 
 TEST_F(Survey, MayBeAnsweredAnewUntilItExpiresAndTheLastAnswerCounts) {
   const std::string token = Invite("tkt_1");
-  const absl::Time expires_at = Instant(Of("tkt_1").expires_at());
+  const absl::Time expires_at = time::Instant(Of("tkt_1").expires_at());
   ASSERT_TRUE(Answer(token, 5, "fine").ok());
   harness_.Advance(absl::Hours(24));
   const auto again = Answer(token, 3, "less fine");
@@ -1069,7 +1070,7 @@ TEST_F(Survey, IsNotSentToAContactWhoOptedOut) {
 
   const auto again = OptOut("contact_id: 'contact_1'");
   ASSERT_TRUE(again.ok()) << again.status();
-  EXPECT_EQ(Instant(again->since()), Instant(out->since()));
+  EXPECT_EQ(time::Instant(again->since()), time::Instant(out->since()));
   ASSERT_TRUE(OptOut("contact_id: 'contact_1' take_back: true").ok());
   RunToClosed("tkt_3");
   harness_.Advance(absl::Hours(2));

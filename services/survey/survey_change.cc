@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "absl/strings/str_cat.h"
+#include "common/time/stamp.h"
 #include "services/survey/letter.h"
 #include "services/survey/token.h"
 
@@ -27,7 +28,7 @@ SurveyChange::SurveyChange(const corridor::Loaded<SurveyRecord>& loaded, absl::T
                            corridor::Decision* decision)
     : id_(loaded.key),
       record_(loaded ? *loaded : SurveyRecord()),
-      at_(record_.has_last_fact_at() ? std::max(now, Instant(record_.last_fact_at())) : now),
+      at_(record_.has_last_fact_at() ? std::max(now, time::Instant(record_.last_fact_at())) : now),
       decision_(decision) {
   survey().set_survey_id(id_);
 }
@@ -66,7 +67,7 @@ void SurveyChange::Deliver(bool reminder, const std::string& address, std::strin
   delivery.set_token(MintToken(secret, delivery.name()));
   delivery.set_kind(survey().kind());
   delivery.set_ticket_id(survey().ticket_id());
-  *delivery.mutable_sent_at() = Stamp(at_);
+  *delivery.mutable_sent_at() = time::Stamp(at_);
   *delivery.mutable_expires_at() = survey().expires_at();
   delivery.set_reminder(reminder);
   records::TokenRecord token;
@@ -79,7 +80,7 @@ void SurveyChange::Deliver(bool reminder, const std::string& address, std::strin
 void SurveyChange::GiveUp(sv::SurveyState state) {
   survey().set_state(state);
   survey().clear_next_try_at();
-  *survey().mutable_ended_at() = Stamp(at_);
+  *survey().mutable_ended_at() = time::Stamp(at_);
   if (survey().has_invited_at()) {
     StopAsking();
   } else {

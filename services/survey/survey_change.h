@@ -9,7 +9,7 @@
 #include "absl/time/time.h"
 #include "common/corridor/decision.h"
 #include "common/corridor/view.h"
-#include "services/survey/instants.h"
+#include "common/time/stamp.h"
 #include "services/survey/records.h"
 #include "tandem/events/v1/survey.pb.h"
 #include "tandem/survey/v1/survey_service.pb.h"
@@ -40,8 +40,8 @@ class SurveyChange {
   template <typename E>
   void Publish(E event) {
     FillRef(event.mutable_survey());
-    *event.mutable_occurred_at() = Stamp(at_);
-    *record_.mutable_last_fact_at() = Stamp(at_);
+    *event.mutable_occurred_at() = time::Stamp(at_);
+    *record_.mutable_last_fact_at() = time::Stamp(at_);
     decision_->Publish(id_, record_.bus_key(), at_, std::move(event));
   }
 

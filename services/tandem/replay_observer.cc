@@ -5,8 +5,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "common/corridor/definition.h"
-#include "common/time/micros.h"
-#include "google/protobuf/timestamp.pb.h"
+#include "common/time/stamp.h"
 #include "services/tandem/held_hours.h"
 #include "tandem/events/v1/account.pb.h"
 #include "tandem/events/v1/intake.pb.h"
@@ -21,10 +20,6 @@ namespace ev = events::v1;
 namespace ty = type::v1;
 
 constexpr int kRecordsAtOnce = 1024;
-
-absl::Time Instant(const google::protobuf::Timestamp& timestamp) {
-  return absl::FromUnixSeconds(timestamp.seconds()) + absl::Nanoseconds(timestamp.nanos());
-}
 
 void Fill(const std::map<std::string, int32_t>& counts,
           google::protobuf::RepeatedPtrField<NamedCount>* entries) {
@@ -172,7 +167,7 @@ void ReplayObserver::On(const ev::EscalationLevelReached& event) {
   ++rings_[event.level()];
   TicketView& ticket = tickets_[event.ticket_id()];
   ticket.escalation_id = event.escalation_id();
-  ticket.rung_at = Instant(event.occurred_at());
+  ticket.rung_at = time::Instant(event.occurred_at());
 }
 template <>
 void ReplayObserver::On(const ev::EscalationAcknowledged& event) {
@@ -257,7 +252,7 @@ template <>
 void ReplayObserver::On(const ev::OutreachHeld& event) {
   for (const ty::OutreachTopic topic : Topics(event)) {
     Hold& hold = holds_[HoldKey{event.account_id(), event.contact_id(), topic}];
-    if (!hold.since.has_value()) hold.since = Instant(event.occurred_at());
+    if (!hold.since.has_value()) hold.since = time::Instant(event.occurred_at());
   }
 }
 template <>
@@ -265,7 +260,7 @@ void ReplayObserver::On(const ev::OutreachCleared& event) {
   for (const ty::OutreachTopic topic : Topics(event)) {
     Hold& hold = holds_[HoldKey{event.account_id(), event.contact_id(), topic}];
     if (!hold.since.has_value()) continue;
-    hold.held += Instant(event.occurred_at()) - *hold.since;
+    hold.held += time::Instant(event.occurred_at()) - *hold.since;
     hold.since.reset();
   }
 }

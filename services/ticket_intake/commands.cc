@@ -9,8 +9,8 @@
 #include "absl/strings/ascii.h"
 #include "absl/strings/str_cat.h"
 #include "common/corridor/errors.h"
+#include "common/time/stamp.h"
 #include "services/ticket_intake/fields.h"
-#include "services/ticket_intake/instants.h"
 #include "services/ticket_intake/lifecycle.h"
 #include "services/ticket_intake/records.h"
 #include "services/ticket_intake/requesters.h"
@@ -208,7 +208,7 @@ absl::StatusOr<Decision> FollowUp(const Loaded<TicketRecord>& closed, TicketMess
   reply.set_version(change.version());
   reply.set_state(change.ticket().state());
   reply.set_follow_up_of(closed.key);
-  *reply.mutable_posted_at() = Stamp(change.at());
+  *reply.mutable_posted_at() = time::Stamp(change.at());
   decision.Reply(std::move(reply));
   change.Save();
   return decision;
@@ -281,7 +281,7 @@ absl::StatusOr<Decision> OpenTicket(const iv::OpenTicketRequest& request, const 
   if (may_remember) {
     auto known = view.Load(KnownRequesters(), requester_key);
     if (!known.ok()) return known.status();
-    if (*known && in.now - Instant((*known)->asked_at()) < rules.requester_valid_for()) {
+    if (*known && in.now - time::Instant((*known)->asked_at()) < rules.requester_valid_for()) {
       answer.kind = RequesterAnswer::Kind::kKnown;
       answer.known = **known;
     }
@@ -472,7 +472,7 @@ absl::StatusOr<Decision> AddMessage(const iv::AddMessageRequest& request, const 
   reply.set_ticket_id(change.id());
   reply.set_version(change.version());
   reply.set_state(change.ticket().state());
-  *reply.mutable_posted_at() = Stamp(change.at());
+  *reply.mutable_posted_at() = time::Stamp(change.at());
   decision.Reply(std::move(reply));
   change.Save();
   return decision;
@@ -622,7 +622,7 @@ absl::StatusOr<Decision> ConfirmProblem(const iv::ConfirmProblemRequest& request
   iv::ConfirmedProblem& problem = *change.ticket().mutable_confirmed_problem();
   problem.set_statement(request.statement());
   problem.set_staff_id(request.staff_id());
-  *problem.mutable_confirmed_at() = Stamp(change.at());
+  *problem.mutable_confirmed_at() = time::Stamp(change.at());
   change.Publish(UpdatedEvent(change, {"confirmed_problem"}));
   iv::ConfirmProblemResponse reply;
   reply.set_ticket_id(change.id());
@@ -723,7 +723,7 @@ absl::StatusOr<Decision> ResolveTicket(const iv::ResolveTicketRequest& request, 
   ticket.set_resolved_by(request.resolved_by());
   ticket.set_resolution_code(request.resolution_code());
   ticket.set_resolutions(ticket.resolutions() + 1);
-  *ticket.mutable_resolved_at() = Stamp(change.at());
+  *ticket.mutable_resolved_at() = time::Stamp(change.at());
   resolved.set_resolved_by(request.resolved_by());
   resolved.set_assignee_id(assignee);
   resolved.set_resolution_code(request.resolution_code());
@@ -738,7 +738,7 @@ absl::StatusOr<Decision> ResolveTicket(const iv::ResolveTicketRequest& request, 
     timer.set_resolution(ticket.resolutions());
     decision.SetTimer(AutoCloseTimerId(change.id()), change.at() + close_after,
                       std::string(kAutoClose), ticket.bus_key(), std::move(timer));
-    *reply.mutable_closes_at() = Stamp(change.at() + close_after);
+    *reply.mutable_closes_at() = time::Stamp(change.at() + close_after);
   }
   reply.set_ticket_id(change.id());
   reply.set_version(change.version());
@@ -803,7 +803,7 @@ absl::StatusOr<Decision> CloseTicket(const iv::CloseTicketRequest& request, cons
   iv::CloseTicketResponse reply;
   reply.set_ticket_id(change.id());
   reply.set_version(change.version());
-  *reply.mutable_closed_at() = Stamp(change.at());
+  *reply.mutable_closed_at() = time::Stamp(change.at());
   decision.Reply(std::move(reply));
   change.Save();
   return decision;

@@ -12,8 +12,8 @@
 #include "common/corridor/errors.h"
 #include "common/id/id.h"
 #include "common/time/micros.h"
+#include "common/time/stamp.h"
 #include "services/ticket_intake/fields.h"
-#include "services/ticket_intake/instants.h"
 #include "services/ticket_intake/records.h"
 #include "services/ticket_intake/rules.h"
 
@@ -59,7 +59,7 @@ std::string FilterMark(iv::ListTicketsRequest request) {
 
 std::string MakeToken(const iv::ListTicketsRequest& request, const iv::Ticket& last) {
   return absl::WebSafeBase64Escape(absl::StrCat(
-      FilterMark(request), "|", time::ToMicros(Instant(last.opened_at())), "|", last.ticket_id()));
+      FilterMark(request), "|", time::MicrosOf(last.opened_at()), "|", last.ticket_id()));
 }
 
 std::optional<TicketPosition> ReadToken(const iv::ListTicketsRequest& request) {

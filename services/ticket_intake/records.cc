@@ -9,6 +9,7 @@
 #include "absl/strings/str_join.h"
 #include "common/id/id.h"
 #include "common/time/micros.h"
+#include "common/time/stamp.h"
 #include "services/ticket_intake/lifecycle.h"
 #include "services/ticket_intake/views.h"
 
@@ -19,10 +20,6 @@ using records::TicketRecord;
 using store::Value;
 
 constexpr char kTagEdge = '\x1f';
-
-int64_t Micros(const google::protobuf::Timestamp& timestamp) {
-  return timestamp.seconds() * 1'000'000 + timestamp.nanos() / 1'000;
-}
 
 Value Text(std::string text) { return Value(std::move(text)); }
 Value Number(int64_t number) { return Value(number); }
@@ -72,9 +69,10 @@ const store::Table<TicketRecord>& Tickets() {
        {"category", [](const TicketRecord& r) { return Text(r.ticket().category()); }},
        {"channel", [](const TicketRecord& r) { return Number(r.ticket().channel()); }},
        {"tags", [](const TicketRecord& r) { return Text(TagColumn(r.ticket())); }},
-       {"opened_at", [](const TicketRecord& r) { return Number(Micros(r.ticket().opened_at())); }},
+       {"opened_at",
+        [](const TicketRecord& r) { return Number(time::MicrosOf(r.ticket().opened_at())); }},
        {"updated_at",
-        [](const TicketRecord& r) { return Number(Micros(r.ticket().updated_at())); }}});
+        [](const TicketRecord& r) { return Number(time::MicrosOf(r.ticket().updated_at())); }}});
   return table;
 }
 
@@ -171,7 +169,8 @@ absl::StatusOr<std::vector<corridor::Loaded<TicketRecord>>> SelectTickets(
   const auto bound = [&](std::string_view column, std::string_view sign, bool given,
                          const google::protobuf::Timestamp& at) {
     if (given)
-      filter.Require(absl::StrCat(Absl(column), Absl(sign), filter.Parameter(Number(Micros(at)))));
+      filter.Require(
+          absl::StrCat(Absl(column), Absl(sign), filter.Parameter(Number(time::MicrosOf(at)))));
   };
   bound("opened_at", ">=", request.has_opened_from(), request.opened_from());
   bound("opened_at", "<", request.has_opened_to(), request.opened_to());

@@ -5,7 +5,7 @@
 
 #include "absl/status/status.h"
 #include "common/id/id.h"
-#include "services/ticket_intake/instants.h"
+#include "common/time/stamp.h"
 #include "services/ticket_intake/ticket_change.h"
 #include "tandem/account/v1/account_service.pb.h"
 
@@ -65,7 +65,7 @@ absl::StatusOr<RequesterAnswer> ReadRequesterAnswer(const corridor::Inputs& in) 
   answer.known.set_contact_level(told.contact_level());
   answer.known.set_segment(told.segment());
   answer.known.set_stage(told.stage());
-  *answer.known.mutable_asked_at() = Stamp(in.answers->AskedAt(kRequesterQuestion));
+  *answer.known.mutable_asked_at() = time::Stamp(in.answers->AskedAt(kRequesterQuestion));
   return answer;
 }
 

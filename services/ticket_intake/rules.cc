@@ -6,6 +6,7 @@
 
 #include "absl/strings/ascii.h"
 #include "absl/strings/str_cat.h"
+#include "common/time/stamp.h"
 #include "services/ticket_intake/views.h"
 
 namespace tandem::ticket_intake {
@@ -31,10 +32,6 @@ re2::RE2::Options PatternOptions() {
   // Bounds what one pattern may cost to compile and to run: policies come from outside.
   options.set_max_mem(int64_t{1} << 20);
   return options;
-}
-
-absl::Duration FromProto(const google::protobuf::Duration& duration) {
-  return absl::Seconds(duration.seconds()) + absl::Nanoseconds(duration.nanos());
 }
 
 // Which fields a policy may require, and whether a ticket lacks each.
@@ -87,7 +84,7 @@ class Checker {
   void Span(std::string_view field, bool given, const google::protobuf::Duration& duration,
             absl::Duration least, absl::Duration most) {
     if (!given) return;
-    const absl::Duration value = FromProto(duration);
+    const absl::Duration value = time::Span(duration);
     Require(
         value >= least && value <= most, field,
         absl::StrCat("must be ", absl::FormatDuration(least), " to ", absl::FormatDuration(most)));
@@ -170,15 +167,15 @@ std::shared_ptr<const Rules> Rules::Make(const IntakePolicy& policy,
   rules->thank_you_max_bytes_ =
       static_cast<size_t>(policy.thank_you_max_bytes() == 0 ? 400 : policy.thank_you_max_bytes());
   rules->auto_close_after_ =
-      policy.has_auto_close_after() ? FromProto(policy.auto_close_after()) : absl::Hours(24 * 5);
+      policy.has_auto_close_after() ? time::Span(policy.auto_close_after()) : absl::Hours(24 * 5);
   if (rules->auto_close_after_ == absl::ZeroDuration()) {
     rules->auto_close_after_ = absl::InfiniteDuration();
   }
   rules->requester_valid_for_ = policy.has_requester_valid_for()
-                                    ? FromProto(policy.requester_valid_for())
+                                    ? time::Span(policy.requester_valid_for())
                                     : absl::Minutes(10);
   rules->requester_retry_after_ = policy.has_requester_retry_after()
-                                      ? FromProto(policy.requester_retry_after())
+                                      ? time::Span(policy.requester_retry_after())
                                       : absl::Seconds(30);
   const auto& limits = policy.limits();
   const auto limit = [](int64_t given, int64_t own) { return given == 0 ? own : given; };

@@ -120,5 +120,11 @@ TEST(IntakePolicy, NamesEveryProblem) {
   }
 }
 
+TEST(IntakePolicy, RefusesASpanThatNoClockCanCount) {
+  corridor::Violations violations;
+  Rules::Make(Policy("auto_close_after { seconds: 9223372036854775807 }"), violations);
+  EXPECT_THAT(std::string(violations.status().message()), HasSubstr("auto_close_after"));
+}
+
 }  // namespace
 }  // namespace tandem::ticket_intake

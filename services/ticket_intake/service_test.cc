@@ -6,10 +6,10 @@
 #include <vector>
 
 #include "common/testing/service_harness.h"
+#include "common/time/stamp.h"
 #include "gmock/gmock.h"
 #include "google/protobuf/text_format.h"
 #include "gtest/gtest.h"
-#include "services/ticket_intake/instants.h"
 #include "tandem/account/v1/account_service.pb.h"
 #include "tandem/events/v1/account.pb.h"
 #include "tandem/events/v1/intake.pb.h"
@@ -128,7 +128,7 @@ class Intake : public ::testing::Test {
     ev::AssignmentAccepted accepted;
     accepted.set_ticket_id(ticket_id);
     accepted.set_staff_id("agent_1");
-    *accepted.mutable_occurred_at() = Stamp(harness_.Now());
+    *accepted.mutable_occurred_at() = time::Stamp(harness_.Now());
     harness_.Deliver("triage", ticket_id, key, accepted);
   }
   iv::GetTicketResponse Get(const std::string& ticket_id) {
@@ -264,7 +264,7 @@ TEST_F(Intake, GivesTheWaitingTicketsTheirContactOnceAPersonAssignedIt) {
   assigned.set_account_id("account_2");
   assigned.set_contact_id("contact_2");
   assigned.add_ticket_ids(first);  // account_health need not know of both
-  *assigned.mutable_occurred_at() = Stamp(harness_.Now());
+  *assigned.mutable_occurred_at() = time::Stamp(harness_.Now());
   harness_.Deliver("account_health", "req_1", "account_2", assigned);
   for (const std::string& ticket_id : {first, second}) {
     EXPECT_EQ(Ticket(ticket_id).contact_id(), "contact_2");
@@ -482,7 +482,7 @@ TEST_F(Intake, ClosesByItselfFiveDaysAfterTheResolution) {
   ASSERT_THAT(closed, SizeIs(1));
   EXPECT_EQ(closed[0].reason(), CLOSE_REASON_AUTO);
   EXPECT_EQ(closed[0].resolution(), 1);
-  EXPECT_EQ(Instant(closed[0].occurred_at()), resolved_at + absl::Hours(120));
+  EXPECT_EQ(time::Instant(closed[0].occurred_at()), resolved_at + absl::Hours(120));
 }
 
 TEST_F(Intake, StartsTheFiveDaysAnewAfterAReopening) {
@@ -661,8 +661,8 @@ TEST_F(Intake, PagesTicketsStablyWhileOthersAreOpened) {
     ASSERT_TRUE(page.ok()) << page.status();
     for (const iv::Ticket& ticket : page->tickets()) {
       EXPECT_TRUE(seen.insert(ticket.ticket_id()).second);
-      EXPECT_LE(Instant(ticket.opened_at()), last);
-      last = Instant(ticket.opened_at());
+      EXPECT_LE(time::Instant(ticket.opened_at()), last);
+      last = time::Instant(ticket.opened_at());
     }
     token = page->next_page_token();
     harness_.Advance(absl::Seconds(1));

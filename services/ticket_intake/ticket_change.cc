@@ -5,6 +5,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
+#include "common/time/stamp.h"
 #include "services/ticket_intake/lifecycle.h"
 #include "services/ticket_intake/views.h"
 
@@ -35,7 +36,7 @@ void SetRequester(TicketRecord& record, const records::KnownRequesterRecord& kno
 TicketChange::TicketChange(const corridor::Loaded<TicketRecord>& loaded, absl::Time now,
                            corridor::Decision* decision)
     : record_(*loaded),
-      at_(std::max(time::TruncateToMicros(now), Instant(loaded->last_fact_at()))),
+      at_(std::max(time::TruncateToMicros(now), time::Instant(loaded->last_fact_at()))),
       version_(loaded.version + 1),
       decision_(decision) {}
 
@@ -47,12 +48,12 @@ TicketChange::TicketChange(TicketRecord fresh, absl::Time now, corridor::Decisio
   ticket().set_state(type::v1::TICKET_STATE_NEW);
   ticket().set_bus_key(ticket().account_id().empty() ? ticket().ticket_id()
                                                      : ticket().account_id());
-  *ticket().mutable_opened_at() = Stamp(at_);
+  *ticket().mutable_opened_at() = time::Stamp(at_);
 }
 
 void TicketChange::Store(TicketMessage message) {
   using namespace type::v1;  // NOLINT
-  *message.mutable_posted_at() = Stamp(at_);
+  *message.mutable_posted_at() = time::Stamp(at_);
   record_.set_messages(record_.messages() + 1);
   if (message.visibility() == VISIBILITY_PUBLIC) {
     if (message.author_kind() == AUTHOR_KIND_AGENT) record_.set_has_agent_answer(true);
@@ -137,7 +138,7 @@ void TicketChange::ReviewContext(const Rules& rules, const type::v1::PolicyRef& 
   if (!missing.empty()) {
     // Asked once, and of a ticket that somebody still works on; no state changes, no clock pauses.
     if (record_.has_context_requested_at() || !IsUnresolved(ticket().state())) return;
-    *record_.mutable_context_requested_at() = Stamp(at_);
+    *record_.mutable_context_requested_at() = time::Stamp(at_);
     ev::TicketContextRequested requested;
     *requested.mutable_missing_fields() = {missing.begin(), missing.end()};
     *requested.mutable_policy() = policy;
@@ -154,13 +155,14 @@ void TicketChange::ReviewContext(const Rules& rules, const type::v1::PolicyRef& 
   if (!record_.has_context_requested_at() || record_.context_supplied()) return;
   record_.set_context_supplied(true);
   ev::TicketContextSupplied supplied;
-  supplied.set_waited_seconds(absl::ToInt64Seconds(at_ - Instant(record_.context_requested_at())));
+  supplied.set_waited_seconds(
+      absl::ToInt64Seconds(at_ - time::Instant(record_.context_requested_at())));
   Publish(std::move(supplied));
 }
 
 void TicketChange::Save() {
-  *ticket().mutable_updated_at() = Stamp(at_);
-  *record_.mutable_last_fact_at() = Stamp(at_);
+  *ticket().mutable_updated_at() = time::Stamp(at_);
+  *record_.mutable_last_fact_at() = time::Stamp(at_);
   std::string key = id();
   if (version_ == 1) {
     decision_->Insert(Tickets(), std::move(key), std::move(record_));

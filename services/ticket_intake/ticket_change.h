@@ -10,7 +10,7 @@
 #include "absl/time/time.h"
 #include "common/corridor/decision.h"
 #include "common/corridor/view.h"
-#include "services/ticket_intake/instants.h"
+#include "common/time/stamp.h"
 #include "services/ticket_intake/records.h"
 #include "services/ticket_intake/rules.h"
 #include "tandem/events/v1/intake.pb.h"
@@ -43,7 +43,7 @@ class TicketChange {
     event.set_ticket_id(id());
     event.set_account_id(ticket().account_id());
     event.set_version(version_);
-    *event.mutable_occurred_at() = Stamp(at_);
+    *event.mutable_occurred_at() = time::Stamp(at_);
     decision_->Publish(id(), ticket().bus_key(), at_, std::move(event));
   }
 

@@ -8,7 +8,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "common/corridor/errors.h"
-#include "services/triage/instants.h"
+#include "common/time/stamp.h"
 #include "services/triage/queue_order.h"
 #include "services/triage/records.h"
 #include "services/triage/ticket_case.h"
@@ -77,11 +77,11 @@ Waiting WaitingOf(const Loaded<TicketRecord>& ticket, const Rules& rules, int64_
   Waiting waiting;
   waiting.ticket_id = ticket.key;
   waiting.severity = SeverityOf(*ticket);
-  for (const auto& rise : ticket->rises_at()) waiting.rises.push_back(Instant(rise));
+  for (const auto& rise : ticket->rises_at()) waiting.rises.push_back(time::Instant(rise));
   waiting.impact_score = rules.ImpactScore(ticket->facts().affected_users(), similar);
   waiting.impact_band = rules.ImpactBand(waiting.impact_score);
-  if (ticket->has_due_at()) waiting.due = Instant(ticket->due_at());
-  waiting.opened_at = Instant(ticket->opened_at());
+  if (ticket->has_due_at()) waiting.due = time::Instant(ticket->due_at());
+  waiting.opened_at = time::Instant(ticket->opened_at());
   waiting.language = ticket->facts().language();
   waiting.skills = rules.SkillsFor(ticket->facts().product());
   waiting.support_level = ticket->support_level();
@@ -158,7 +158,7 @@ CommandResult ClaimNext(const v1::ClaimNextRequest& request, const Inputs& in, V
       int64_t similar = 0;
       if (const auto count = alike->find(AlikeKey(*ticket)); count != alike->end()) {
         // The ticket itself is not one of those like it.
-        const bool counted = Instant(ticket->opened_at()) >= in.now - absl::Hours(24);
+        const bool counted = time::Instant(ticket->opened_at()) >= in.now - absl::Hours(24);
         similar = count->second - (counted ? 1 : 0);
       }
       waiting.push_back(WaitingOf(ticket, rules, similar));
@@ -467,7 +467,7 @@ CommandResult PutStaff(const v1::PutStaffRequest& request, const Inputs& in, Vie
   }
   events::v1::StaffChanged changed;
   changed.set_staff_id(staff_id);
-  *changed.mutable_occurred_at() = Stamp(in.now);
+  *changed.mutable_occurred_at() = time::Stamp(in.now);
   changed.set_version(version);
   changed.set_function(request.staff().function());
   *changed.mutable_roles() = request.staff().roles();

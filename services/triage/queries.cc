@@ -14,7 +14,7 @@
 #include "common/corridor/errors.h"
 #include "common/id/id.h"
 #include "common/time/micros.h"
-#include "services/triage/instants.h"
+#include "common/time/stamp.h"
 #include "services/triage/records.h"
 #include "services/triage/ticket_case.h"
 
@@ -61,7 +61,7 @@ v1::QueueSummary Summarise(const std::string& queue, const std::vector<WaitingCo
     line->set_severity(static_cast<type::v1::Severity>(severity));
     line->set_tickets(tickets);
   }
-  if (oldest != absl::InfiniteFuture()) *summary.mutable_oldest_since() = Stamp(oldest);
+  if (oldest != absl::InfiniteFuture()) *summary.mutable_oldest_since() = time::Stamp(oldest);
   return summary;
 }
 
@@ -281,7 +281,7 @@ absl::StatusOr<v1::ListEscalationsResponse> ListEscalations(
   if (escalations->size() > page) {
     const v1::Escalation& last = response.escalations(static_cast<int>(page) - 1);
     response.set_next_page_token(
-        absl::StrCat(time::ToMicros(Instant(last.raised_at())), "|", last.escalation_id()));
+        absl::StrCat(time::MicrosOf(last.raised_at()), "|", last.escalation_id()));
   }
   return response;
 }

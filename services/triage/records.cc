@@ -6,7 +6,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "common/time/micros.h"
-#include "services/triage/instants.h"
+#include "common/time/stamp.h"
 #include "services/triage/views.h"
 
 namespace tandem::triage {
@@ -25,13 +25,12 @@ constexpr char kEffective[] =
     "(severity - CASE WHEN severity>2 AND rise1<=$1 THEN 1 ELSE 0 END"
     " - CASE WHEN severity>3 AND rise2<=$1 THEN 1 ELSE 0 END)";
 
-int64_t Micros(const google::protobuf::Timestamp& stamp) { return time::ToMicros(Instant(stamp)); }
 Value Text(std::string text) { return Value(std::move(text)); }
 Value Number(int64_t number) { return Value(number); }
 
 bool IsOpen(const TicketRecord& ticket) { return ticket.phase() == records::PHASE_OPEN; }
 int64_t Rise(const TicketRecord& ticket, int index) {
-  return index < ticket.rises_at_size() ? Micros(ticket.rises_at(index)) : kNever;
+  return index < ticket.rises_at_size() ? time::MicrosOf(ticket.rises_at(index)) : kNever;
 }
 
 }  // namespace
@@ -44,11 +43,12 @@ const store::Table<TicketRecord>& Tickets() {
        {"is_open", [](const TicketRecord& r) { return Number(IsOpen(r) ? 1 : 0); }},
        {"is_waiting",
         [](const TicketRecord& r) { return Number(IsOpen(r) && r.has_waiting_since() ? 1 : 0); }},
-       {"waiting_since", [](const TicketRecord& r) { return Number(Micros(r.waiting_since())); }},
+       {"waiting_since",
+        [](const TicketRecord& r) { return Number(time::MicrosOf(r.waiting_since())); }},
        {"rise1", [](const TicketRecord& r) { return Number(Rise(r, 0)); }},
        {"rise2", [](const TicketRecord& r) { return Number(Rise(r, 1)); }},
        {"alike", [](const TicketRecord& r) { return Text(AlikeKey(r)); }},
-       {"opened_at", [](const TicketRecord& r) { return Number(Micros(r.opened_at())); }}});
+       {"opened_at", [](const TicketRecord& r) { return Number(time::MicrosOf(r.opened_at())); }}});
   return table;
 }
 
@@ -75,7 +75,8 @@ const store::Table<EscalationRecord>& Escalations() {
       {{"ticket_id", [](const Record& r) { return Text(r.escalation().ticket_id()); }},
        {"account_id", [](const Record& r) { return Text(r.escalation().account_id()); }},
        {"state", [](const Record& r) { return Number(r.escalation().state()); }},
-       {"raised_at", [](const Record& r) { return Number(Micros(r.escalation().raised_at())); }}});
+       {"raised_at",
+        [](const Record& r) { return Number(time::MicrosOf(r.escalation().raised_at())); }}});
   return table;
 }
 

@@ -6,6 +6,7 @@
 #include "absl/strings/ascii.h"
 #include "absl/strings/str_cat.h"
 #include "common/calendar/calendar_proto.h"
+#include "common/time/stamp.h"
 #include "services/triage/views.h"
 
 namespace tandem::triage {
@@ -23,10 +24,6 @@ using v1::TriagePolicy;
 constexpr int kMaxList = 200;
 constexpr absl::Duration kLongestRetry = absl::Minutes(10);
 constexpr std::string_view kOnlyQueue = "support";
-
-absl::Duration FromProto(const google::protobuf::Duration& duration) {
-  return absl::Seconds(duration.seconds()) + absl::Nanoseconds(duration.nanos());
-}
 
 re2::RE2::Options PatternOptions() {
   re2::RE2::Options options;
@@ -213,7 +210,7 @@ class Checker {
   void Span(std::string_view field, bool given, const google::protobuf::Duration& duration,
             absl::Duration least, absl::Duration most) {
     if (!given) return;
-    const absl::Duration value = FromProto(duration);
+    const absl::Duration value = time::Span(duration);
     Require(
         value >= least && value <= most, field,
         absl::StrCat("must be ", absl::FormatDuration(least), " to ", absl::FormatDuration(most)));
@@ -378,7 +375,7 @@ std::shared_ptr<const Rules> Rules::Make(const TriagePolicy& policy,
   for (const v1::RoleDefault& role : policy.role_defaults()) {
     rules->role_defaults_.emplace(role.role(), role.staff_id());
   }
-  rules->rise_after_ = policy.has_rise_after() ? FromProto(policy.rise_after()) : absl::Hours(8);
+  rules->rise_after_ = policy.has_rise_after() ? time::Span(policy.rise_after()) : absl::Hours(8);
   const v1::ImpactScoring& impact = policy.impact();
   rules->users_of_full_weight_ =
       impact.users_of_full_weight() == 0 ? 100 : impact.users_of_full_weight();
@@ -389,7 +386,7 @@ std::shared_ptr<const Rules> Rules::Make(const TriagePolicy& policy,
   rules->reopenings_to_escalate_ =
       policy.reopenings_to_escalate() == 0 ? 2 : policy.reopenings_to_escalate();
   rules->text_retry_after_ =
-      policy.has_text_retry_after() ? FromProto(policy.text_retry_after()) : absl::Seconds(30);
+      policy.has_text_retry_after() ? time::Span(policy.text_retry_after()) : absl::Seconds(30);
   return rules;
 }
 

@@ -6,10 +6,10 @@
 #include <vector>
 
 #include "common/testing/service_harness.h"
+#include "common/time/stamp.h"
 #include "gmock/gmock.h"
 #include "google/protobuf/text_format.h"
 #include "gtest/gtest.h"
-#include "services/triage/instants.h"
 #include "tandem/account/v1/account_service.pb.h"
 #include "tandem/events/v1/intake.pb.h"
 #include "tandem/events/v1/sla.pb.h"
@@ -129,7 +129,7 @@ class Triage : public ::testing::Test {
 
   template <typename Fact>
   void Deliver(const std::string& source, const std::string& ticket_id, Fact fact) {
-    *fact.mutable_occurred_at() = Stamp(harness_.Now());
+    *fact.mutable_occurred_at() = time::Stamp(harness_.Now());
     harness_.Deliver(source, ticket_id, "account_1", fact);
   }
   void Open(const std::string& ticket_id, const std::string& facts = "") {
@@ -336,7 +336,7 @@ TEST_F(Triage, RisesByWaiting) {
 
 TEST_F(Triage, KeepsTheTimeWaitedWhenATicketChangesItsQueue) {
   Open("t1", kGeneral);
-  const absl::Time since = Instant(Get("t1").waiting_since());
+  const absl::Time since = time::Instant(Get("t1").waiting_since());
   harness_.Advance(absl::Hours(7));
   v1::TransferTicketRequest request;
   request.set_ticket_id("t1");
@@ -344,7 +344,7 @@ TEST_F(Triage, KeepsTheTimeWaitedWhenATicketChangesItsQueue) {
   request.set_staff_id("anna");
   ASSERT_TRUE(
       Call<v1::TransferTicketResponse>(std::string(kTriage) + "TransferTicket", request).ok());
-  EXPECT_EQ(Instant(Get("t1").waiting_since()), since);
+  EXPECT_EQ(time::Instant(Get("t1").waiting_since()), since);
   harness_.Advance(absl::Hours(1));
   const auto claimed = Claim("bob", "databases");
   ASSERT_TRUE(claimed.ok()) << claimed.status();
@@ -356,7 +356,7 @@ TEST_F(Triage, PutsWhatIsDueFirstAmongEquals) {
   Open("t2");
   ev::SlaWarning warning;
   warning.mutable_clock()->set_ticket_id("t2");
-  *warning.mutable_due_at() = Stamp(harness_.Now() + absl::Hours(1));
+  *warning.mutable_due_at() = time::Stamp(harness_.Now() + absl::Hours(1));
   Deliver("sla_timer", "t2", warning);
   EXPECT_EQ(Claimed("bob", "desk"), "t2");
 }
@@ -478,7 +478,7 @@ TEST_F(Triage, StopsRingingOnAcknowledgementAndRingsTheSameLevelWhenItExpires) {
   ASSERT_THAT(Rings(), SizeIs(2));
   const auto acknowledged = Acknowledge("t1", "lead");
   ASSERT_TRUE(acknowledged.ok()) << acknowledged.status();
-  EXPECT_EQ(Instant(acknowledged->holds_until()), harness_.Now() + absl::Hours(2));
+  EXPECT_EQ(time::Instant(acknowledged->holds_until()), harness_.Now() + absl::Hours(2));
   harness_.Advance(absl::Hours(1));
   EXPECT_THAT(Rings(), SizeIs(2));
   harness_.Advance(absl::Hours(1) + absl::Seconds(5));
@@ -568,7 +568,8 @@ TEST_F(Triage, LosesNoRingWhenItIsKilled) {
   harness_.Advance(absl::Minutes(11));
   const v1::Escalation escalation = EscalationOf("t1");
   ASSERT_THAT(escalation.rings(), SizeIs(2));
-  EXPECT_EQ(Instant(escalation.rings(1).rung_at()), Instant(escalation.rings(0).acknowledge_by()));
+  EXPECT_EQ(time::Instant(escalation.rings(1).rung_at()),
+            time::Instant(escalation.rings(0).acknowledge_by()));
 }
 
 }  // namespace

@@ -4,6 +4,7 @@
 #include <set>
 
 #include "absl/strings/str_cat.h"
+#include "common/time/stamp.h"
 #include "tandem/account/v1/account_service.pb.h"
 #include "tandem/events/v1/triage.pb.h"
 #include "tandem/intake/v1/ticket_service.pb.h"
@@ -18,10 +19,6 @@ using records::TicketRecord;
 constexpr char kTextQuestion[] = "text";
 constexpr char kTeamQuestion[] = "team";
 constexpr int kMaxHistory = 50;
-
-absl::Duration FromProto(const google::protobuf::Duration& duration) {
-  return absl::Seconds(duration.seconds()) + absl::Nanoseconds(duration.nanos());
-}
 
 std::string_view TriggerWord(v1::EscalationTrigger trigger) {
   switch (trigger) {
@@ -88,7 +85,7 @@ TicketCase::TicketCase(std::string ticket_id, TicketRecord record, int64_t versi
     : ticket_id_(std::move(ticket_id)),
       record_(std::move(record)),
       version_(version),
-      at_(std::max(time::TruncateToMicros(now), Instant(record_.last_fact_at()))),
+      at_(std::max(time::TruncateToMicros(now), time::Instant(record_.last_fact_at()))),
       policy_(policy),
       in_(in),
       view_(view) {}
@@ -197,14 +194,14 @@ void TicketCase::SetRises() {
   record_.clear_rises_at();
   if (!record_.has_waiting_since()) return;
   for (const absl::Time rise : rules().RiseInstants(record_.queue(), SeverityOf(record_),
-                                                    Instant(record_.waiting_since()))) {
-    *record_.add_rises_at() = Stamp(rise);
+                                                    time::Instant(record_.waiting_since()))) {
+    *record_.add_rises_at() = time::Stamp(rise);
   }
 }
 
 void TicketCase::StartWaiting() {
   // Being moved from queue to queue does not cost a ticket the time that it has waited.
-  if (!record_.has_waiting_since()) *record_.mutable_waiting_since() = Stamp(at_);
+  if (!record_.has_waiting_since()) *record_.mutable_waiting_since() = time::Stamp(at_);
   SetRises();
 }
 
@@ -276,7 +273,7 @@ absl::Status TicketCase::End(records::Phase phase) {
   }
   v1::Escalation& escalation = *live_->mutable_escalation();
   escalation.set_state(v1::ESCALATION_STATE_CLOSED);
-  *escalation.mutable_closed_at() = Stamp(EscalationTime());
+  *escalation.mutable_closed_at() = time::Stamp(EscalationTime());
   decision_.CancelTimer(EscalationTimerId(escalation.escalation_id()));
   ev::EscalationClosed closed;
   closed.set_acknowledged(!escalation.acknowledged_by().empty());
@@ -307,7 +304,7 @@ absl::Status TicketCase::LoadEscalation(const std::string& escalation_id) {
 }
 
 absl::Time TicketCase::EscalationTime() const {
-  return std::max(at_, Instant(live_->last_fact_at()));
+  return std::max(at_, time::Instant(live_->last_fact_at()));
 }
 
 bool TicketCase::KnowTeam() {
@@ -436,7 +433,7 @@ absl::Status TicketCase::RingFrom(std::optional<Rung> from) {
   const absl::Time at = EscalationTime();
   const v1::EscalationLevel& level = live_->policy().levels(ring->rung.level - 1);
   const absl::Time due = rules().After(live_->policy(), SeverityOf(record_), record_.queue(), at,
-                                       FromProto(level.acknowledge_within()));
+                                       time::Span(level.acknowledge_within()));
   escalation.set_state(v1::ESCALATION_STATE_RINGING);
   escalation.clear_holds_until();
   live_->set_level(ring->rung.level);
@@ -444,9 +441,9 @@ absl::Status TicketCase::RingFrom(std::optional<Rung> from) {
   v1::EscalationRing* rung = escalation.add_rings();
   rung->set_level(ring->rung.level);
   rung->set_repeat(ring->rung.repeat);
-  *rung->mutable_rung_at() = Stamp(at);
+  *rung->mutable_rung_at() = time::Stamp(at);
   *rung->mutable_staff_ids() = {ring->staff_ids.begin(), ring->staff_ids.end()};
-  *rung->mutable_acknowledge_by() = Stamp(due);
+  *rung->mutable_acknowledge_by() = time::Stamp(due);
   ev::EscalationLevelReached reached;
   reached.set_level(ring->rung.level);
   reached.set_repeat(ring->rung.repeat);
@@ -463,7 +460,7 @@ absl::Status TicketCase::Trigger(v1::EscalationTrigger trigger, std::string_view
   const auto note = [&] {
     v1::EscalationCause* cause = live_->mutable_escalation()->add_causes();
     cause->set_trigger(trigger);
-    *cause->mutable_occurred_at() = Stamp(at_);
+    *cause->mutable_occurred_at() = time::Stamp(at_);
     Trim(live_->mutable_escalation()->mutable_causes());
     live_changed_ = true;
   };
@@ -482,7 +479,7 @@ absl::Status TicketCase::Trigger(v1::EscalationTrigger trigger, std::string_view
     escalation.set_severity(SeverityOf(record_));
     *escalation.mutable_policy() = policy_.ref;
     escalation.mutable_policy()->set_rule(fits->name());
-    *escalation.mutable_raised_at() = Stamp(at_);
+    *escalation.mutable_raised_at() = time::Stamp(at_);
     record_.set_escalation_id(escalation.escalation_id());
     note();
     ev::EscalationRaised raised;
@@ -530,16 +527,16 @@ void TicketCase::Acknowledge(const std::string& staff_id) {
   const absl::Time at = EscalationTime();
   escalation.set_state(v1::ESCALATION_STATE_ACKNOWLEDGED);
   escalation.set_acknowledged_by(staff_id);
-  *escalation.mutable_acknowledged_at() = Stamp(at);
+  *escalation.mutable_acknowledged_at() = time::Stamp(at);
   escalation.clear_holds_until();
   ev::EscalationAcknowledged acknowledged;
   acknowledged.set_staff_id(staff_id);
   acknowledged.set_level(live_->level());
-  const absl::Duration holds = FromProto(live_->policy().acknowledgement_holds());
+  const absl::Duration holds = time::Span(live_->policy().acknowledgement_holds());
   if (holds > absl::ZeroDuration()) {
     const absl::Time until =
         rules().After(live_->policy(), SeverityOf(record_), record_.queue(), at, holds);
-    *escalation.mutable_holds_until() = Stamp(until);
+    *escalation.mutable_holds_until() = time::Stamp(until);
     *acknowledged.mutable_holds_until() = escalation.holds_until();
     SetEscalationTimer(until);
   } else {
@@ -565,7 +562,7 @@ absl::StatusOr<corridor::Decision> TicketCase::Finish() {
     v1::StaffLoad& load = *record.mutable_load();
     load.set_units(load.units() + change.units);
     load.set_tickets(load.tickets() + change.tickets);
-    if (change.assigned) *load.mutable_last_assigned_at() = Stamp(at_);
+    if (change.assigned) *load.mutable_last_assigned_at() = time::Stamp(at_);
     decision_.Save(Loads(), staff_id, std::move(record));
   }
   if (live_ && live_is_new_) {
@@ -576,7 +573,7 @@ absl::StatusOr<corridor::Decision> TicketCase::Finish() {
     decision_.Save(Escalations(), std::move(key), *live_);
   }
   if (save_ticket_) {
-    *record_.mutable_last_fact_at() = Stamp(at_);
+    *record_.mutable_last_fact_at() = time::Stamp(at_);
     decision_.Save(Tickets(), ticket_id_, std::move(record_));
   }
   return std::move(decision_);

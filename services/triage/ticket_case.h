@@ -14,7 +14,7 @@
 #include "absl/time/time.h"
 #include "common/corridor/decision.h"
 #include "common/corridor/view.h"
-#include "services/triage/instants.h"
+#include "common/time/stamp.h"
 #include "services/triage/ladder.h"
 #include "services/triage/policies.h"
 #include "services/triage/records.h"
@@ -95,18 +95,18 @@ class TicketCase {
   void Publish(E event) {
     event.set_ticket_id(ticket_id_);
     event.set_account_id(record_.account_id());
-    *event.mutable_occurred_at() = Stamp(at_);
+    *event.mutable_occurred_at() = time::Stamp(at_);
     decision_.Publish(ticket_id_, record_.bus_key(), at_, std::move(event));
   }
   // Publishes a fact about the live escalation.
   template <typename E>
   void PublishEscalation(E event) {
     const absl::Time at = EscalationTime();
-    *live_->mutable_last_fact_at() = Stamp(at);
+    *live_->mutable_last_fact_at() = time::Stamp(at);
     event.set_escalation_id(live_->escalation().escalation_id());
     event.set_ticket_id(ticket_id_);
     event.set_account_id(record_.account_id());
-    *event.mutable_occurred_at() = Stamp(at);
+    *event.mutable_occurred_at() = time::Stamp(at);
     decision_.Publish(live_->escalation().escalation_id(), record_.bus_key(), at, std::move(event));
   }
   absl::Time EscalationTime() const;
