@@ -41,10 +41,11 @@ std::vector<StandingClearance> FindRevoked(const HoldRecord& holds, const Issue&
   std::vector<StandingClearance> revoked;
   const int64_t seen_up_to = time::ToMicros(fact_at) + time::MicrosOf(policy.allowed_skew());
   for (const StandingClearance& clearance : holds.clearances()) {
-    if (clearance.expires_us() <= time::ToMicros(now) || !clearance.exception_id().empty())
-      continue;
+    if (clearance.expires_us() <= time::ToMicros(now)) continue;
+    // Who granted the exception weighed what was known, not what is missing.
+    if (!clearance.exception_id().empty() && (issue.flags() & kParked) == 0) continue;
     if (fact == IssueFact::kAppeared && seen_up_to < clearance.as_of_us()) continue;
-    if (FindRule(issue, clearance.topic(), clearance.contact_id(), policy) == nullptr) continue;
+    if (FindRule(issue, clearance.topic(), clearance.contact_id(), policy).empty()) continue;
     revoked.push_back(clearance);
   }
   return revoked;

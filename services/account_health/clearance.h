@@ -27,9 +27,9 @@ enum class IssueFact {
 bool HoldsMore(const records::Issue* before, const records::Issue& after,
                const account::v1::OutreachPolicy& policy);
 
-// The standing clearances that the issue blocks. Not those whose time is over at `now`, nor those
-// that rest on an exception. With kAppeared, not those whose as-of instant lies more than the
-// allowed skew after the fact: intake's answer had seen that ticket.
+// The standing clearances that the issue blocks. Not those whose time is over at `now`, nor, unless
+// a subject is parked, those that rest on an exception. With kAppeared, not those whose as-of
+// instant lies more than the allowed skew after the fact: intake's answer had seen that ticket.
 std::vector<records::StandingClearance> FindRevoked(const records::HoldRecord& holds,
                                                     const records::Issue& issue, IssueFact fact,
                                                     absl::Time fact_at, absl::Time now,

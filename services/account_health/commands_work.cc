@@ -93,7 +93,7 @@ absl::Status Work::Revoke(std::string_view account_id, HoldRecord& holds,
   if (!team.ok()) return team.status();
 
   EraseClearance(holds.mutable_clearances(), standing.clearance_id());
-  const bool is_follow_up = (issue.flags() & kFollowUp) != 0;
+  const bool is_ticket = (issue.flags() & (kFollowUp | kParked)) == 0;
   events::v1::ClearanceRevoked event;
   event.set_account_id(std::string(account_id));
   event.set_clearance_id(standing.clearance_id());
@@ -103,7 +103,7 @@ absl::Status Work::Revoke(std::string_view account_id, HoldRecord& holds,
   }
   *event.mutable_occurred_at() = time::Stamp(*instant);
   event.set_cause_event_id(std::string(cause_event_id));
-  if (!is_follow_up) event.set_ticket_id(issue.subject_id());
+  if (is_ticket) event.set_ticket_id(issue.subject_id());
   absl::Status told = Tell(account_id, standing.clearance_id(), *instant, std::move(event));
   if (!told.ok()) return told;
   auto journal = drafts.Open(Journals(), account_id);
@@ -113,7 +113,7 @@ absl::Status Work::Revoke(std::string_view account_id, HoldRecord& holds,
   record.mutable_clearance()->set_state(account::v1::CLEARANCE_STATE_REVOKED);
   *record.mutable_clearance()->mutable_revoked_at() = time::Stamp(*instant);
   record.mutable_clearance()->set_revoked_by_event_id(std::string(cause_event_id));
-  if (!is_follow_up) record.mutable_clearance()->set_revoked_by_ticket_id(issue.subject_id());
+  if (is_ticket) record.mutable_clearance()->set_revoked_by_ticket_id(issue.subject_id());
   record.mutable_clearance()->set_revoked_sequence((**journal)->last_sequence());
   // What was not used yet is free again.
   for (const std::string& contact_id : record.reserved_contact_ids()) {
@@ -181,6 +181,41 @@ absl::Status Work::ChangeIssue(std::string_view account_id, const IssueChange& c
   return TellHolds(account_id, Refresh(holds, policy().outreach(), change.at));
 }
 
+absl::Status Work::Park(std::string_view account_id, std::string_view subject_id,
+                        std::string_view cause_event_id) {
+  absl::Status loaded = LoadPolicy();
+  if (!loaded.ok()) return loaded;
+  auto draft = drafts.Open(HoldRecords(), account_id);
+  if (!draft.ok()) return draft.status();
+  if (FindParked(***draft, subject_id) != nullptr) return absl::OkStatus();
+  auto journal = drafts.Open(Journals(), account_id);
+  if (!journal.ok()) return journal.status();
+  HoldRecord& holds = (*draft)->Change();
+  DropExpired(holds, in_->now);
+  PutParked(holds, subject_id, (**journal)->last_sequence(), in_->now);
+  holds.set_hold_version(holds.hold_version() + 1);
+  const Issue parked = *FindParked(holds, subject_id);
+  for (const records::StandingClearance& standing :
+       FindRevoked(holds, parked, IssueFact::kWorsened, in_->now, in_->now, policy().outreach())) {
+    absl::Status revoked = Revoke(account_id, holds, standing, parked, cause_event_id);
+    if (!revoked.ok()) return revoked;
+  }
+  holds.set_policy_version(policy_version());
+  return TellHolds(account_id, Refresh(holds, policy().outreach(), in_->now));
+}
+
+absl::Status Work::Unpark(std::string_view account_id, std::string_view subject_id) {
+  absl::Status loaded = LoadPolicy();
+  if (!loaded.ok()) return loaded;
+  auto draft = drafts.Open(HoldRecords(), account_id);
+  if (!draft.ok()) return draft.status();
+  if (FindParked(***draft, subject_id) == nullptr) return absl::OkStatus();
+  HoldRecord& holds = (*draft)->Change();
+  DropParked(holds, subject_id, in_->now);
+  holds.set_policy_version(policy_version());
+  return TellHolds(account_id, Refresh(holds, policy().outreach(), in_->now));
+}
+
 absl::Status Work::RaiseHoldVersion(std::string_view account_id) {
   auto draft = drafts.Open(HoldRecords(), account_id);
   if (!draft.ok()) return draft.status();
@@ -197,23 +232,7 @@ absl::Status Work::Rejudge(std::string_view account_id, absl::Time at) {
   HoldRecord& holds = (*draft)->Change();
   holds.set_hold_version(holds.hold_version() + 1);
   holds.set_policy_version(policy_version());
-  // A topic that no rule held before has its clearances in their own table alone.
-  auto standing =
-      SelectClearances(drafts.view(), account_id, INT64_MAX, time::ToMicros(in_->now), 10000);
-  if (!standing.ok()) return standing.status();
-  holds.clear_clearances();
-  for (auto row = standing->rbegin(); row != standing->rend(); ++row) {
-    const account::v1::Clearance& clearance = (*row)->clearance();
-    if (!Holds(HoldableTopics(policy().outreach()), clearance.topic())) continue;
-    records::StandingClearance& one = *holds.add_clearances();
-    one.set_clearance_id(clearance.clearance_id());
-    one.set_contact_id(clearance.contact_id());
-    one.set_topic(clearance.topic());
-    one.set_staff_id(clearance.staff_id());
-    one.set_as_of_us(time::MicrosOf(clearance.as_of()));
-    one.set_expires_us(time::MicrosOf(clearance.expires_at()));
-    one.set_exception_id(clearance.exception_id());
-  }
+  DropExpired(holds, in_->now);
   const std::vector<Issue> issues(holds.issues().begin(), holds.issues().end());
   for (const Issue& issue : issues) {
     for (const records::StandingClearance& one :

@@ -80,6 +80,11 @@ class Work {
   // Puts the issue into the account's holds or takes it out; raises hold_version and revokes what
   // it blocks now and did not before; tells what became held or cleared.
   absl::Status ChangeIssue(std::string_view account_id, const IssueChange& change);
+  // Holds the account because events of the subject are parked, and revokes what stands; with the
+  // last such subject the account is let go. No change for what is so already.
+  absl::Status Park(std::string_view account_id, std::string_view subject_id,
+                    std::string_view cause_event_id);
+  absl::Status Unpark(std::string_view account_id, std::string_view subject_id);
   // Raises hold_version alone: something may block that is not an issue here yet.
   absl::Status RaiseHoldVersion(std::string_view account_id);
   // Judges holds and clearances of the account by the policy in force.

@@ -22,8 +22,13 @@ using records::Issue;
 
 // An event names at most so many tickets; the check names them all.
 constexpr size_t kMaxNamedTickets = 100;
+// Of the stretches in which an account was parked the last ones are kept.
+constexpr int kMaxParkedSpans = 100;
+
+using Issues = google::protobuf::RepeatedPtrField<Issue>;
 
 bool Fits(HoldCondition condition, const Issue& issue) {
+  if ((issue.flags() & kParked) != 0) return false;
   const bool follow_up = (issue.flags() & kFollowUp) != 0;
   if (condition == account::v1::HOLD_CONDITION_BAD_SURVEY) return follow_up;
   if (follow_up) return false;
@@ -60,6 +65,7 @@ account::v1::OutreachBlock BlockOf(const Issue& issue, std::string_view rule) {
 
 // What the issue is called where no rule of the policy holds the topic because of it.
 std::string_view PlainName(const Issue& issue) {
+  if ((issue.flags() & kParked) != 0) return kParkedRule;
   if ((issue.flags() & kFollowUp) != 0) return RuleName(account::v1::HOLD_CONDITION_BAD_SURVEY);
   switch (issue.severity()) {
     case type::v1::SEVERITY_CRITICAL:
@@ -80,6 +86,7 @@ using Scopes = std::map<std::string, TopicSet, std::less<>>;
 
 Scopes ScopesOf(const HoldRecord& holds, const OutreachPolicy& policy) {
   Scopes scopes;
+  if (!holds.parked().empty()) scopes[""] = UnfreeTopics();
   for (const Issue& issue : holds.issues()) {
     const HeldBy held = TopicsHeldBy(issue, policy);
     if (held.account != 0) scopes[""] |= held.account;
@@ -99,6 +106,9 @@ struct Reasons {
 Reasons ReasonsOf(const HoldRecord& holds, type::v1::OutreachTopic topic,
                   const std::string& contact_id, const OutreachPolicy& policy) {
   Reasons reasons;
+  if (contact_id.empty() && !holds.parked().empty() && !IsFree(topic)) {
+    reasons.rules.emplace(kParkedRule);
+  }
   for (const Issue& issue : holds.issues()) {
     for (const HoldRule& rule : policy.rules()) {
       if (!Fits(rule.condition(), issue) || !Holds(TopicsOf(rule), topic)) continue;
@@ -110,6 +120,32 @@ Reasons ReasonsOf(const HoldRecord& holds, type::v1::OutreachTopic topic,
     }
   }
   return reasons;
+}
+
+// Lists are in the order of the subjects' ids.
+int PlaceOf(const Issues& issues, std::string_view subject_id) {
+  const auto at =
+      std::lower_bound(issues.begin(), issues.end(), subject_id,
+                       [](const Issue& one, std::string_view id) { return one.subject_id() < id; });
+  return static_cast<int>(at - issues.begin());
+}
+
+const Issue* Find(const Issues& issues, std::string_view subject_id) {
+  const int place = PlaceOf(issues, subject_id);
+  return place < issues.size() && issues[place].subject_id() == subject_id ? &issues[place]
+                                                                           : nullptr;
+}
+
+void Insert(Issues& issues, Issue issue) {
+  const int place = PlaceOf(issues, issue.subject_id());
+  *issues.Add() = std::move(issue);
+  for (int i = issues.size() - 1; i > place; --i) issues.SwapElements(i, i - 1);
+}
+
+bool Drop(Issues& issues, std::string_view subject_id) {
+  if (Find(issues, subject_id) == nullptr) return false;
+  issues.DeleteSubrange(PlaceOf(issues, subject_id), 1);
+  return true;
 }
 
 }  // namespace
@@ -153,6 +189,7 @@ std::string_view RuleName(HoldCondition condition) {
 
 HeldBy TopicsHeldBy(const Issue& issue, const OutreachPolicy& policy) {
   HeldBy held;
+  if ((issue.flags() & kParked) != 0) held.account = UnfreeTopics();
   for (const HoldRule& rule : policy.rules()) {
     if (!Fits(rule.condition(), issue)) continue;
     (rule.scope() == account::v1::HOLD_SCOPE_ACCOUNT ? held.account : held.contact) |=
@@ -161,23 +198,27 @@ HeldBy TopicsHeldBy(const Issue& issue, const OutreachPolicy& policy) {
   return held;
 }
 
-const HoldRule* FindRule(const Issue& issue, type::v1::OutreachTopic topic,
-                         std::string_view contact_id, const OutreachPolicy& policy) {
+std::string_view FindRule(const Issue& issue, type::v1::OutreachTopic topic,
+                          std::string_view contact_id, const OutreachPolicy& policy) {
+  if ((issue.flags() & kParked) != 0) return IsFree(topic) ? "" : kParkedRule;
   for (const HoldRule& rule : policy.rules()) {
     if (!Fits(rule.condition(), issue) || !Holds(TopicsOf(rule), topic)) continue;
-    if (rule.scope() == account::v1::HOLD_SCOPE_ACCOUNT) return &rule;
-    // To reach all contacts is to reach this one too.
-    if (contact_id.empty() || Concerns(issue, contact_id)) return &rule;
+    // To reach all contacts is to reach the one that it concerns too.
+    if (rule.scope() == account::v1::HOLD_SCOPE_ACCOUNT || contact_id.empty() ||
+        Concerns(issue, contact_id)) {
+      return RuleName(rule.condition());
+    }
   }
-  return nullptr;
+  return "";
 }
 
 Findings Judge(const std::vector<Issue>& issues, type::v1::OutreachTopic topic,
                std::string_view contact_id, const OutreachPolicy& policy) {
   Findings findings;
   for (const Issue& issue : issues) {
-    if (const HoldRule* rule = FindRule(issue, topic, contact_id, policy)) {
-      findings.blocks.push_back(BlockOf(issue, RuleName(rule->condition())));
+    const std::string_view rule = FindRule(issue, topic, contact_id, policy);
+    if (!rule.empty()) {
+      findings.blocks.push_back(BlockOf(issue, rule));
     } else {
       findings.advice.push_back(BlockOf(issue, PlainName(issue)));
     }
@@ -186,34 +227,54 @@ Findings Judge(const std::vector<Issue>& issues, type::v1::OutreachTopic topic,
 }
 
 void PutIssue(HoldRecord& holds, Issue issue) {
-  auto* issues = holds.mutable_issues();
-  const auto at = std::lower_bound(
-      issues->begin(), issues->end(), issue.subject_id(),
-      [](const Issue& one, const std::string& id) { return one.subject_id() < id; });
-  if (at != issues->end() && at->subject_id() == issue.subject_id()) {
-    issue.set_known_sequence(at->known_sequence());
-    *at = std::move(issue);
+  Issues& issues = *holds.mutable_issues();
+  const int place = PlaceOf(issues, issue.subject_id());
+  if (place == issues.size() || issues[place].subject_id() != issue.subject_id()) {
+    Insert(issues, std::move(issue));
     return;
   }
-  const int place = static_cast<int>(at - issues->begin());
-  *issues->Add() = std::move(issue);
-  for (int i = issues->size() - 1; i > place; --i) issues->SwapElements(i, i - 1);
+  issue.set_known_sequence(issues[place].known_sequence());
+  *issues.Mutable(place) = std::move(issue);
 }
 
 void DropIssue(HoldRecord& holds, std::string_view subject_id) {
-  auto* issues = holds.mutable_issues();
-  for (int i = 0; i < issues->size(); ++i) {
-    if (issues->Get(i).subject_id() != subject_id) continue;
-    issues->DeleteSubrange(i, 1);
-    return;
-  }
+  Drop(*holds.mutable_issues(), subject_id);
 }
 
 const Issue* FindIssue(const HoldRecord& holds, std::string_view subject_id) {
-  const auto at =
-      std::lower_bound(holds.issues().begin(), holds.issues().end(), subject_id,
-                       [](const Issue& one, std::string_view id) { return one.subject_id() < id; });
-  return at != holds.issues().end() && at->subject_id() == subject_id ? &*at : nullptr;
+  return Find(holds.issues(), subject_id);
+}
+
+void PutParked(HoldRecord& holds, std::string_view subject_id, int64_t known_sequence,
+               absl::Time at) {
+  if (FindParked(holds, subject_id) != nullptr) return;
+  if (holds.parked().empty()) {
+    holds.add_parked_spans()->set_from_us(time::ToMicros(at));
+    if (holds.parked_spans_size() > kMaxParkedSpans) {
+      holds.mutable_parked_spans()->DeleteSubrange(0, holds.parked_spans_size() - kMaxParkedSpans);
+    }
+  }
+  Issue issue;
+  issue.set_subject_id(std::string(subject_id));
+  issue.set_flags(kParked);
+  issue.set_known_sequence(known_sequence);
+  Insert(*holds.mutable_parked(), std::move(issue));
+}
+
+void DropParked(HoldRecord& holds, std::string_view subject_id, absl::Time at) {
+  if (!Drop(*holds.mutable_parked(), subject_id) || !holds.parked().empty()) return;
+  records::ParkedSpan& last = *holds.mutable_parked_spans(holds.parked_spans_size() - 1);
+  last.set_to_us(std::max(time::ToMicros(at), last.from_us() + 1));
+}
+
+const Issue* FindParked(const HoldRecord& holds, std::string_view subject_id) {
+  return Find(holds.parked(), subject_id);
+}
+
+std::vector<Issue> IssuesOf(const HoldRecord& holds) {
+  std::vector<Issue> issues(holds.issues().begin(), holds.issues().end());
+  issues.insert(issues.end(), holds.parked().begin(), holds.parked().end());
+  return issues;
 }
 
 HoldChanges Refresh(HoldRecord& holds, const OutreachPolicy& policy, absl::Time at) {

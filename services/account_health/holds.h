@@ -23,6 +23,10 @@ inline constexpr uint32_t kBreached = 1;
 inline constexpr uint32_t kReopened = 2;
 inline constexpr uint32_t kFrustrated = 4;
 inline constexpr uint32_t kFollowUp = 8;
+// Events of the subject are parked, so that nobody knows what is open: whatever the policy says, it
+// holds every topic that can be held, for everybody, and no exception lets one through.
+inline constexpr uint32_t kParked = 16;
+inline constexpr std::string_view kParkedRule = "account_parked";
 
 // The topics that an issue holds, by scope.
 struct HeldBy {
@@ -39,11 +43,10 @@ bool Concerns(const records::Issue& issue, std::string_view contact_id);
 std::string_view RuleName(account::v1::HoldCondition condition);
 
 HeldBy TopicsHeldBy(const records::Issue& issue, const account::v1::OutreachPolicy& policy);
-// The first rule by which the issue holds the topic for the contact, null when none does. An empty
-// contact means all contacts: then also what concerns a single one counts.
-const account::v1::HoldRule* FindRule(const records::Issue& issue, type::v1::OutreachTopic topic,
-                                      std::string_view contact_id,
-                                      const account::v1::OutreachPolicy& policy);
+// The name of the first rule by which the issue holds the topic for the contact, "" when none does.
+// An empty contact means all contacts: then also what concerns a single one counts.
+std::string_view FindRule(const records::Issue& issue, type::v1::OutreachTopic topic,
+                          std::string_view contact_id, const account::v1::OutreachPolicy& policy);
 
 // Why a topic is held for a contact (empty = all), and what is open beside: one line an issue, in
 // the order given.
@@ -58,6 +61,16 @@ Findings Judge(const std::vector<records::Issue>& issues, type::v1::OutreachTopi
 void PutIssue(records::HoldRecord& holds, records::Issue issue);
 void DropIssue(records::HoldRecord& holds, std::string_view subject_id);
 const records::Issue* FindIssue(const records::HoldRecord& holds, std::string_view subject_id);
+
+// The same for the subjects with parked events. A subject that is parked already stays as it is;
+// the stretches of time in which any is parked are kept.
+void PutParked(records::HoldRecord& holds, std::string_view subject_id, int64_t known_sequence,
+               absl::Time at);
+void DropParked(records::HoldRecord& holds, std::string_view subject_id, absl::Time at);
+const records::Issue* FindParked(const records::HoldRecord& holds, std::string_view subject_id);
+
+// The open issues as this service knows them, then the parked subjects.
+std::vector<records::Issue> IssuesOf(const records::HoldRecord& holds);
 
 // Brings `held` up to date with the issues, and tells the changes as events without account and
 // policy: one for all topics that changed together for the same reasons. `at` is the instant of the

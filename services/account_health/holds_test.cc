@@ -45,9 +45,8 @@ class HoldRules : public testing::TestWithParam<RuleCase> {};
 TEST_P(HoldRules, HoldCommercialTopicsAsTheProductSays) {
   const RuleCase& c = GetParam();
   const Issue issue = Ticket("t", c.severity, "anna", c.flags);
-  const auto rule_for = [&](std::string_view contact) -> std::string {
-    const auto* rule = FindRule(issue, type::v1::OUTREACH_TOPIC_RENEWAL, contact, Policy());
-    return rule == nullptr ? "" : std::string(RuleName(rule->condition()));
+  const auto rule_for = [&](std::string_view contact) {
+    return FindRule(issue, type::v1::OUTREACH_TOPIC_RENEWAL, contact, Policy());
   };
   EXPECT_EQ(rule_for("anna"), c.for_requester);
   EXPECT_EQ(rule_for("bert"), c.for_stranger);
@@ -87,14 +86,14 @@ TEST(Holds, HoldEveryCommercialTopicAndNoOther) {
 TEST(Holds, ConcernAWatcherLikeTheRequester) {
   Issue issue = Ticket("t", type::v1::SEVERITY_NORMAL);
   issue.add_watcher_contact_ids("wanda");
-  EXPECT_NE(FindRule(issue, type::v1::OUTREACH_TOPIC_UPSELL, "wanda", Policy()), nullptr);
-  EXPECT_EQ(FindRule(issue, type::v1::OUTREACH_TOPIC_UPSELL, "bert", Policy()), nullptr);
+  EXPECT_NE(FindRule(issue, type::v1::OUTREACH_TOPIC_UPSELL, "wanda", Policy()), "");
+  EXPECT_EQ(FindRule(issue, type::v1::OUTREACH_TOPIC_UPSELL, "bert", Policy()), "");
 }
 
 TEST(Holds, OfOneContactHoldOutreachToAllContacts) {
   EXPECT_NE(FindRule(Ticket("t", type::v1::SEVERITY_GENERAL), type::v1::OUTREACH_TOPIC_UPSELL, "",
                      Policy()),
-            nullptr);
+            "");
 }
 
 TEST(Holds, OfATopicThatNoRuleHoldsAreAdvice) {
@@ -178,6 +177,53 @@ TEST(HoldChanges, NeverGoBackInTime) {
   const HoldChanges ended = Refresh(holds, Policy(), At(5));
   ASSERT_THAT(ended.cleared, SizeIs(1));
   EXPECT_EQ(ended.cleared[0].occurred_at().seconds(), 600);
+}
+
+TEST(Parked, HoldsEveryTopicButTheFreeOneForEverybodyWhateverThePolicySays) {
+  Issue parked;
+  parked.set_subject_id("t1");
+  parked.set_flags(kParked);
+  const OutreachPolicy without_rules;
+  for (const OutreachPolicy& policy : {Policy(), without_rules}) {
+    EXPECT_EQ(TopicsHeldBy(parked, policy), (HeldBy{UnfreeTopics(), 0}));
+    for (const char* contact : {"", "anna"}) {
+      EXPECT_EQ(FindRule(parked, type::v1::OUTREACH_TOPIC_TRAINING, contact, policy),
+                "account_parked");
+      EXPECT_EQ(FindRule(parked, type::v1::OUTREACH_TOPIC_RENEWAL, contact, policy),
+                "account_parked");
+      EXPECT_EQ(FindRule(parked, type::v1::OUTREACH_TOPIC_RESOLUTION_FOLLOW_UP, contact, policy),
+                "");
+    }
+  }
+}
+
+TEST(Parked, IsToldBesideTheTicketsOfTheSameNameAndClearedWithTheLastSubject) {
+  HoldRecord holds;
+  PutIssue(holds, Ticket("t1", type::v1::SEVERITY_CRITICAL));
+  Refresh(holds, Policy(), At(1));
+  PutParked(holds, "t1", 7, At(2));
+  const HoldChanges begun = Refresh(holds, Policy(), At(2));
+  ASSERT_THAT(begun.held, SizeIs(1));
+  EXPECT_THAT(begun.held[0].topics(),
+              ElementsAre(type::v1::OUTREACH_TOPIC_TRAINING, type::v1::OUTREACH_TOPIC_CHECK_IN,
+                          type::v1::OUTREACH_TOPIC_SURVEY_TICKET));
+  EXPECT_THAT(begun.held[0].rules(), ElementsAre("account_parked"));
+  EXPECT_THAT(begun.held[0].ticket_ids(), IsEmpty());
+
+  PutParked(holds, "t1", 8, At(3));
+  PutParked(holds, "s1", 9, At(4));
+  EXPECT_THAT(holds.parked(), SizeIs(2));
+  EXPECT_EQ(FindParked(holds, "t1")->known_sequence(), 7);
+  DropIssue(holds, "t1");
+  DropParked(holds, "t1", At(5));
+  EXPECT_THAT(Refresh(holds, Policy(), At(5)).cleared, IsEmpty());
+  DropParked(holds, "s1", At(6));
+  const HoldChanges ended = Refresh(holds, Policy(), At(6));
+  ASSERT_THAT(ended.cleared, SizeIs(2)) << "what was held since the ticket, and since the parking";
+  EXPECT_THAT(holds.held(), IsEmpty());
+  ASSERT_THAT(holds.parked_spans(), SizeIs(1));
+  EXPECT_EQ(holds.parked_spans(0).from_us(), time::ToMicros(At(2)));
+  EXPECT_EQ(holds.parked_spans(0).to_us(), time::ToMicros(At(6)));
 }
 
 TEST(HoursHeld, AreTheUnionOfTheStretchesWhateverTheirOrder) {

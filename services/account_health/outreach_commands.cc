@@ -171,6 +171,11 @@ absl::StatusOr<std::vector<Issue>> FindIssues(Work& work, const records::HoldRec
   return issues;
 }
 
+// What is open as this service knows it.
+std::vector<Issue> KnownIssues(const records::HoldRecord& holds) {
+  return {holds.issues().begin(), holds.issues().end()};
+}
+
 absl::Status CheckAccount(corridor::View& view, const std::string& account_id) {
   auto account = view.Load(Accounts(), account_id);
   if (!account.ok()) return account.status();
@@ -231,8 +236,7 @@ absl::StatusOr<Decision> CheckOutreach(const account::v1::CheckOutreachRequest& 
       advice = std::move(findings.advice);
     } else {
       blocks.push_back(BlockOf("intake_unreachable"));
-      Findings findings = Judge({(**holds)->issues().begin(), (**holds)->issues().end()}, topic,
-                                request.contact_id(), policy);
+      Findings findings = Judge(KnownIssues(***holds), topic, request.contact_id(), policy);
       std::move(findings.blocks.begin(), findings.blocks.end(), std::back_inserter(blocks));
       advice = std::move(findings.advice);
     }
@@ -243,11 +247,13 @@ absl::StatusOr<Decision> CheckOutreach(const account::v1::CheckOutreachRequest& 
       blocks.clear();
     }
   } else if (!IsFree(topic)) {
-    advice = Judge({(**holds)->issues().begin(), (**holds)->issues().end()}, topic,
-                   request.contact_id(), policy)
-                 .advice;
+    advice = Judge(KnownIssues(***holds), topic, request.contact_id(), policy).advice;
   }
   if (!IsFree(topic)) {
+    // Whatever intake says and whoever granted an exception: facts are missing.
+    Findings parked = Judge({(**holds)->parked().begin(), (**holds)->parked().end()}, topic,
+                            request.contact_id(), policy);
+    blocks.insert(blocks.begin(), parked.blocks.begin(), parked.blocks.end());
     auto personal = FindPersonalBlocks(work, *contacts, topic, call.in.now);
     if (!personal.ok()) return personal.status();
     blocks.insert(blocks.end(), personal->begin(), personal->end());
@@ -312,7 +318,8 @@ absl::StatusOr<Decision> CheckOutreach(const account::v1::CheckOutreachRequest& 
       record.add_reserved_contact_ids(contact.contact_id());
     }
   }
-  if (is_holdable) {
+  // Also on topics that no rule holds: parking and a later policy have to find it.
+  if (!IsFree(topic)) {
     records::HoldRecord& changed = (*holds)->Change();
     DropExpired(changed, call.in.now);
     records::StandingClearance& standing = *changed.add_clearances();
@@ -446,14 +453,12 @@ absl::StatusOr<Decision> RecordTouch(const account::v1::RecordTouchRequest& requ
   // What was open in this very commit.
   auto holds = work.drafts.Open(HoldRecords(), account_id);
   if (!holds.ok()) return holds.status();
-  for (const Issue& issue : (**holds)->issues()) {
+  for (const Issue& issue : IssuesOf(***holds)) {
     record.set_open_issue_count(record.open_issue_count() + 1);
     if (static_cast<size_t>(record.open_issues_size()) == kMaxNamedIssues) continue;
     account::v1::OpenIssue& open = *record.add_open_issues();
-    if (const account::v1::HoldRule* rule =
-            FindRule(issue, topic, request.contact_id(), work.policy().outreach())) {
-      open.set_rule(std::string(RuleName(rule->condition())));
-    }
+    open.set_rule(
+        std::string(FindRule(issue, topic, request.contact_id(), work.policy().outreach())));
     open.set_subject_id(issue.subject_id());
     open.set_severity(issue.severity());
     open.set_known_sequence(issue.known_sequence());
@@ -754,6 +759,13 @@ absl::StatusOr<account::v1::ListHoldsResponse> ListHolds(
     }
     auto holds = call.view.Load(HoldRecords(), account_id);
     if (!holds.ok()) return holds.status();
+    if (*holds) {
+      for (const records::ParkedSpan& span : (*holds)->parked_spans()) {
+        Issue issue;
+        issue.set_flags(kParked);
+        add(issue, {span.from_us(), span.to_us() == 0 ? INT64_MAX : span.to_us()});
+      }
+    }
     for (const auto& [topic, stretches] : anybody) {
       account::v1::TopicHold hold;
       hold.set_account_id(account_id);

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <optional>
+#include <set>
 #include <string>
 #include <utility>
 
@@ -56,6 +57,15 @@ absl::Status NoteWaiting(Work& work, TicketRecord& ticket) {
   }
   ticket.set_waiting_entries(0);
   return absl::OkStatus();
+}
+
+// Holds the account because of the event's subject, and remembers to let it go.
+absl::Status HoldForParked(Work& work, Drafts::Draft<records::ParkedRecord>& parked,
+                           const std::string& account_id, const bus::Event& event) {
+  const auto& known = parked->account_ids();
+  if (std::find(known.begin(), known.end(), account_id) != known.end()) return absl::OkStatus();
+  parked.Change().add_account_ids(account_id);
+  return work.Park(account_id, event.subject, event.id);
 }
 
 struct TicketEvent {
@@ -156,6 +166,15 @@ Decided ChangeTicket(const TicketEvent& what, const EventCall& call,
                                                     .at = at,
                                                     .cause_event_id = call.event.id});
     if (!status.ok()) return status;
+  }
+  // Retried while later events of the ticket are still parked: its new account waits for them too.
+  if (!ticket.account_id().empty() && ticket.account_id() != before.account_id()) {
+    auto parked = work.drafts.Open(ParkedSubjects(), what.ticket_id);
+    if (!parked.ok()) return parked.status();
+    if ((*parked)->exists()) {
+      status = HoldForParked(work, **parked, ticket.account_id(), call.event);
+      if (!status.ok()) return status;
+    }
   }
   return work.Finish();
 }
@@ -455,6 +474,38 @@ Decided NoteOnTimeline(std::string_view ticket_id, std::string_view account_id,
                             ? Wait(work, **ticket, ticket_id, call.event)
                             : work.NoteEvent((**ticket)->account_id(), call.event).status();
   if (!status.ok()) return status;
+  return work.Finish();
+}
+
+Decided OnParking(const bus::Event& event, bool parked, const Policies& policies,
+                  const corridor::Inputs& in, corridor::View& view) {
+  Work work(policies, in, view);
+  auto record = work.drafts.Open(ParkedSubjects(), event.subject);
+  if (!record.ok()) return record.status();
+  if (!parked) {
+    for (const std::string& account_id : (**record)->account_ids()) {
+      absl::Status status = work.Unpark(account_id, event.subject);
+      if (!status.ok()) return status;
+    }
+    (*record)->Erase();
+    return work.Finish();
+  }
+  // It stands also when no account is known yet: see ChangeTicket.
+  if (!(*record)->exists()) (*record)->Change();
+  std::set<std::string> account_ids;
+  auto account = work.drafts.Open(Accounts(), event.key);
+  if (!account.ok()) return account.status();
+  if ((*account)->exists()) account_ids.insert(event.key);
+  // A ticket that was opened without an account keeps its own id as the key of all about it.
+  for (const std::string& ticket_id : {event.subject, event.key}) {
+    auto ticket = work.drafts.Open(Tickets(), ticket_id);
+    if (!ticket.ok()) return ticket.status();
+    if (!(**ticket)->account_id().empty()) account_ids.insert((**ticket)->account_id());
+  }
+  for (const std::string& account_id : account_ids) {
+    absl::Status status = HoldForParked(work, **record, account_id, event);
+    if (!status.ok()) return status;
+  }
   return work.Finish();
 }
 

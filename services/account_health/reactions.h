@@ -58,6 +58,12 @@ Decided OnStaffChanged(const events::v1::StaffChanged& changed, const EventCall&
 Decided NoteOnTimeline(std::string_view ticket_id, std::string_view account_id,
                        const EventCall& call);
 
+// ---- parking
+// While events of a subject are parked, the accounts that they may concern are held: the one that
+// the bus key names, and that of the ticket that the subject or the key is. The body says nothing.
+Decided OnParking(const bus::Event& event, bool parked, const Policies& policies,
+                  const corridor::Inputs& in, corridor::View& view);
+
 // ---- timers
 // Facts leave their windows.
 Decided OnDecay(const corridor::FiredTimer& timer, const records::AccountTimer& payload,

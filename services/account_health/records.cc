@@ -77,6 +77,9 @@ const Table<records::TicketRecord>& Tickets() {
 }
 
 const Table<records::HoldRecord>& HoldRecords() { return Plain<records::HoldRecord>("holds"); }
+const Table<records::ParkedRecord>& ParkedSubjects() {
+  return Plain<records::ParkedRecord>("parked");
+}
 
 const Table<records::HealthRecord>& HealthRecords() {
   static const auto& table = *new Table<records::HealthRecord>(

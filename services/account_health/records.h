@@ -30,6 +30,7 @@ const store::Table<records::JournalRecord>& Journals();
 const store::Table<records::EntryRecord>& Timeline();
 const store::Table<records::TicketRecord>& Tickets();
 const store::Table<records::HoldRecord>& HoldRecords();
+const store::Table<records::ParkedRecord>& ParkedSubjects();
 const store::Table<records::HealthRecord>& HealthRecords();
 const store::Table<records::MoveRecord>& Moves();
 const store::Table<records::ClearanceRecord>& Clearances();

@@ -125,6 +125,11 @@ std::unique_ptr<corridor::ServiceDefinition> Make(const Options& options) {
   bind.Query(outreach + "ListTouches", ListTouches);
   bind.Query(outreach + "ListClearances", ListClearances);
   bind.Command(outreach + "GrantOutreachException", GrantOutreachException);
+  // The roles of who grants are facts of that staff member; the accounts' facts are covered by the
+  // hold of a parked account.
+  definition->RestsOn<account::v1::GrantOutreachExceptionRequest>(
+      outreach + "GrantOutreachException",
+      [](const account::v1::GrantOutreachExceptionRequest& request) { return request.staff_id(); });
   bind.Query(outreach + "ProveOutreach", ProveOutreach);
   bind.Query(outreach + "ListHolds", ListHolds);
 
@@ -172,6 +177,11 @@ std::unique_ptr<corridor::ServiceDefinition> Make(const Options& options) {
   bind.NotedEvent<events::v1::SurveyReminded>();
   bind.NotedEvent<events::v1::SurveyExpired>();
   bind.NotedEvent<events::v1::SurveySuppressed>();
+
+  definition->OnParking(
+      [policies](const bus::Event& event, bool parked, const Inputs& in, View& view) {
+        return OnParking(event, parked, *policies, in, view);
+      });
 
   bind.Timer("decay", OnDecay);
   bind.Timer("policy_walk", OnPolicyWalk);

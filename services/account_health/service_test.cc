@@ -37,6 +37,7 @@ using ::testing::Contains;
 using ::testing::ElementsAre;
 using ::testing::Gt;
 using testing::HarnessOptions;
+using ::testing::HasSubstr;
 using ::testing::IsEmpty;
 using testing::ServiceHarness;
 using ::testing::SizeIs;
@@ -173,7 +174,45 @@ class AccountHealth : public ::testing::Test {
     harness_.Deliver("triage", staff, staff, event);
   }
 
+  // An event whose body nobody can read, and what an operator does about it.
+  void Park(const std::string& subject, const std::string& key,
+            const std::string& source = "ticket_intake",
+            const std::string& type = "tandem.events.v1.TicketUpdated") {
+    harness_.DeliverBroken(source, subject, key, type);
+  }
+  // How many letters of its subject are left.
+  int64_t DropOldestLetter() {
+    absl::StatusOr<int64_t> left = -1;
+    harness_.runtime().Drop(harness_.Number("SELECT MIN(id) FROM dead_letters"),
+                            [&](absl::StatusOr<int64_t> l) { left = std::move(l); });
+    harness_.Settle();
+    EXPECT_TRUE(left.ok()) << left.status();
+    return left.value_or(-1);
+  }
+  int64_t Retry(const std::string& subject) {
+    absl::StatusOr<lane::RetryResult> retried = lane::RetryResult();
+    harness_.runtime().Retry(subject,
+                             [&](absl::StatusOr<lane::RetryResult> r) { retried = std::move(r); });
+    harness_.Settle();
+    EXPECT_TRUE(retried.ok()) << retried.status();
+    return retried.ok() ? static_cast<int64_t>(retried->remaining) : -1;
+  }
+
   // ---- calls
+  absl::StatusOr<av::GrantOutreachExceptionResponse> TryGrant(type::v1::OutreachTopic topic) {
+    av::GrantOutreachExceptionRequest request;
+    request.set_account_id("acme");
+    request.set_topic(topic);
+    request.set_reason("agreed with the customer");
+    *request.mutable_until() = time::Stamp(harness_.Now() + absl::Hours(1));
+    request.set_staff_id("lead");
+    return Try<av::GrantOutreachExceptionResponse>("OutreachService/GrantOutreachException",
+                                                   request);
+  }
+  void Grant(type::v1::OutreachTopic topic) {
+    const auto granted = TryGrant(topic);
+    EXPECT_TRUE(granted.ok()) << granted.status();
+  }
   av::CheckOutreachResponse Check(type::v1::OutreachTopic topic,
                                   const std::string& contact = "anna") {
     av::CheckOutreachRequest request;
@@ -493,6 +532,149 @@ TEST_F(AccountHealth, FollowsATicketThatMovesToAnotherAccount) {
   EXPECT_FALSE(holds.at(kRenewal).is_held());
   EXPECT_THAT(TimelineTypes("acme"), Contains("TicketUpdated"));
   EXPECT_THAT(TimelineTypes("beta"), Contains("TicketUpdated"));
+}
+
+// ---- parked events
+
+TEST_F(AccountHealth, HoldsEveryTopicOfAnAccountWhoseEventsAreParkedUntilTheyAreDrained) {
+  const absl::Time from = harness_.Now();
+  Park("t1", "acme");
+  for (const auto topic : {kRenewal, kTraining, kSurvey}) {
+    for (const char* contact : {"", "anna"}) {
+      const auto held = Check(topic, contact);
+      EXPECT_EQ(held.verdict(), av::OUTREACH_VERDICT_HOLD);
+      EXPECT_THAT(Rules(held), ElementsAre("account_parked"));
+      EXPECT_EQ(held.blocks(0).subject_id(), "t1");
+      EXPECT_EQ(held.policy().rule(), "account_parked");
+    }
+  }
+  EXPECT_EQ(Check(type::v1::OUTREACH_TOPIC_RESOLUTION_FOLLOW_UP).verdict(),
+            av::OUTREACH_VERDICT_ALLOW)
+      << "it is never held";
+  const auto told = harness_.Published<ev::OutreachHeld>();
+  ASSERT_THAT(told, SizeIs(1));
+  EXPECT_THAT(told[0].topics(), SizeIs(9));
+  EXPECT_THAT(told[0].rules(), ElementsAre("account_parked"));
+  EXPECT_EQ(told[0].contact_id(), "");
+
+  harness_.Advance(absl::Hours(2));
+  EXPECT_TRUE(HoldsBetween(from, harness_.Now()).at(kTraining).is_held());
+  EXPECT_EQ(DropOldestLetter(), 0);
+  harness_.Advance(absl::Hours(1));
+  EXPECT_EQ(Check(kRenewal).verdict(), av::OUTREACH_VERDICT_ALLOW);
+  EXPECT_EQ(Check(kTraining).verdict(), av::OUTREACH_VERDICT_ALLOW);
+  const auto cleared = harness_.Published<ev::OutreachCleared>();
+  ASSERT_THAT(cleared, SizeIs(1));
+  EXPECT_THAT(cleared[0].topics(), SizeIs(9));
+  EXPECT_EQ(time::Instant(cleared[0].held_since()), from);
+  const auto holds = HoldsBetween(from, harness_.Now());
+  EXPECT_EQ(time::Span(holds.at(kTraining).account_held()), absl::Hours(2));
+  EXPECT_FALSE(holds.at(kTraining).is_held());
+  EXPECT_EQ(harness_.Number("SELECT COUNT(*) FROM parked"), 0);
+}
+
+TEST_F(AccountHealth, IsHeldByParkedEventsAlsoWhileIntakeIsDownAndBesideItsTickets) {
+  Opened("t1", "bert");
+  SetOpenTickets({{"t1", "bert"}});
+  Park("t1", "acme");
+  EXPECT_THAT(Rules(Check(kRenewal)), ElementsAre("account_parked", "untriaged_ticket"));
+  const auto training = Check(kTraining);
+  EXPECT_THAT(Rules(training), ElementsAre("account_parked"));
+  ASSERT_THAT(training.advice(), SizeIs(1));
+  EXPECT_EQ(training.advice(0).rule(), "untriaged_ticket");
+  harness_.peer().Down(kListTickets);
+  EXPECT_THAT(Rules(Check(kRenewal)),
+              ElementsAre("account_parked", "intake_unreachable", "untriaged_ticket"));
+  harness_.Restart();
+  EXPECT_THAT(Rules(Check(kTraining)), ElementsAre("account_parked"));
+}
+
+TEST_F(AccountHealth, RevokesWhateverStandsWhenAnEventIsParked) {
+  StaffIs("lead", type::v1::STAFF_ROLE_SUPPORT_LEAD);
+  Opened("t1", "bert");
+  SetOpenTickets({{"t1", "bert"}});
+  Grant(kRenewal);
+  const auto training = Check(kTraining);
+  const auto renewal = Check(kRenewal, "bert");
+  ASSERT_EQ(training.verdict(), av::OUTREACH_VERDICT_ALLOW);
+  ASSERT_NE(renewal.exception_id(), "");
+  const int64_t before = harness_.Number("SELECT MAX(version) FROM holds");
+  Park("s1", "acme", "survey", "tandem.events.v1.SurveyAnswered");
+  EXPECT_GT(harness_.Number("SELECT MAX(version) FROM holds"), before);
+  const auto revoked = harness_.Published<ev::ClearanceRevoked>();
+  ASSERT_THAT(revoked, SizeIs(2));
+  EXPECT_EQ(revoked[0].clearance_id(), training.clearance_id());
+  EXPECT_EQ(revoked[1].clearance_id(), renewal.clearance_id()) << "no exception weighed this";
+  EXPECT_EQ(revoked[0].ticket_id(), "");
+  EXPECT_NE(revoked[0].cause_event_id(), "");
+  EXPECT_EQ(Touch(kTraining).verdict(), av::TOUCH_VERDICT_VIOLATION);
+  const auto still = Check(kRenewal);
+  EXPECT_THAT(Rules(still), ElementsAre("account_parked")) << "no exception lets it through";
+  av::ProveOutreachRequest prove;
+  const auto proof = Must<av::ProveOutreachResponse>("OutreachService/ProveOutreach", prove);
+  ASSERT_THAT(proof.touches(), SizeIs(1));
+  ASSERT_THAT(proof.touches(0).open_issues(), SizeIs(2));
+  EXPECT_EQ(proof.touches(0).open_issues(1).rule(), "account_parked");
+  EXPECT_EQ(proof.touches(0).open_issues(1).subject_id(), "s1");
+}
+
+TEST_F(AccountHealth, IsLetGoWithTheLastParkedSubject) {
+  PutAccount("beta", {});
+  Park("t1", "acme");
+  Park("t1", "acme");
+  Park("t2", "acme");
+  EXPECT_THAT(harness_.Published<ev::OutreachHeld>(), SizeIs(1));
+  EXPECT_EQ(DropOldestLetter(), 1);
+  EXPECT_EQ(DropOldestLetter(), 0);
+  const auto held = Check(kTraining);
+  ASSERT_THAT(Rules(held), ElementsAre("account_parked"));
+  EXPECT_EQ(held.blocks(0).subject_id(), "t2") << "t1 is drained";
+  EXPECT_THAT(harness_.Published<ev::OutreachCleared>(), IsEmpty());
+  EXPECT_EQ(DropOldestLetter(), 0);
+  EXPECT_EQ(Check(kTraining).verdict(), av::OUTREACH_VERDICT_ALLOW);
+  EXPECT_THAT(harness_.Published<ev::OutreachCleared>(), SizeIs(1));
+}
+
+TEST_F(AccountHealth, IsHeldByATicketThatKeepsAnotherKey) {
+  Opened("t1", "", "", "t1");
+  Attributed("t1", "acme", "anna");
+  Resolved("t1");
+  EXPECT_EQ(Check(kTraining).verdict(), av::OUTREACH_VERDICT_ALLOW);
+  Park("t1", "t1");
+  EXPECT_THAT(Rules(Check(kTraining)), ElementsAre("account_parked"));
+  EXPECT_EQ(DropOldestLetter(), 0);
+  EXPECT_EQ(Check(kTraining, "bert").verdict(), av::OUTREACH_VERDICT_ALLOW);
+  // A survey about it stands under the ticket's key.
+  Park("s1", "t1", "survey", "tandem.events.v1.SurveyAnswered");
+  EXPECT_THAT(Rules(Check(kTraining, "bert")), ElementsAre("account_parked"));
+}
+
+TEST_F(AccountHealth, WaitsForTheRestOfATicketThatARetryGaveIt) {
+  Park("t1", "t1");
+  Opened("t1", "", "", "t1");
+  Attributed("t1", "acme", "anna");
+  Park("t1", "t1");
+  Resolved("t1");
+  EXPECT_EQ(Check(kTraining).verdict(), av::OUTREACH_VERDICT_ALLOW) << "nothing says acme yet";
+  EXPECT_EQ(DropOldestLetter(), 4);
+  EXPECT_EQ(Retry("t1"), 2) << "up to the second broken one";
+  EXPECT_THAT(Rules(Check(kTraining)), ElementsAre("account_parked"));
+  EXPECT_EQ(DropOldestLetter(), 1);
+  EXPECT_EQ(Retry("t1"), 0);
+  EXPECT_EQ(Check(kTraining, "bert").verdict(), av::OUTREACH_VERDICT_ALLOW);
+  EXPECT_EQ(Check(kRenewal, "bert").verdict(), av::OUTREACH_VERDICT_ALLOW);
+  EXPECT_EQ(harness_.Number("SELECT COUNT(*) FROM parked"), 0);
+}
+
+TEST_F(AccountHealth, TakesNoExceptionFromStaffWhoseEventsAreParked) {
+  StaffIs("lead", type::v1::STAFF_ROLE_SUPPORT_LEAD);
+  Park("lead", "lead", "triage", "tandem.events.v1.StaffChanged");
+  const auto refused = TryGrant(kRenewal);
+  EXPECT_EQ(refused.status().code(), absl::StatusCode::kFailedPrecondition);
+  EXPECT_THAT(std::string(refused.status().message()), HasSubstr("dead-letter"));
+  EXPECT_EQ(Check(kTraining).verdict(), av::OUTREACH_VERDICT_ALLOW) << "it concerns no account";
+  EXPECT_EQ(DropOldestLetter(), 0);
+  EXPECT_TRUE(TryGrant(kRenewal).ok());
 }
 
 // ---- touches, exceptions, proof

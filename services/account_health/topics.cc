@@ -18,6 +18,15 @@ TopicSet CommercialTopics() {
          SetOf(type::v1::OUTREACH_TOPIC_ADVOCACY) | SetOf(type::v1::OUTREACH_TOPIC_SURVEY_NPS);
 }
 
+TopicSet UnfreeTopics() {
+  TopicSet set = 0;
+  for (int number = 1; number < type::v1::OutreachTopic_ARRAYSIZE; ++number) {
+    const auto topic = static_cast<type::v1::OutreachTopic>(number);
+    if (type::v1::OutreachTopic_IsValid(number) && !IsFree(topic)) set |= SetOf(topic);
+  }
+  return set;
+}
+
 TopicSet TopicsOf(const account::v1::HoldRule& rule) {
   if (rule.topics().empty()) return CommercialTopics();
   TopicSet set = 0;

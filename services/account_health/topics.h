@@ -27,6 +27,8 @@ TopicSet CommercialTopics();
 inline bool IsFree(type::v1::OutreachTopic topic) {
   return topic == type::v1::OUTREACH_TOPIC_RESOLUTION_FOLLOW_UP;
 }
+// Every topic but the free ones.
+TopicSet UnfreeTopics();
 inline bool IsSurvey(type::v1::OutreachTopic topic) {
   return topic == type::v1::OUTREACH_TOPIC_SURVEY_TICKET ||
          topic == type::v1::OUTREACH_TOPIC_SURVEY_NPS;

@@ -25,6 +25,7 @@ CREATE TABLE tickets (key TEXT PRIMARY KEY, version INTEGER NOT NULL, body BLOB 
 CREATE INDEX tickets_by_account ON tickets (account_id, key);
 
 CREATE TABLE holds (key TEXT PRIMARY KEY, version INTEGER NOT NULL, body BLOB NOT NULL);
+CREATE TABLE parked (key TEXT PRIMARY KEY, version INTEGER NOT NULL, body BLOB NOT NULL);
 
 -- sort_score: accounts without a number come last.
 CREATE TABLE health (key TEXT PRIMARY KEY, version INTEGER NOT NULL, body BLOB NOT NULL,
