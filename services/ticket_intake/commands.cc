@@ -677,6 +677,8 @@ absl::StatusOr<Decision> ResolveTicket(const iv::ResolveTicketRequest& request, 
       const auto told = in.answers->Get<triage::v1::GetTriageResponse>(kAssigneeQuestion);
       if (told.ok()) {
         assignee = (*told)->assignee_id();
+      } else if (absl::IsFailedPrecondition(told.status())) {
+        return told.status();  // its facts are parked over there
       } else if (!absl::IsNotFound(told.status())) {
         return corridor::WithRetryAfter(
             corridor::WithReason(

@@ -211,4 +211,16 @@ absl::StatusOr<std::vector<corridor::Loaded<records::MessageRecord>>> SelectMess
                       Number(limit)});
 }
 
+std::vector<corridor::ServiceDefinition::Measure> Measures() {
+  return {{"tandem_tickets_open",
+           "Unresolved tickets by state and by the severity that triage published last.",
+           {"severity", "state"},
+           "SELECT CASE v.severity WHEN 1 THEN 'critical' WHEN 2 THEN 'urgent' WHEN 3 THEN 'normal'"
+           " WHEN 4 THEN 'general' ELSE 'unclassified' END,"
+           " CASE t.state WHEN 1 THEN 'new' WHEN 2 THEN 'open' WHEN 3 THEN 'pending'"
+           " WHEN 4 THEN 'on_hold' ELSE 'unknown' END, COUNT(*)"
+           " FROM tickets t LEFT JOIN triage_views v ON v.key = t.key"
+           " WHERE t.is_open = 1 GROUP BY 1, 2"}};
+}
+
 }  // namespace tandem::ticket_intake

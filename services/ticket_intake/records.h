@@ -9,6 +9,7 @@
 
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
+#include "common/corridor/definition.h"
 #include "common/corridor/view.h"
 #include "common/store/record.h"
 #include "services/ticket_intake/records.pb.h"
@@ -46,6 +47,9 @@ absl::StatusOr<std::vector<corridor::Loaded<records::TicketRecord>>> SelectTicke
 // At most `limit` messages of a ticket numbered above `after`, in order.
 absl::StatusOr<std::vector<corridor::Loaded<records::MessageRecord>>> SelectMessages(
     corridor::View& view, std::string_view ticket_id, int64_t after, int64_t limit);
+
+// How much there is of what operators watch. Every few seconds: from indexes and small tables.
+std::vector<corridor::ServiceDefinition::Measure> Measures();
 
 }  // namespace tandem::ticket_intake
 

@@ -1,12 +1,14 @@
 #include "services/ticket_intake/service.h"
 
 #include <string>
+#include <utility>
 
 #include "services/ticket_intake/commands.h"
 #include "services/ticket_intake/migrations.h"
 #include "services/ticket_intake/policies.h"
 #include "services/ticket_intake/queries.h"
 #include "services/ticket_intake/reactions.h"
+#include "services/ticket_intake/records.h"
 #include "services/ticket_intake/ticket_change.h"
 #include "tandem/intake/v1/policy_service.pb.h"
 
@@ -60,6 +62,13 @@ std::unique_ptr<corridor::ServiceDefinition> Make(const Options& options) {
                                                                 ValidateGetTicket, GetTicket);
   service->OnQuery<iv::ListTicketsRequest, iv::ListTicketsResponse>(
       Method("ListTickets"), ValidateListTickets, ListTickets);
+  // A person's resolution is credited to whom triage published as the assignee. Nothing else that
+  // is asked here rests on the bus: the ticket is intake's own.
+  service->RestsOn<iv::ResolveTicketRequest>(
+      Method("ResolveTicket"), [](const iv::ResolveTicketRequest& request) {
+        return request.resolved_by() == type::v1::RESOLVED_BY_SELF_SERVICE ? std::string()
+                                                                           : request.ticket_id();
+      });
   policies->Bind<iv::ValidatePolicyRequest, iv::ValidatePolicyResponse, iv::ApplyPolicyRequest,
                  iv::ApplyPolicyResponse, iv::GetPolicyRequest, iv::GetPolicyResponse,
                  iv::ListPoliciesRequest, iv::ListPoliciesResponse>(
@@ -71,6 +80,10 @@ std::unique_ptr<corridor::ServiceDefinition> Make(const Options& options) {
   service->OnEvent<ev::AssignmentAccepted>(OnAssignmentAccepted);
   service->OnEvent<ev::AssignmentReleased>(OnAssignmentReleased);
   service->OnEvent<ev::RequesterAssigned>(OnRequesterAssigned);
+
+  for (corridor::ServiceDefinition::Measure& measure : Measures()) {
+    service->Export(std::move(measure));
+  }
 
   // Both depend on intake's own state alone, so neither waits for the bus.
   service->OnTimer<records::AutoCloseTimer>(std::string(kAutoClose), corridor::Readiness::kWhenDue,

@@ -10,6 +10,7 @@
 #include "gmock/gmock.h"
 #include "google/protobuf/text_format.h"
 #include "gtest/gtest.h"
+#include "services/ticket_intake/records.h"
 #include "tandem/account/v1/account_service.pb.h"
 #include "tandem/events/v1/account.pb.h"
 #include "tandem/events/v1/intake.pb.h"
@@ -162,6 +163,23 @@ class Intake : public ::testing::Test {
       types.push_back(event.type.substr(event.type.rfind('.') + 1));
     }
     return types;
+  }
+
+  // Discards the oldest dead letter.
+  void Drop() {
+    harness_.runtime().Drop(harness_.Number("SELECT MIN(id) FROM dead_letters"),
+                            [](const absl::StatusOr<int64_t>& left) { EXPECT_TRUE(left.ok()); });
+    harness_.Settle();
+  }
+  // How the database answers a measure.
+  std::string PlanOf(size_t measure) {
+    const std::string sql = Measures()[measure].sql;
+    std::string plan;
+    const absl::Status status = harness_.store().reader().Query(
+        {"EXPLAIN QUERY PLAN " + sql, {}},
+        [&](const store::RowView& row) { plan += std::string(row.Text(3)) + "\n"; });
+    EXPECT_TRUE(status.ok()) << status;
+    return plan;
   }
 
   testing::ServiceHarness harness_;
@@ -747,6 +765,48 @@ TEST_F(Intake, LosesNothingThatItAcknowledgedWhenItIsKilled) {
     if (event.type == ev::TicketOpened::descriptor()->full_name()) openings.insert(event.id);
   }
   EXPECT_THAT(openings, SizeIs(1));
+}
+
+TEST_F(Intake, CreditsNobodyWhileTriagesFactsOfTheTicketAreParked) {
+  const std::string ticket_id = Open();
+  Assign(ticket_id);
+  harness_.DeliverBroken("triage", ticket_id, "account_1", "tandem.events.v1.AssignmentReleased");
+  EXPECT_TRUE(
+      Is(Resolve(ticket_id).status(), absl::StatusCode::kFailedPrecondition, "dead-letter"));
+  EXPECT_EQ(Ticket(ticket_id).state(), TICKET_STATE_NEW) << "the ticket itself is intake's own";
+  EXPECT_TRUE(Add(ticket_id, AUTHOR_KIND_REQUESTER, "Hurry.").ok());
+  Drop();
+  EXPECT_TRUE(Resolve(ticket_id).ok());
+}
+
+TEST_F(Intake, SaysThatTriageCannotTellWhoOwnsAParkedTicket) {
+  const std::string ticket_id = Open();
+  harness_.peer().On<triage::v1::GetTriageRequest, triage::v1::GetTriageResponse>(
+      kTriage, [](const triage::v1::GetTriageRequest&) {
+        return absl::FailedPreconditionError("events wait among the dead letters");
+      });
+  EXPECT_TRUE(
+      Is(Resolve(ticket_id).status(), absl::StatusCode::kFailedPrecondition, "dead letters"));
+}
+
+TEST_F(Intake, CountsOpenTicketsBySeverityAndState) {
+  const std::string first = Open();
+  const std::string second = Open();
+  ev::TicketTriaged triaged;
+  triaged.set_ticket_id(first);
+  triaged.set_severity(SEVERITY_URGENT);
+  *triaged.mutable_occurred_at() = time::Stamp(harness_.Now());
+  harness_.Deliver("triage", first, "account_1", triaged);
+  std::string text = harness_.Metrics();
+  const std::string name = "tandem_tickets_open{service=\"ticket_intake\",severity=";
+  EXPECT_THAT(text, HasSubstr(name + "\"urgent\",state=\"new\"} 1"));
+  EXPECT_THAT(text, HasSubstr(name + "\"unclassified\",state=\"new\"} 1"));
+  Assign(first);
+  ASSERT_TRUE(Resolve(first).ok());
+  text = harness_.Metrics();
+  EXPECT_THAT(text, HasSubstr(name + "\"urgent\",state=\"new\"} 0"));
+  EXPECT_THAT(text, HasSubstr(name + "\"unclassified\",state=\"new\"} 1"));
+  EXPECT_THAT(PlanOf(0), HasSubstr("COVERING INDEX tickets_open"));
 }
 
 }  // namespace

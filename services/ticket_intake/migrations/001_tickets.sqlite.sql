@@ -16,7 +16,8 @@ CREATE TABLE tickets (
 CREATE INDEX tickets_by_time ON tickets (opened_at, key);
 CREATE INDEX tickets_by_account ON tickets (account_id, opened_at, key);
 CREATE INDEX tickets_by_contact ON tickets (contact_id, opened_at, key);
-CREATE INDEX tickets_open ON tickets (account_id, opened_at, key) WHERE is_open = 1;
+-- With the state, so that open tickets are counted from the index alone.
+CREATE INDEX tickets_open ON tickets (account_id, opened_at, key, state, is_open) WHERE is_open = 1;
 
 CREATE TABLE messages (
   key TEXT PRIMARY KEY,
