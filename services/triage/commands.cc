@@ -155,6 +155,7 @@ CommandResult ClaimNext(const v1::ClaimNextRequest& request, const Inputs& in, V
     if (!candidates.ok()) return candidates.status();
     std::vector<Waiting> waiting;
     for (const Loaded<TicketRecord>& ticket : *candidates) {
+      if (ticket->is_parked()) continue;  // it may be resolved already, or mean something else
       int64_t similar = 0;
       if (const auto count = alike->find(AlikeKey(*ticket)); count != alike->end()) {
         // The ticket itself is not one of those like it.

@@ -179,4 +179,15 @@ ReactionResult OnTextTimer(const corridor::FiredTimer&, const records::TextTimer
                       });
 }
 
+ReactionResult OnParking(const bus::Event& event, bool parked, const Inputs&, View& view) {
+  auto loaded = view.Load(Tickets(), event.subject);
+  if (!loaded.ok()) return loaded.status();
+  Decision decision;
+  if (!*loaded || (*loaded)->is_parked() == parked) return decision;
+  TicketRecord record = **loaded;
+  record.set_is_parked(parked);
+  decision.Save(Tickets(), loaded->key, std::move(record));
+  return decision;
+}
+
 }  // namespace tandem::triage

@@ -59,6 +59,10 @@ ReactionResult OnTextTimer(const corridor::FiredTimer& timer, const records::Tex
                            const corridor::Inputs& in, corridor::View& view,
                            const Policies& policies);
 
+// Events of a ticket are parked, or none is any more.
+ReactionResult OnParking(const bus::Event& event, bool parked, const corridor::Inputs& in,
+                         corridor::View& view);
+
 }  // namespace tandem::triage
 
 #endif  // TANDEM_SERVICES_TRIAGE_REACTIONS_H_

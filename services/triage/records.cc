@@ -54,12 +54,16 @@ const store::Table<TicketRecord>& Tickets() {
 
 const store::Table<StaffRecord>& StaffTable() {
   static const store::Table<StaffRecord> table(
-      "staff", {{"function", [](const StaffRecord& r) { return Number(r.staff().function()); }}});
+      "staff",
+      {{"function", [](const StaffRecord& r) { return Number(r.staff().function()); }},
+       {"is_active", [](const StaffRecord& r) { return Number(r.staff().active() ? 1 : 0); }},
+       {"capacity", [](const StaffRecord& r) { return Number(r.staff().capacity()); }}});
   return table;
 }
 
 const store::Table<records::LoadRecord>& Loads() {
-  static const store::Table<records::LoadRecord> table("loads", {});
+  static const store::Table<records::LoadRecord> table(
+      "loads", {{"units", [](const records::LoadRecord& r) { return Number(r.load().units()); }}});
   return table;
 }
 
@@ -76,7 +80,8 @@ const store::Table<EscalationRecord>& Escalations() {
        {"account_id", [](const Record& r) { return Text(r.escalation().account_id()); }},
        {"state", [](const Record& r) { return Number(r.escalation().state()); }},
        {"raised_at",
-        [](const Record& r) { return Number(time::MicrosOf(r.escalation().raised_at())); }}});
+        [](const Record& r) { return Number(time::MicrosOf(r.escalation().raised_at())); }},
+       {"level", [](const Record& r) { return Number(r.level()); }}});
   return table;
 }
 
@@ -181,6 +186,34 @@ absl::StatusOr<std::vector<corridor::Loaded<EscalationRecord>>> SelectEscalation
       absl::StrCat(conditions.empty() ? "" : "WHERE ", absl::StrJoin(conditions, " AND "),
                    " ORDER BY raised_at DESC, key DESC LIMIT ", page),
       std::move(params));
+}
+
+std::vector<corridor::ServiceDefinition::Measure> Measures() {
+  const std::string function =
+      "CASE s.function WHEN 1 THEN 'support' WHEN 2 THEN 'sales' WHEN 3 THEN 'project_management'"
+      " WHEN 4 THEN 'csm' WHEN 5 THEN 'executive' ELSE 'unknown' END";
+  return {{"tandem_queue_tickets",
+           "Unresolved tickets by queue: waiting for an owner, or assigned.",
+           {"queue", "ownership"},
+           "SELECT queue, CASE is_waiting WHEN 1 THEN 'waiting' ELSE 'assigned' END, COUNT(*)"
+           " FROM tickets WHERE is_open = 1 GROUP BY 1, 2"},
+          {"tandem_staff_load_units",
+           "Units of work that active staff carry.",
+           {"function"},
+           absl::StrCat("SELECT ", function,
+                        ", SUM(COALESCE(l.units, 0)) FROM staff s"
+                        " LEFT JOIN loads l ON l.key = s.key WHERE s.is_active = 1 GROUP BY 1")},
+          {"tandem_staff_capacity_units",
+           "Units of work that active staff carry at most; those without a limit are left out.",
+           {"function"},
+           absl::StrCat("SELECT ", function,
+                        ", SUM(s.capacity) FROM staff s WHERE s.is_active = 1 GROUP BY 1")},
+          {"tandem_escalations_open",
+           "Escalations that are not closed, by the level that was rung last.",
+           {"level", "state"},
+           "SELECT CAST(level AS TEXT), CASE state WHEN 1 THEN 'ringing' WHEN 2 THEN 'acknowledged'"
+           " WHEN 3 THEN 'exhausted' ELSE 'unknown' END, COUNT(*)"
+           " FROM escalations WHERE state <> 4 GROUP BY 1, 2"}};
 }
 
 }  // namespace tandem::triage

@@ -10,6 +10,7 @@
 
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
+#include "common/corridor/definition.h"
 #include "common/corridor/view.h"
 #include "common/store/record.h"
 #include "services/triage/records.pb.h"
@@ -61,6 +62,9 @@ struct EscalationPosition {
 absl::StatusOr<std::vector<corridor::Loaded<records::EscalationRecord>>> SelectEscalations(
     corridor::View& view, const v1::ListEscalationsRequest& request,
     const EscalationPosition* after, int64_t limit);
+
+// How much there is of what operators watch. Every few seconds: from indexes and small tables.
+std::vector<corridor::ServiceDefinition::Measure> Measures();
 
 }  // namespace tandem::triage
 

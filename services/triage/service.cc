@@ -1,12 +1,16 @@
 #include "services/triage/service.h"
 
+#include <functional>
 #include <string>
+#include <utility>
 
+#include "absl/strings/str_cat.h"
 #include "services/triage/commands.h"
 #include "services/triage/migrations.h"
 #include "services/triage/policies.h"
 #include "services/triage/queries.h"
 #include "services/triage/reactions.h"
+#include "services/triage/records.h"
 #include "services/triage/ticket_case.h"
 #include "tandem/triage/v1/policy_service.pb.h"
 
@@ -58,12 +62,22 @@ template <typename Payload>
 void Timer(ServiceDefinition& service, std::string_view kind, corridor::Readiness readiness,
            ReactionResult (*decide)(const corridor::FiredTimer&, const Payload&, const Inputs&,
                                     View&, const Policies&),
-           const PoliciesPtr& policies) {
+           const PoliciesPtr& policies,
+           std::function<std::string(const Payload&)> subject_of = nullptr) {
   service.OnTimer<Payload>(
       std::string(kind), readiness,
       [decide, policies](const corridor::FiredTimer& timer, const Payload& payload,
                          const Inputs& in,
-                         View& view) { return decide(timer, payload, in, view, *policies); });
+                         View& view) { return decide(timer, payload, in, view, *policies); },
+      std::move(subject_of));
+}
+
+// Whether the ticket is open, whose it is and how severe: the answer is what intake and sla_timer
+// published about it.
+template <typename Request>
+void RestsOnTicket(ServiceDefinition& service, const char* method) {
+  service.RestsOn<Request>(absl::StrCat(kTriage, method),
+                           [](const Request& request) { return request.ticket_id(); });
 }
 
 }  // namespace
@@ -102,6 +116,15 @@ std::unique_ptr<ServiceDefinition> Make(const Options& options) {
   service.OnQuery<v1::ListEscalationsRequest, v1::ListEscalationsResponse>(
       std::string(kTriage) + "ListEscalations", ValidateListEscalations, ListEscalations);
 
+  RestsOnTicket<v1::ClassifyTicketRequest>(service, "ClassifyTicket");
+  RestsOnTicket<v1::GetTriageRequest>(service, "GetTriage");
+  RestsOnTicket<v1::OverrideSeverityRequest>(service, "OverrideSeverity");
+  RestsOnTicket<v1::AcceptAssignmentRequest>(service, "AcceptAssignment");
+  RestsOnTicket<v1::ReassignTicketRequest>(service, "ReassignTicket");
+  RestsOnTicket<v1::TransferTicketRequest>(service, "TransferTicket");
+  RestsOnTicket<v1::EscalateRequest>(service, "Escalate");
+  RestsOnTicket<v1::ListEscalationsRequest>(service, "ListEscalations");
+
   Command(service, std::string(kStaff) + "PutStaff", ValidatePutStaff, PutStaff, policies);
   Query(service, std::string(kStaff) + "GetStaff", ValidateGetStaff, GetStaff, policies);
   Query(service, std::string(kStaff) + "ListStaff", ValidateListStaff, ListStaff, policies);
@@ -122,9 +145,13 @@ std::unique_ptr<ServiceDefinition> Make(const Options& options) {
   Event(service, OnSlaWarning, policies);
   Event(service, OnSlaBreached, policies);
 
+  service.OnParking(OnParking);
+
   // Whether anybody is still to be rung depends on the resolution, which comes by the bus.
-  Timer(service, kEscalationTimer, corridor::Readiness::kFactBound, OnEscalationTimer, policies);
+  Timer(service, kEscalationTimer, corridor::Readiness::kFactBound, OnEscalationTimer, policies,
+        {[](const records::EscalationTimer& payload) { return payload.ticket_id(); }});
   Timer(service, kTextTimer, corridor::Readiness::kWhenDue, OnTextTimer, policies);
+  for (ServiceDefinition::Measure& measure : Measures()) service.Export(std::move(measure));
   return made;
 }
 

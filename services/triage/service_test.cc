@@ -10,6 +10,7 @@
 #include "gmock/gmock.h"
 #include "google/protobuf/text_format.h"
 #include "gtest/gtest.h"
+#include "services/triage/records.h"
 #include "tandem/account/v1/account_service.pb.h"
 #include "tandem/events/v1/intake.pb.h"
 #include "tandem/events/v1/sla.pb.h"
@@ -24,6 +25,7 @@ namespace {
 
 using namespace type::v1;  // NOLINT: the product's own words
 using ::testing::ElementsAre;
+using ::testing::HasSubstr;
 using ::testing::IsEmpty;
 using ::testing::SizeIs;
 namespace ev = events::v1;
@@ -201,6 +203,23 @@ class Triage : public ::testing::Test {
   static constexpr char kCritical[] = "impact: IMPACT_HIGH urgency: URGENCY_HIGH";
   static constexpr char kUrgent[] = "impact: IMPACT_HIGH";
   static constexpr char kGeneral[] = "impact: IMPACT_LOW";
+
+  // Discards the oldest dead letter.
+  void Drop() {
+    harness_.runtime().Drop(harness_.Number("SELECT MIN(id) FROM dead_letters"),
+                            [](const absl::StatusOr<int64_t>& left) { EXPECT_TRUE(left.ok()); });
+    harness_.Settle();
+  }
+  // How the database answers a measure.
+  std::string PlanOf(size_t measure) {
+    const std::string sql = Measures()[measure].sql;
+    std::string plan;
+    const absl::Status status = harness_.store().reader().Query(
+        {"EXPLAIN QUERY PLAN " + sql, {}},
+        [&](const store::RowView& row) { plan += std::string(row.Text(3)) + "\n"; });
+    EXPECT_TRUE(status.ok()) << status;
+    return plan;
+  }
 
   testing::ServiceHarness harness_;
   int requests_ = 0;
@@ -570,6 +589,77 @@ TEST_F(Triage, LosesNoRingWhenItIsKilled) {
   ASSERT_THAT(escalation.rings(), SizeIs(2));
   EXPECT_EQ(time::Instant(escalation.rings(1).rung_at()),
             time::Instant(escalation.rings(0).acknowledge_by()));
+}
+
+TEST_F(Triage, GivesNobodyATicketWhoseFactsAreParked) {
+  Open("t1");
+  harness_.DeliverBroken("ticket_intake", "t1", "account_1", "tandem.events.v1.TicketResolved");
+  v1::GetTriageRequest get;
+  get.set_ticket_id("t1");
+  const absl::Status got =
+      harness_.Call<v1::GetTriageResponse>(std::string(kTriage) + "GetTriage", get).status();
+  EXPECT_EQ(got.code(), absl::StatusCode::kFailedPrecondition);
+  EXPECT_THAT(std::string(got.message()), HasSubstr("dead-letter"));
+  EXPECT_EQ(Accept("t1", "anna").status().code(), absl::StatusCode::kFailedPrecondition);
+  v1::TransferTicketRequest transfer;
+  transfer.set_ticket_id("t1");
+  transfer.set_queue("databases");
+  transfer.set_staff_id("anna");
+  EXPECT_THAT(std::string(Call<v1::TransferTicketResponse>(std::string(kTriage) + "TransferTicket",
+                                                           transfer)
+                              .status()
+                              .message()),
+              HasSubstr("dead-letter"));
+  EXPECT_EQ(Claim("anna").status().code(), absl::StatusCode::kNotFound);
+  Drop();
+  EXPECT_EQ(Claimed("anna"), "t1");
+  EXPECT_EQ(Get("t1").assignee_id(), "anna");
+}
+
+TEST_F(Triage, RingsNobodyFurtherWhileItsTicketsFactsAreParked) {
+  Open("t1", kCritical);
+  EXPECT_THAT(Rings(), SizeIs(1));
+  harness_.DeliverBroken("ticket_intake", "t1", "account_1", "tandem.events.v1.TicketResolved");
+  harness_.Advance(absl::Hours(1));
+  EXPECT_THAT(Rings(), SizeIs(1));
+  Drop();
+  harness_.Advance(absl::Minutes(1));
+  EXPECT_THAT(Rings(), SizeIs(2));
+}
+
+TEST_F(Triage, CountsQueuesLoadAndEscalations) {
+  Open("t1", kCritical);
+  Open("t2", R"(product: "db")");
+  Open("t3");
+  ASSERT_EQ(Claimed("bob", "desk"), "t1");
+  std::string text = harness_.Metrics();
+  const auto series = [](const std::string& name, const std::string& labels) {
+    return "tandem_" + name + "{" + labels + "} ";
+  };
+  const std::string service = "service=\"triage\"";
+  const auto queue = [&](const std::string& name, const std::string& ownership) {
+    return series("queue_tickets",
+                  "ownership=\"" + ownership + "\",queue=\"" + name + "\"," + service);
+  };
+  EXPECT_THAT(text, HasSubstr(queue("desk", "assigned") + "1"));
+  EXPECT_THAT(text, HasSubstr(queue("desk", "waiting") + "1"));
+  EXPECT_THAT(text, HasSubstr(queue("databases", "waiting") + "1"));
+  const std::string support = "function=\"support\"," + service;
+  EXPECT_THAT(text, HasSubstr(series("staff_load_units", support) +
+                              std::to_string(Staff("bob").load().units())));
+  EXPECT_GT(Staff("bob").load().units(), 0);
+  EXPECT_THAT(text, HasSubstr(series("staff_capacity_units", support) + "13"));
+  const auto escalations = [&](const std::string& level, const std::string& state) {
+    return series("escalations_open",
+                  "level=\"" + level + "\"," + service + ",state=\"" + state + "\"");
+  };
+  EXPECT_THAT(text, HasSubstr(escalations("1", "ringing") + "1"));
+  Resolve("t1");
+  text = harness_.Metrics();
+  EXPECT_THAT(text, HasSubstr(queue("desk", "assigned") + "0"));
+  EXPECT_THAT(text, HasSubstr(escalations("1", "ringing") + "0"));
+  EXPECT_THAT(PlanOf(0), HasSubstr("COVERING INDEX tickets_open"));
+  EXPECT_THAT(PlanOf(3), HasSubstr("COVERING INDEX escalations_open"));
 }
 
 }  // namespace

@@ -404,6 +404,7 @@ void TicketCase::SetEscalationTimer(absl::Time due) {
   records::EscalationTimer timer;
   timer.set_escalation_id(live_->escalation().escalation_id());
   timer.set_step(live_->step());
+  timer.set_ticket_id(live_->escalation().ticket_id());
   decision_.SetTimer(EscalationTimerId(timer.escalation_id()), due, std::string(kEscalationTimer),
                      record_.bus_key(), timer);
 }
