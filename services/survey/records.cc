@@ -291,4 +291,24 @@ absl::StatusOr<std::vector<ScoreCounts>> CountGroups(corridor::View& view,
   return groups;
 }
 
+std::vector<corridor::ServiceDefinition::Measure> Measures() {
+  return {{"tandem_surveys_under_way",
+           "Surveys that wait to be sent, or that were sent and are not answered or expired.",
+           {"state"},
+           "SELECT CASE state WHEN 1 THEN 'waiting' WHEN 2 THEN 'invited' ELSE 'unknown' END,"
+           " COUNT(*) FROM surveys WHERE state <= 2 GROUP BY 1"},
+          {"tandem_survey_results_30d",
+           "Surveys delivered in the last 30 days by what came of them.",
+           {"kind", "result"},
+           "SELECT CASE kind WHEN 1 THEN 'csat' WHEN 2 THEN 'ces' ELSE 'unknown' END,"
+           " CASE WHEN answered = 0 THEN 'unanswered' WHEN is_good = 1 THEN 'good'"
+           " ELSE 'not_good' END, COUNT(*) FROM surveys"
+           " WHERE counts = 1 AND kind IN (1, 2) AND delivered_at >= $1 - 2592000000000"
+           " GROUP BY 1, 2"},
+          {"tandem_survey_follow_ups_due",
+           "Follow-ups of bad answers that nobody has closed.",
+           {},
+           "SELECT COUNT(*) FROM follow_ups WHERE is_open = 1"}};
+}
+
 }  // namespace tandem::survey

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "absl/status/statusor.h"
+#include "common/corridor/definition.h"
 #include "common/corridor/view.h"
 #include "common/store/record.h"
 #include "services/survey/records.pb.h"
@@ -54,6 +55,9 @@ absl::StatusOr<ScoreCounts> CountAll(corridor::View& view,
 absl::StatusOr<std::vector<ScoreCounts>> CountGroups(corridor::View& view,
                                                      const survey::v1::GetScoresRequest& request,
                                                      const std::string* after, int64_t limit);
+
+// How much there is of what operators watch. Every few seconds: from indexes and small tables.
+std::vector<corridor::ServiceDefinition::Measure> Measures();
 
 }  // namespace tandem::survey
 

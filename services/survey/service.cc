@@ -11,6 +11,7 @@
 #include "services/survey/policy.h"
 #include "services/survey/queries.h"
 #include "services/survey/reactions.h"
+#include "services/survey/records.h"
 #include "services/survey/survey_change.h"
 #include "tandem/survey/v1/policy_service.pb.h"
 
@@ -57,6 +58,11 @@ std::unique_ptr<corridor::ServiceDefinition> Make(const Options& options) {
       Method("ListFollowUps"), ValidateListFollowUps, ListFollowUps);
   service->OnQuery<sv::ListSurveysRequest, sv::ListSurveysResponse>(
       Method("ListSurveys"), ValidateListSurveys, ListSurveys);
+  // A ticket whose closing waits among the dead letters has no survey here yet. Whoever holds a
+  // token is served all the same: what was asked does not change by it.
+  service->RestsOn<sv::ListSurveysRequest>(
+      Method("ListSurveys"),
+      [](const sv::ListSurveysRequest& request) { return request.ticket_id(); });
   policies->Bind<sv::ValidatePolicyRequest, sv::ValidatePolicyResponse, sv::ApplyPolicyRequest,
                  sv::ApplyPolicyResponse, sv::GetPolicyRequest, sv::GetPolicyResponse,
                  sv::ListPoliciesRequest, sv::ListPoliciesResponse>(
@@ -77,9 +83,10 @@ std::unique_ptr<corridor::ServiceDefinition> Make(const Options& options) {
                  View& view) { return OnTicketClosed(fact, event, in, view, *policies); });
 
   // Whether any of them still has something to do depends on whether the ticket was reopened.
-  service->OnTimer<records::SurveyTimer>(kInvite, Readiness::kFactBound, OnInvite);
-  service->OnTimer<records::SurveyTimer>(kRemind, Readiness::kFactBound, OnRemind);
-  service->OnTimer<records::SurveyTimer>(kExpire, Readiness::kFactBound, OnExpire);
+  const auto ticket_of = [](const records::SurveyTimer& timer) { return timer.ticket_id(); };
+  service->OnTimer<records::SurveyTimer>(kInvite, Readiness::kFactBound, OnInvite, ticket_of);
+  service->OnTimer<records::SurveyTimer>(kRemind, Readiness::kFactBound, OnRemind, ticket_of);
+  service->OnTimer<records::SurveyTimer>(kExpire, Readiness::kFactBound, OnExpire, ticket_of);
 
   const auto on_disk = [io = options.mail_executor](executor::Task task) {
     if (io == nullptr) {
@@ -108,6 +115,9 @@ std::unique_ptr<corridor::ServiceDefinition> Make(const Options& options) {
         });
       },
       OnRemoved);
+  for (corridor::ServiceDefinition::Measure& measure : Measures()) {
+    service->Export(std::move(measure));
+  }
   return service;
 }
 

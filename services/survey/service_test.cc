@@ -13,6 +13,7 @@
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "common/testing/service_harness.h"
+#include "common/time/micros.h"
 #include "common/time/stamp.h"
 #include "gmock/gmock.h"
 #include "google/protobuf/text_format.h"
@@ -311,6 +312,26 @@ class Survey : public ::testing::Test {
     harness_.Settle();
     EXPECT_TRUE(sample.ok()) << sample.status();
     return sample.ok() ? *std::move(sample) : runtime::ServiceSample();
+  }
+
+  // Discards the oldest dead letter.
+  void Drop() {
+    harness_.runtime().Drop(harness_.Number("SELECT MIN(id) FROM dead_letters"),
+                            [](const absl::StatusOr<int64_t>& left) { EXPECT_TRUE(left.ok()); });
+    harness_.Settle();
+  }
+  // How the database answers a measure.
+  std::string PlanOf(size_t measure) {
+    const std::string sql = Measures()[measure].sql;
+    std::string plan;
+    const absl::Status status = harness_.store().reader().Query(
+        {"EXPLAIN QUERY PLAN " + sql,
+         sql.find("$1") == std::string::npos
+             ? std::vector<store::Value>()
+             : std::vector<store::Value>{time::ToMicros(harness_.Now())}},
+        [&](const store::RowView& row) { plan += std::string(row.Text(3)) + "\n"; });
+    EXPECT_TRUE(status.ok()) << status;
+    return plan;
   }
 
   std::shared_ptr<TestMailer> mailer_ = std::make_shared<TestMailer>();
@@ -1309,6 +1330,53 @@ TEST_F(Survey, TellsNothingPersonalAndKeepsNoTokenAndNoAddress) {
   // The search finds what is there: the text, in the answer alone.
   EXPECT_EQ(RowsHolding("CANARY-TEXT"), 1);
   EXPECT_EQ(RowsHolding("CANARY-NOTE"), 1);
+}
+
+TEST_F(Survey, AsksNobodyWhileTheTicketsFactsAreParked) {
+  RunToClosed("tkt_1");
+  harness_.DeliverBroken("ticket_intake", "tkt_1", "account_1", "tandem.events.v1.TicketReopened");
+  harness_.Advance(absl::Hours(5));
+  EXPECT_THAT(Story(), IsEmpty());
+  const auto listed =
+      Ask<sv::ListSurveysResponse>("ListSurveys", "ticket_id: 'tkt_1'", sv::ListSurveysRequest());
+  EXPECT_TRUE(Is(listed.status(), absl::StatusCode::kFailedPrecondition, "dead-letter"));
+  EXPECT_THAT(Surveys("account_id: 'account_1'").surveys(), SizeIs(1));
+  Drop();
+  harness_.Advance(absl::Minutes(1));
+  EXPECT_THAT(harness_.Published<ev::SurveyInvited>(), SizeIs(1));
+}
+
+TEST_F(Survey, AnswersWhoeverHoldsATokenThoughTheTicketsFactsAreParked) {
+  const std::string token = Invite("tkt_1");
+  harness_.DeliverBroken("ticket_intake", "tkt_1", "account_1", "tandem.events.v1.TicketReopened");
+  EXPECT_TRUE(Answer(token, 5).ok());
+}
+
+TEST_F(Survey, CountsWhatIsUnderWayAndWhatCameOfIt) {
+  RunToClosed("tkt_0");
+  std::string text = harness_.Metrics();
+  const std::string under_way = "tandem_surveys_under_way{service=\"survey\",state=";
+  EXPECT_THAT(text, HasSubstr(under_way + "\"waiting\"} 1"));
+  const std::string bad = Invite("tkt_1");  // both are invited
+  text = harness_.Metrics();
+  EXPECT_THAT(text, HasSubstr(under_way + "\"waiting\"} 0"));
+  EXPECT_THAT(text, HasSubstr(under_way + "\"invited\"} 2"));
+  ASSERT_TRUE(Answer(bad, 1).ok());
+  text = harness_.Metrics();
+  EXPECT_THAT(text, HasSubstr(under_way + "\"invited\"} 1"));
+  const auto results = [](const std::string& result) {
+    return "tandem_survey_results_30d{kind=\"csat\",result=\"" + result + "\",service=\"survey\"} ";
+  };
+  EXPECT_THAT(text, HasSubstr(results("not_good") + "1"));
+  EXPECT_THAT(text, HasSubstr(results("unanswered") + "1"));
+  EXPECT_THAT(text, HasSubstr("tandem_survey_follow_ups_due{service=\"survey\"} 1"));
+  EXPECT_THAT(PlanOf(0), HasSubstr("INDEX surveys_under_way"));
+  EXPECT_THAT(PlanOf(1), HasSubstr("COVERING INDEX surveys_by_delivery"));
+  EXPECT_THAT(PlanOf(2), HasSubstr("INDEX follow_ups_open"));
+  harness_.Advance(absl::Hours(31 * 24));
+  text = harness_.Metrics();
+  EXPECT_THAT(text, HasSubstr(results("not_good") + "0")) << "longer than 30 days ago";
+  EXPECT_THAT(text, HasSubstr(under_way + "\"invited\"} 0")) << "expired";
 }
 
 }  // namespace

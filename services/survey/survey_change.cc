@@ -56,6 +56,7 @@ void SurveyChange::CopyFacts(const records::TicketRecord& ticket) {
 void SurveyChange::SetTimer(const char* kind, absl::Time due) {
   records::SurveyTimer payload;
   payload.set_survey_id(id_);
+  payload.set_ticket_id(survey().ticket_id());
   decision_->SetTimer(TimerId(kind, id_), due, kind, record_.bus_key(), std::move(payload));
 }
 

@@ -34,7 +34,10 @@ CREATE INDEX surveys_by_time ON surveys (planned_at, key);
 CREATE INDEX surveys_by_account ON surveys (account_id, planned_at, key);
 CREATE INDEX surveys_by_contact ON surveys (contact_id, planned_at, key);
 CREATE INDEX surveys_by_ticket ON surveys (ticket_id, planned_at, key);
-CREATE INDEX surveys_by_delivery ON surveys (kind, delivered_at) WHERE counts = 1;
+-- With the answer, so that a period's results are counted from the index alone.
+CREATE INDEX surveys_by_delivery ON surveys (kind, delivered_at, answered, is_good, counts)
+  WHERE counts = 1;
+CREATE INDEX surveys_under_way ON surveys (state) WHERE state <= 2;  -- planned or invited
 
 -- A token, under its hash.
 CREATE TABLE tokens (
