@@ -56,6 +56,9 @@ sla::v1::SlaPolicy BuiltInPolicy() {
   sla::v1::SlaPolicy policy;
   policy.set_applies_to(sla::v1::POLICY_SCOPE_NEW_TICKETS);
 
+  policy.mutable_verification()->mutable_every()->set_seconds(60);
+  policy.mutable_verification()->set_tickets(50);
+
   sla::v1::Calendar& always = *policy.add_calendars();
   always.set_name(kAlways);
   always.set_zone("UTC");

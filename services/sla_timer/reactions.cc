@@ -7,6 +7,7 @@
 #include "absl/strings/str_cat.h"
 #include "common/time/micros.h"
 #include "common/time/stamp.h"
+#include "services/sla_timer/answers.h"
 #include "services/sla_timer/records.h"
 #include "services/sla_timer/ticket_clocks.h"
 
@@ -25,6 +26,21 @@ absl::StatusOr<records::PolicyHistory> LoadHistory(corridor::View& view) {
 
 std::string SweepId(int64_t version) {
   return absl::StrCat(std::string(kSweepTimer), ":", version);
+}
+
+// Begins the verification in the background at the policy's pace, or ends it. Noted in the history,
+// which every opening loads anyway: so a service that never had a policy applied begins it with its
+// first ticket, and every later one only sees that it was.
+void SettleVerification(const SlaRules& rules, const corridor::Inputs& in,
+                        records::PolicyHistory& history, Decision& decision) {
+  history.set_verification_settled(true);
+  const VerificationPace& pace = rules.verification();
+  if (pace.tickets == 0) {
+    decision.CancelTimer(std::string(kVerifyTimer));
+    return;
+  }
+  decision.SetTimer(std::string(kVerifyTimer), in.now + pace.every, std::string(kVerifyTimer),
+                    std::string(kVerifyTimer), records::VerifyTimer());
 }
 
 // Puts the record through the rules and saves it.
@@ -101,8 +117,14 @@ absl::StatusOr<Decision> OnOpened(const events::v1::TicketOpened& event, const C
   if (!loaded.ok()) return loaded.status();
   Decision decision;
   if (*loaded) return decision;
-  const absl::StatusOr<records::PolicyHistory> history = LoadHistory(context.view);
+  absl::StatusOr<records::PolicyHistory> history = LoadHistory(context.view);
   if (!history.ok()) return history.status();
+  if (!history->verification_settled()) {
+    const absl::StatusOr<Policies::InForce> current = context.policies.Current(context.view);
+    if (!current.ok()) return current.status();
+    SettleVerification(*current->made, context.in, *history, decision);
+    decision.Save(PolicyHistories(), std::string(kHistoryKey), *history);
+  }
   records::Fact fact = IntakeFact(event, FactKind::kOpened, context);
   fact.set_segment(event.segment());
   fact.set_contact_level(event.contact_level());
@@ -233,6 +255,7 @@ absl::Status OnPolicyApplied(const Policies::InForce& in_force, const corridor::
   line.set_version(in_force.ref.version());
   line.set_applied_us(time::ToMicros(in.now));
   line.set_takes_open_tickets(in_force.made->takes_open_tickets());
+  SettleVerification(*in_force.made, in, *history, decision);
   decision.Save(PolicyHistories(), std::string(kHistoryKey), *std::move(history));
   if (in_force.made->takes_open_tickets()) {
     records::PolicySweep sweep;
@@ -267,6 +290,46 @@ absl::StatusOr<Decision> OnSweepTimer(const records::PolicySweep& payload, int m
     decision.SetTimer(SweepId(payload.version()), in.now, std::string(kSweepTimer),
                       std::string(kSweepTimer), std::move(next));
   }
+  return decision;
+}
+
+absl::StatusOr<Decision> OnVerifyTimer(const Policies& policies, const corridor::Inputs& in,
+                                       corridor::View& view) {
+  const absl::StatusOr<Policies::InForce> current = policies.Current(view);
+  if (!current.ok()) return current.status();
+  const VerificationPace& pace = current->made->verification();
+  Decision decision;
+  if (pace.tickets == 0) return decision;
+  auto loaded = view.Load(Verifications(), kHistoryKey);
+  if (!loaded.ok()) return loaded.status();
+  records::VerificationRecord record = *loaded ? **loaded : records::VerificationRecord();
+  const auto rows = SelectAll(view, record.after_ticket_id(), pace.tickets);
+  if (!rows.ok()) return rows.status();
+  for (const Loaded<TicketRecord>& row : *rows) {
+    const absl::StatusOr<PolicyVersions> versions = LoadVersions(*row, policies, view);
+    if (absl::IsUnavailable(versions.status())) return versions.status();
+    record.set_compared(record.compared() + row->clocks_size());
+    for (const type::v1::SlaMetric metric : kMetrics) {
+      // Clocks whose policy is missing or broken cannot be recomputed, which is a difference too.
+      const bool differs = versions.ok()
+                               ? !DriftsOf(row.key, *row, metric, *versions, in.now).empty()
+                               : FindClock(*row, metric) != nullptr;
+      if (differs) record.set_differing(record.differing() + 1);
+    }
+  }
+  if (rows->size() < static_cast<size_t>(pace.tickets)) {
+    record.set_last_differing(record.differing());
+    record.set_differing(0);
+    record.set_rounds(record.rounds() + 1);
+    record.set_round_ended_us(time::ToMicros(in.now));
+    record.clear_after_ticket_id();
+  } else {
+    record.set_after_ticket_id(rows->back().key);
+  }
+  decision.Save(Verifications(), std::string(kHistoryKey), std::move(record));
+  // From now on rather than from the due instant: after a stop there is nothing to catch up with.
+  decision.SetTimer(std::string(kVerifyTimer), in.now + pace.every, std::string(kVerifyTimer),
+                    std::string(kVerifyTimer), records::VerifyTimer());
   return decision;
 }
 

@@ -22,6 +22,7 @@ namespace tandem::sla_timer {
 using Policies = policy::Book<sla::v1::SlaPolicy, SlaRules>;
 
 inline constexpr std::string_view kSweepTimer = "policy_sweep";
+inline constexpr std::string_view kVerifyTimer = "verify";
 
 // What a reaction may use beside the state.
 struct Context {
@@ -66,6 +67,11 @@ absl::Status OnPolicyApplied(const Policies::InForce& in_force, const corridor::
 absl::StatusOr<corridor::Decision> OnSweepTimer(const records::PolicySweep& payload, int most,
                                                 const Policies& policies,
                                                 const corridor::Inputs& in, corridor::View& view);
+
+// Compares the stored clocks of the next tickets with a full recomputation, notes how many differ,
+// and sets itself again, at the pace of the policy in force. It reads no bus: stored facts alone.
+absl::StatusOr<corridor::Decision> OnVerifyTimer(const Policies& policies,
+                                                 const corridor::Inputs& in, corridor::View& view);
 
 // The rules of all versions that a ticket's facts name.
 absl::StatusOr<PolicyVersions> LoadVersions(const records::TicketRecord& record,

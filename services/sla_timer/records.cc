@@ -3,6 +3,12 @@
 #include <algorithm>
 #include <limits>
 #include <utility>
+
+#include "absl/strings/match.h"
+#include "absl/strings/str_cat.h"
+#include "services/sla_timer/clock.h"
+#include "services/sla_timer/ticket_clocks.h"
+
 namespace tandem::sla_timer {
 namespace {
 
@@ -24,6 +30,34 @@ int64_t OpenedAt(const TicketRecord& record) {
   return record.facts().empty() ? 0 : record.facts(0).at_us();
 }
 
+// Where a clock stands, as the columns of the metrics show it.
+enum Standing : int64_t { kNone = 0, kRunning, kPaused, kAtRisk, kBreached };
+
+Standing StandingOf(const TicketRecord& record, type::v1::SlaMetric metric) {
+  const records::Clock* const clock = FindClock(record, metric);
+  if (clock == nullptr) return kNone;
+  const bool runs = clock->phase() == static_cast<int>(Phase::kRunning) + 1;
+  if (!runs && clock->phase() != static_cast<int>(Phase::kPaused) + 1) return kNone;
+  if (clock->breached()) return kBreached;
+  if (!runs) return kPaused;
+  const std::string cycle = WarnedName(clock->cycles(), "");
+  for (const std::string& warned : clock->warned()) {
+    if (absl::StartsWith(warned, cycle)) return kAtRisk;
+  }
+  return kRunning;
+}
+
+bool IsLive(const TicketRecord& record) {
+  return std::any_of(kMetrics.begin(), kMetrics.end(), [&](type::v1::SlaMetric metric) {
+    return StandingOf(record, metric) != kNone;
+  });
+}
+
+template <type::v1::SlaMetric metric>
+Value StandingColumn(const TicketRecord& record) {
+  return Value(int64_t{StandingOf(record, metric)});
+}
+
 Value Text(std::string_view text) { return Value(std::string(text)); }
 
 }  // namespace
@@ -35,8 +69,11 @@ const store::Table<TicketRecord>& Tickets() {
        {"opened_at", [](const TicketRecord& r) { return Value(OpenedAt(r)); }},
        {"next_due", [](const TicketRecord& r) { return NextDue(r); }},
        {"is_open", [](const TicketRecord& r) { return Value(int64_t{r.closed() ? 0 : 1}); }},
-       {"policy_version",
-        [](const TicketRecord& r) { return Value(int64_t{r.policy_version()}); }}});
+       {"policy_version", [](const TicketRecord& r) { return Value(int64_t{r.policy_version()}); }},
+       {"is_live", [](const TicketRecord& r) { return Value(int64_t{IsLive(r) ? 1 : 0}); }},
+       {"first_response", StandingColumn<type::v1::SLA_METRIC_FIRST_RESPONSE>},
+       {"resolution", StandingColumn<type::v1::SLA_METRIC_RESOLUTION>},
+       {"time_to_own", StandingColumn<type::v1::SLA_METRIC_TIME_TO_OWN>}});
   return table;
 }
 
@@ -47,6 +84,16 @@ const store::Table<records::CalendarRecord>& Calendars() {
 
 const store::Table<records::PolicyHistory>& PolicyHistories() {
   static const store::Table<records::PolicyHistory> table("policy_histories", {});
+  return table;
+}
+
+const store::Table<records::VerificationRecord>& Verifications() {
+  using Record = records::VerificationRecord;
+  static const store::Table<Record> table(
+      "verifications", {{"compared", [](const Record& r) { return Value(int64_t{r.compared()}); }},
+                        {"differing", [](const Record& r) {
+                           return Value(std::max(r.differing(), r.last_differing()));
+                         }}});
   return table;
 }
 
@@ -101,6 +148,31 @@ absl::StatusOr<std::vector<corridor::Loaded<records::CalendarRecord>>> SelectCal
     corridor::View& view, std::string_view after_name, int64_t limit) {
   return view.Select(Calendars(), "WHERE key > $1 ORDER BY key LIMIT $2",
                      {Text(after_name), Value(limit)});
+}
+
+std::vector<corridor::ServiceDefinition::Measure> Measures() {
+  std::string clocks;
+  for (const char* metric : {"first_response", "resolution", "time_to_own"}) {
+    absl::StrAppend(&clocks, clocks.empty() ? "" : " UNION ALL ", "SELECT '", metric, "', CASE ",
+                    metric,
+                    " WHEN 1 THEN 'running' WHEN 2 THEN 'paused' WHEN 3 THEN 'at_risk'"
+                    " ELSE 'breached' END, COUNT(*) FROM tickets WHERE is_live = 1 AND ",
+                    metric, " > 0 GROUP BY 1, 2");
+  }
+  return {{"tandem_sla_clocks",
+           "Clocks that have not ended: running, paused, at_risk (warned and not breached) or "
+           "breached.",
+           {"metric", "state"},
+           std::move(clocks)},
+          {"tandem_sla_clocks_verified",
+           "Clocks compared with a full recomputation in the background since it first ran.",
+           {},
+           "SELECT compared FROM verifications"},
+          {"tandem_sla_clocks_differing",
+           "Clocks that differ from a full recomputation, in this round or the last one, whichever "
+           "has more; VerifyClocks names them.",
+           {},
+           "SELECT differing FROM verifications"}};
 }
 
 }  // namespace tandem::sla_timer

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "absl/status/statusor.h"
+#include "common/corridor/definition.h"
 #include "common/corridor/view.h"
 #include "common/store/record.h"
 #include "services/sla_timer/records.pb.h"
@@ -17,8 +18,9 @@ namespace tandem::sla_timer {
 const store::Table<records::TicketRecord>& Tickets();
 const store::Table<records::CalendarRecord>& Calendars();
 const store::Table<records::PolicyHistory>& PolicyHistories();
+const store::Table<records::VerificationRecord>& Verifications();
 
-// The only key of PolicyHistories.
+// The only key of PolicyHistories, and of Verifications.
 inline constexpr std::string_view kHistoryKey = "sla";
 
 using TicketRows = std::vector<corridor::Loaded<records::TicketRecord>>;
@@ -43,6 +45,9 @@ absl::StatusOr<TicketRows> SelectOpenUnder(corridor::View& view, int64_t before_
 // At most `limit` calendars by name after `after_name`.
 absl::StatusOr<std::vector<corridor::Loaded<records::CalendarRecord>>> SelectCalendars(
     corridor::View& view, std::string_view after_name, int64_t limit);
+
+// How much there is of what operators watch. Every few seconds: from indexes and small tables.
+std::vector<corridor::ServiceDefinition::Measure> Measures();
 
 }  // namespace tandem::sla_timer
 

@@ -7,6 +7,7 @@
 #include "services/sla_timer/migrations.h"
 #include "services/sla_timer/queries.h"
 #include "services/sla_timer/reactions.h"
+#include "services/sla_timer/records.h"
 #include "services/sla_timer/ticket_clocks.h"
 #include "tandem/sla/v1/policy_service.pb.h"
 
@@ -38,6 +39,11 @@ void Answer(Definition& definition, const PoliciesPtr& policies, const char* met
       });
 }
 
+template <typename Request>
+void RestsOnTicket(Definition& definition, const char* method) {
+  definition.RestsOn<Request>(method, [](const Request& request) { return request.ticket_id(); });
+}
+
 void BindClocks(Definition& definition, const PoliciesPtr& policies) {
   Answer(definition, policies, "tandem.sla.v1.SlaService/GetTicketSla", ValidateGetTicketSla,
          GetTicketSla);
@@ -51,6 +57,11 @@ void BindClocks(Definition& definition, const PoliciesPtr& policies) {
          VerifyClocks);
   Answer(definition, policies, "tandem.sla.v1.SlaService/GetSlaReport", ValidateGetSlaReport,
          GetSlaReport);
+  // A ticket's clocks are judged from its facts; lists and reports stay open to what they have.
+  RestsOnTicket<sla::v1::GetTicketSlaRequest>(definition, "tandem.sla.v1.SlaService/GetTicketSla");
+  RestsOnTicket<sla::v1::ExplainClockRequest>(definition, "tandem.sla.v1.SlaService/ExplainClock");
+  RestsOnTicket<sla::v1::RecomputeTicketRequest>(definition,
+                                                 "tandem.sla.v1.SlaService/RecomputeTicket");
 }
 
 void BindCalendars(Definition& definition) {
@@ -94,13 +105,18 @@ void BindTimers(Definition& definition, const PoliciesPtr& policies, int sweep_t
       std::string(kClockTimer), corridor::Readiness::kFactBound,
       [policies](const corridor::FiredTimer& timer, const records::ClockTimer& payload,
                  const Inputs& in,
-                 View& view) { return OnClockTimer(timer, payload, *policies, in, view); });
+                 View& view) { return OnClockTimer(timer, payload, *policies, in, view); },
+      [](const records::ClockTimer& payload) { return payload.ticket_id(); });
   definition.OnTimer<records::PolicySweep>(
       std::string(kSweepTimer), corridor::Readiness::kWhenDue,
       [policies, sweep_tickets](const corridor::FiredTimer&, const records::PolicySweep& payload,
                                 const Inputs& in, View& view) {
         return OnSweepTimer(payload, sweep_tickets, *policies, in, view);
       });
+  definition.OnTimer<records::VerifyTimer>(
+      std::string(kVerifyTimer), corridor::Readiness::kWhenDue,
+      [policies](const corridor::FiredTimer&, const records::VerifyTimer&, const Inputs& in,
+                 View& view) { return OnVerifyTimer(*policies, in, view); });
 }
 
 }  // namespace
@@ -118,6 +134,7 @@ std::unique_ptr<Definition> Make(Options options) {
                  sla::v1::GetPolicyRequest, sla::v1::GetPolicyResponse,
                  sla::v1::ListPoliciesRequest, sla::v1::ListPoliciesResponse>(
       "tandem.sla.v1.PolicyService", *definition);
+  for (Definition::Measure& measure : Measures()) definition->Export(std::move(measure));
   return definition;
 }
 

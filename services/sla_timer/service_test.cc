@@ -4,9 +4,13 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <functional>
+#include <string>
+
 #include "common/testing/service_harness.h"
 #include "common/time/stamp.h"
 #include "services/sla_timer/clock_testing.h"
+#include "services/sla_timer/records.h"
 #include "services/sla_timer/ticket_clocks.h"
 #include "tandem/events/v1/intake.pb.h"
 #include "tandem/events/v1/policy.pb.h"
@@ -20,6 +24,7 @@ namespace tandem::sla_timer {
 namespace {
 
 using ::testing::ElementsAre;
+using ::testing::HasSubstr;
 using ::testing::SizeIs;
 
 constexpr char kTicket[] = "tkt_1";
@@ -103,6 +108,50 @@ class SlaTimer : public ::testing::Test {
     EXPECT_GE(reply->tickets(), 1);
     for (const auto& drift : reply->drifts()) ADD_FAILURE() << drift.ShortDebugString();
   }
+  // A ticket of which no more is told.
+  void OpenOther(const std::string& ticket_id) {
+    auto opened = About<events::v1::TicketOpened>();
+    opened.set_ticket_id(ticket_id);
+    opened.set_version(1);
+    harness_.Deliver("ticket_intake", ticket_id, kKey, opened);
+  }
+  // Writes past the service.
+  void Tamper(const std::function<void(records::TicketRecord&)>& change) {
+    records::TicketRecord record;
+    int64_t version = 0;
+    ASSERT_TRUE(harness_.store()
+                    .reader()
+                    .Query(Tickets().SelectByKey(kTicket),
+                           [&](const store::RowView& row) {
+                             version = row.Int(0);
+                             record.ParseFromString(std::string(row.Text(1)));
+                           })
+                    .ok());
+    change(record);
+    const store::CommitResult result =
+        harness_.store().Commit({Tickets().Update(kTicket, version, version + 1, record)});
+    ASSERT_EQ(result.kind, store::CommitResult::Kind::kCommitted) << result.status;
+  }
+  int64_t Verified() { return harness_.Number("SELECT SUM(compared) FROM verifications"); }
+  int64_t Differing() { return harness_.Number("SELECT SUM(differing) FROM verifications"); }
+
+  // Discards the oldest dead letter.
+  void Drop() {
+    harness_.runtime().Drop(harness_.Number("SELECT MIN(id) FROM dead_letters"),
+                            [](const absl::StatusOr<int64_t>& left) { EXPECT_TRUE(left.ok()); });
+    harness_.Settle();
+  }
+  // How the database answers a measure.
+  std::string PlanOf(size_t measure) {
+    const std::string sql = Measures()[measure].sql;
+    std::string plan;
+    const absl::Status status = harness_.store().reader().Query(
+        {"EXPLAIN QUERY PLAN " + sql, {}},
+        [&](const store::RowView& row) { plan += std::string(row.Text(3)) + "\n"; });
+    EXPECT_TRUE(status.ok()) << status;
+    return plan;
+  }
+
   testing::ServiceHarness harness_;
   int64_t version_ = 0;
 };
@@ -416,6 +465,116 @@ TEST_F(SlaTimer, NamesEveryBadField) {
           .status()
           .code(),
       absl::StatusCode::kInvalidArgument);
+}
+
+TEST_F(SlaTimer, JudgesNoTicketWhoseFactsAreParked) {
+  Open();
+  Triage(type::v1::SEVERITY_URGENT);
+  harness_.DeliverBroken("ticket_intake", kTicket, kKey, "tandem.events.v1.TicketMessageAdded");
+  harness_.Advance(absl::Hours(2));
+  EXPECT_THAT(harness_.Published<events::v1::SlaBreached>(), SizeIs(0));
+  sla::v1::GetTicketSlaRequest get;
+  get.set_ticket_id(kTicket);
+  sla::v1::ExplainClockRequest explain;
+  explain.set_ticket_id(kTicket);
+  explain.set_metric(type::v1::SLA_METRIC_RESOLUTION);
+  sla::v1::RecomputeTicketRequest recompute;
+  recompute.set_ticket_id(kTicket);
+  const std::string service = "tandem.sla.v1.SlaService/";
+  for (const absl::Status& status :
+       {harness_.Call<sla::v1::GetTicketSlaResponse>(service + "GetTicketSla", get).status(),
+        harness_.Call<sla::v1::ExplainClockResponse>(service + "ExplainClock", explain).status(),
+        harness_.Call<sla::v1::RecomputeTicketResponse>(service + "RecomputeTicket", recompute)
+            .status()}) {
+    EXPECT_EQ(status.code(), absl::StatusCode::kFailedPrecondition);
+    EXPECT_THAT(std::string(status.message()), HasSubstr("dead-letter"));
+  }
+  Drop();
+  harness_.Advance(absl::Minutes(1));
+  const auto breached = harness_.Published<events::v1::SlaBreached>();
+  ASSERT_THAT(breached, SizeIs(2));
+  EXPECT_EQ(time::MicrosOf(breached[0].occurred_at()), absl::ToUnixMicros(At("2026-11-23T15:00Z")));
+  ExpectNoDrift();
+}
+
+TEST_F(SlaTimer, CountsLiveClocksByMetricAndState) {
+  Open();
+  Triage(type::v1::SEVERITY_URGENT);
+  const auto clocks = [](const std::string& metric, const std::string& state) {
+    return "tandem_sla_clocks{metric=\"" + metric + "\",service=\"sla_timer\",state=\"" + state +
+           "\"} ";
+  };
+  EXPECT_THAT(harness_.Metrics(), HasSubstr(clocks("first_response", "running") + "1"));
+  Move(type::v1::TICKET_STATE_PENDING);
+  harness_.Advance(absl::Minutes(50));
+  std::string text = harness_.Metrics();
+  EXPECT_THAT(text, HasSubstr(clocks("first_response", "running") + "0"));
+  EXPECT_THAT(text, HasSubstr(clocks("first_response", "at_risk") + "1"));
+  EXPECT_THAT(text, HasSubstr(clocks("resolution", "paused") + "1"));
+  harness_.Advance(absl::Minutes(20));
+  text = harness_.Metrics();
+  EXPECT_THAT(text, HasSubstr(clocks("first_response", "at_risk") + "0"));
+  EXPECT_THAT(text, HasSubstr(clocks("first_response", "breached") + "1"));
+  Reply();
+  text = harness_.Metrics();
+  EXPECT_THAT(text, HasSubstr(clocks("first_response", "breached") + "0")) << "it has ended";
+  EXPECT_THAT(text, HasSubstr(clocks("time_to_own", "breached") + "1"));
+  EXPECT_THAT(PlanOf(0), HasSubstr("COVERING INDEX tickets_live"));
+}
+
+TEST_F(SlaTimer, VerifiesClocksInTheBackgroundAndTellsWhichDiffer) {
+  Open();
+  harness_.Advance(absl::Minutes(5));
+  EXPECT_GE(Verified(), 3);
+  EXPECT_EQ(Differing(), 0);
+  Tamper([](records::TicketRecord& record) {
+    record.mutable_clocks(1)->set_used_us(record.clocks(1).used_us() + 1);
+  });
+  harness_.Advance(absl::Minutes(5));
+  EXPECT_EQ(Differing(), 1);
+  const std::string text = harness_.Metrics();
+  EXPECT_THAT(text, HasSubstr("tandem_sla_clocks_differing{service=\"sla_timer\"} 1"));
+  EXPECT_THAT(text, HasSubstr("tandem_sla_clocks_verified{service=\"sla_timer\"} " +
+                              std::to_string(Verified())));
+  const auto named = harness_.Call<sla::v1::VerifyClocksResponse>(
+      "tandem.sla.v1.SlaService/VerifyClocks", sla::v1::VerifyClocksRequest());
+  ASSERT_TRUE(named.ok()) << named.status();
+  ASSERT_EQ(named->drifts_size(), 1);
+  EXPECT_EQ(named->drifts(0).ticket_id(), kTicket);
+  EXPECT_EQ(named->drifts(0).field(), "used");
+
+  Tamper([](records::TicketRecord& record) {
+    record.mutable_clocks(1)->set_used_us(record.clocks(1).used_us() - 1);
+  });
+  harness_.Advance(absl::Minutes(5));
+  EXPECT_EQ(Differing(), 0) << "two rounds without a difference";
+}
+
+TEST_F(SlaTimer, VerifiesAllTicketsInTurnAtThePoliciesPace) {
+  sla::v1::SlaPolicy policy = BuiltInPolicy();
+  policy.mutable_verification()->mutable_every()->set_seconds(10);
+  policy.mutable_verification()->set_tickets(2);
+  Apply(policy, "apply-1");
+  for (const char* id : {"tkt_a", "tkt_b", "tkt_c"}) OpenOther(id);
+  harness_.Advance(absl::Seconds(11));
+  EXPECT_EQ(Verified(), 6) << "two tickets with three clocks each";
+  harness_.Restart();
+  harness_.Advance(absl::Seconds(10));
+  EXPECT_EQ(Verified(), 9) << "the third one, which ends the round";
+  harness_.Advance(absl::Seconds(10));
+  EXPECT_EQ(Verified(), 15);
+
+  policy.mutable_verification()->set_tickets(0);
+  Apply(policy, "apply-2");
+  harness_.Advance(absl::Hours(1));
+  EXPECT_EQ(Verified(), 15) << "off";
+  OpenOther("tkt_d");
+  harness_.Advance(absl::Hours(1));
+  EXPECT_EQ(Verified(), 15) << "an opening does not begin it";
+  policy.mutable_verification()->set_tickets(10);
+  Apply(policy, "apply-3");
+  harness_.Advance(absl::Seconds(11));
+  EXPECT_GT(Verified(), 15);
 }
 
 }  // namespace

@@ -160,6 +160,20 @@ void CheckCondition(const sla::v1::SlaCondition& when, const std::string& at,
   }
 }
 
+VerificationPace ReadPace(const sla::v1::Verification& message, corridor::Violations& violations) {
+  VerificationPace pace;
+  if (message.has_every()) {
+    pace.every = time::Span(message.every());
+    violations.Require(pace.every >= absl::Seconds(1) && pace.every <= absl::Hours(24 * 7),
+                       "verification.every", "must be from 1 s to 7 d");
+  }
+  if (message.has_tickets()) {
+    violations.Range("verification.tickets", message.tickets(), 0, 1000);
+    pace.tickets = message.tickets();
+  }
+  return pace;
+}
+
 }  // namespace
 
 std::shared_ptr<const SlaRules> SlaRules::Make(const sla::v1::SlaPolicy& policy,
@@ -167,6 +181,7 @@ std::shared_ptr<const SlaRules> SlaRules::Make(const sla::v1::SlaPolicy& policy,
   auto rules = std::make_shared<SlaRules>();
   rules->takes_open_tickets_ = policy.applies_to() == sla::v1::POLICY_SCOPE_OPEN_TICKETS;
   violations.Require(sla::v1::PolicyScope_IsValid(policy.applies_to()), "applies_to", "is unknown");
+  rules->verification_ = ReadPace(policy.verification(), violations);
   const Calendars calendars = ReadCalendars(policy, violations);
 
   for (const SlaMetric metric : kMetrics) {

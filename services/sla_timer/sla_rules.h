@@ -68,6 +68,12 @@ struct Behaviour {
   }
 };
 
+// How fast stored clocks are compared with a full recomputation in the background.
+struct VerificationPace {
+  absl::Duration every = absl::Minutes(1);  // between two steps
+  int tickets = 50;                         // in one step; 0 = off
+};
+
 // Immutable; any thread. Targets and rules live as long as this does.
 class SlaRules {
  public:
@@ -83,11 +89,13 @@ class SlaRules {
   }
   // Whether this version takes tickets that are open when it is applied.
   bool takes_open_tickets() const { return takes_open_tickets_; }
+  const VerificationPace& verification() const { return verification_; }
 
  private:
   std::vector<Rule> rules_;
   std::array<Behaviour, type::v1::SlaMetric_ARRAYSIZE> behaviours_;
   bool takes_open_tickets_ = false;
+  VerificationPace verification_;
 };
 
 // The versions that a ticket's evaluation may need. A small value.

@@ -64,6 +64,7 @@ TEST(SlaPolicy, WithoutAMatchingRuleGivesNoTargets) {
 TEST(SlaPolicy, NamesEveryProblemAtOnce) {
   const std::string problems = Problems(R"(
     calendars { name: "new-york" zone: "Nowhere/Town" always_open: true }
+    verification { every { seconds: 604801 } tickets: -1 }
     metrics { metric: SLA_METRIC_NEXT_RESPONSE }
     metrics { metric: SLA_METRIC_RESOLUTION paused_in: TICKET_STATE_RESOLVED }
     rules { name: "Big Name" when { severities: SEVERITY_UNSPECIFIED } }
@@ -71,9 +72,10 @@ TEST(SlaPolicy, NamesEveryProblemAtOnce) {
     rules { name: "a" targets { metric: SLA_METRIC_RESOLUTION budget { seconds: 60 }
       calendar: "always" warnings { percent: 100 } warnings { } } })");
   for (const char* path :
-       {"calendars[2].zone", "metrics[0].metric", "metrics[1].paused_in", "rules[0].name",
-        "rules[0].when.severities", "rules[1].targets[0].budget", "rules[1].targets[0].calendar",
-        "rules[2].name", "rules[2].targets[0].warnings[0]", "rules[2].targets[0].warnings[1]"}) {
+       {"verification.every", "verification.tickets", "calendars[2].zone", "metrics[0].metric",
+        "metrics[1].paused_in", "rules[0].name", "rules[0].when.severities",
+        "rules[1].targets[0].budget", "rules[1].targets[0].calendar", "rules[2].name",
+        "rules[2].targets[0].warnings[0]", "rules[2].targets[0].warnings[1]"}) {
     EXPECT_THAT(problems, HasSubstr(path));
   }
 }
@@ -102,6 +104,14 @@ TEST(SlaPolicy, DropsAWarningThatABudgetHasNoRoomFor) {
   EXPECT_EQ(target.warnings[0].name, "50%");
   EXPECT_EQ(target.warnings[1].name, "1m30s");
   EXPECT_EQ(target.warnings[1].used, absl::Seconds(810));
+}
+
+TEST(SlaPolicy, VerifiesFiftyTicketsAMinuteUnlessItSaysOtherwise) {
+  const auto silent = RulesOf(PolicyOf(R"(rules { name: "a" })"));
+  EXPECT_EQ(silent->verification().every, absl::Minutes(1));
+  EXPECT_EQ(silent->verification().tickets, 50);
+  const auto off = RulesOf(PolicyOf(R"(verification { tickets: 0 } rules { name: "a" })"));
+  EXPECT_EQ(off->verification().tickets, 0);
 }
 
 }  // namespace

@@ -6,11 +6,19 @@ CREATE TABLE tickets (
   opened_at INTEGER NOT NULL,
   next_due INTEGER,                 -- NULL: no clock runs or is overdue
   is_open INTEGER NOT NULL,         -- not closed for good
-  policy_version INTEGER NOT NULL
+  policy_version INTEGER NOT NULL,
+  is_live INTEGER NOT NULL,         -- a clock runs, stands still or is overdue
+  -- Where the clock of each metric stands: 0 none or ended, 1 running, 2 paused, 3 at risk, 4 breached
+  -- and not ended.
+  first_response INTEGER NOT NULL,
+  resolution INTEGER NOT NULL,
+  time_to_own INTEGER NOT NULL
 ) STRICT;
 -- Partial, so that a ticket whose clocks have ended costs nothing.
 CREATE INDEX tickets_by_due ON tickets (next_due, key) WHERE next_due IS NOT NULL;
 CREATE INDEX tickets_by_opening ON tickets (opened_at, key);
+-- Live clocks are counted from the index alone.
+CREATE INDEX tickets_live ON tickets (first_response, resolution, time_to_own, is_live) WHERE is_live = 1;
 
 CREATE TABLE calendars (
   key TEXT PRIMARY KEY,
@@ -22,4 +30,12 @@ CREATE TABLE policy_histories (
   key TEXT PRIMARY KEY,
   version INTEGER NOT NULL,
   body BLOB NOT NULL
+) STRICT;
+
+CREATE TABLE verifications (
+  key TEXT PRIMARY KEY,
+  version INTEGER NOT NULL,
+  body BLOB NOT NULL,
+  compared INTEGER NOT NULL,        -- clocks, since it first ran
+  differing INTEGER NOT NULL        -- clocks, in this round or the last one, whichever has more
 ) STRICT;
