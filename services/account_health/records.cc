@@ -1,12 +1,16 @@
 #include "services/account_health/records.h"
 
+#include <set>
 #include <utility>
 
+#include "absl/strings/ascii.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "absl/strings/str_join.h"
 #include "common/id/id.h"
 #include "common/time/stamp.h"
+#include "google/protobuf/descriptor.h"
+#include "services/account_health/topics.h"
 
 namespace tandem::account_health {
 namespace {
@@ -30,6 +34,41 @@ std::string In(const std::string& column, const std::vector<int>& numbers) {
   if (numbers.empty()) return "1=1";
   return absl::StrCat(column, " IN (", absl::StrJoin(numbers, ", "), ")");
 }
+
+// The topics held for the account, or for any single contact.
+int64_t TopicsHeld(const records::HoldRecord& holds, bool for_contacts) {
+  TopicSet topics = 0;
+  for (const records::HeldTopics& held : holds.held()) {
+    if (held.contact_id().empty() != for_contacts) topics |= held.topics();
+  }
+  return topics;
+}
+
+int64_t CountHeldContacts(const records::HoldRecord& holds) {
+  std::set<std::string_view> contacts;
+  for (const records::HeldTopics& held : holds.held()) {
+    if (!held.contact_id().empty()) contacts.insert(held.contact_id());
+  }
+  return static_cast<int64_t>(contacts.size());
+}
+
+// An enumeration's value in lower case, without what its names begin with; "none" for 0.
+std::string WordOf(const google::protobuf::EnumValueDescriptor& value, size_t prefix) {
+  return value.number() == 0 ? "none" : absl::AsciiStrToLower(value.name().substr(prefix));
+}
+
+// The column's number as that word.
+std::string WordBy(const std::string& column, const google::protobuf::EnumDescriptor* numbers,
+                   std::string_view prefix) {
+  std::string sql = absl::StrCat("CASE ", column);
+  for (int i = 0; i < numbers->value_count(); ++i) {
+    const google::protobuf::EnumValueDescriptor& value = *numbers->value(i);
+    absl::StrAppend(&sql, " WHEN ", value.number(), " THEN '", WordOf(value, prefix.size()), "'");
+  }
+  return sql + " ELSE 'other' END";
+}
+
+constexpr std::string_view kTopicPrefix = "OUTREACH_TOPIC_";
 
 // Keys of the form "<account>/<number>": '/' is in no id, '0' follows it.
 std::string First(std::string_view account_id) { return std::string(account_id) + "/"; }
@@ -76,7 +115,15 @@ const Table<records::TicketRecord>& Tickets() {
   return table;
 }
 
-const Table<records::HoldRecord>& HoldRecords() { return Plain<records::HoldRecord>("holds"); }
+const Table<records::HoldRecord>& HoldRecords() {
+  static const auto& table = *new Table<records::HoldRecord>(
+      "holds", {{"is_held", [](const auto& r) { return Number(!r.held().empty()); }},
+                {"account_topics", [](const auto& r) { return Number(TopicsHeld(r, false)); }},
+                {"contact_topics", [](const auto& r) { return Number(TopicsHeld(r, true)); }},
+                {"held_contacts", [](const auto& r) { return Number(CountHeldContacts(r)); }},
+                {"is_parked", [](const auto& r) { return Number(!r.parked().empty()); }}});
+  return table;
+}
 const Table<records::ParkedRecord>& ParkedSubjects() {
   return Plain<records::ParkedRecord>("parked");
 }
@@ -105,9 +152,7 @@ const Table<records::ClearanceRecord>& Clearances() {
        {"given_sequence", [](const auto& r) { return Number(r.clearance().given_sequence()); }},
        {"expires_us",
         [](const auto& r) { return Number(time::MicrosOf(r.clearance().expires_at())); }},
-       {"is_standing", [](const auto& r) {
-          return Number(r.clearance().state() == account::v1::CLEARANCE_STATE_STANDING);
-        }}});
+       {"state", [](const auto& r) { return Number(r.clearance().state()); }}});
   return table;
 }
 
@@ -120,7 +165,9 @@ const Table<records::TouchRecord>& Touches() {
                    [](const auto& r) { return Number(time::MicrosOf(r.touch().occurred_at())); }},
                   {"sequence", [](const auto& r) { return Number(r.touch().sequence()); }},
                   {"verdict", [](const auto& r) { return Number(r.touch().verdict()); }},
-                  {"minutes", [](const auto& r) { return Number(r.touch().minutes()); }}});
+                  {"minutes", [](const auto& r) { return Number(r.touch().minutes()); }},
+                  {"recorded_us",
+                   [](const auto& r) { return Number(time::MicrosOf(r.touch().recorded_at())); }}});
   return table;
 }
 
@@ -234,7 +281,7 @@ Rows<records::ClearanceRecord> SelectClearances(View& view, std::string_view acc
                                                 int64_t limit) {
   return view.Select(Clearances(),
                      "WHERE account_id=$1 AND given_sequence < $2 "
-                     "AND ($3 < 0 OR (is_standing=1 AND expires_us > $3)) "
+                     "AND ($3 < 0 OR (state=1 AND expires_us > $3)) "  // 1 = STANDING
                      "ORDER BY given_sequence DESC LIMIT $4",
                      {Text(account_id), Number(before), Number(standing_at_us), Number(limit)});
 }
@@ -304,6 +351,70 @@ Rows<records::TicketRecord> SelectTickets(View& view, std::string_view account_i
 
 Rows<records::FollowUpRecord> SelectFollowUps(View& view, std::string_view account_id) {
   return view.Select(FollowUps(), "WHERE account_id=$1 ORDER BY key", {Text(account_id)});
+}
+
+std::vector<corridor::ServiceDefinition::Measure> Measures() {
+  std::vector<std::string> bits;
+  for (const type::v1::OutreachTopic topic : TopicsOf(UnfreeTopics())) {
+    const google::protobuf::EnumValueDescriptor* value =
+        type::v1::OutreachTopic_descriptor()->FindValueByNumber(topic);
+    bits.push_back(
+        absl::StrCat("(", SetOf(topic), ", '", WordOf(*value, kTopicPrefix.size()), "')"));
+  }
+  // The accounts held alike are counted first: they are many, what is held alike is little.
+  const auto held_by_topic = [](const std::string& scope) {
+    return absl::StrCat("SELECT '", scope,
+                        "', word, CAST(SUM(accounts) AS BIGINT) FROM alike JOIN ", "topics ON (",
+                        scope, "_topics & bit) <> 0 GROUP BY word");
+  };
+  const std::string lately = "$1 - 3600000000";
+  return {
+      {"tandem_accounts_by_band",
+       "Accounts by health band and segment; band none: the stage has no health.",
+       {"band", "segment"},
+       absl::StrCat("SELECT ", WordBy("band", type::v1::HealthBand_descriptor(), "HEALTH_BAND_"),
+                    ", ", WordBy("segment", type::v1::Segment_descriptor(), "SEGMENT_"),
+                    ", COUNT(*) FROM health GROUP BY band, segment")},
+      {"tandem_accounts_held",
+       "Accounts in which outreach on the topic is held: for everybody (scope account), for some "
+       "contacts (scope contact).",
+       {"scope", "topic"},
+       absl::StrCat("WITH topics(bit, word) AS (VALUES ", absl::StrJoin(bits, ", "),
+                    "), alike AS (SELECT account_topics, contact_topics, COUNT(*) AS accounts "
+                    "FROM holds WHERE is_held = 1 GROUP BY account_topics, contact_topics) ",
+                    held_by_topic("account"), " UNION ALL ", held_by_topic("contact"))},
+      {"tandem_contacts_held",
+       "Contacts for whom some topic is held because of their own issues.",
+       {},
+       "SELECT CAST(COALESCE(SUM(held_contacts), 0) AS BIGINT) FROM holds WHERE is_held = 1"},
+      {"tandem_accounts_parked",
+       "Accounts held because events that may concern them are parked.",
+       {},
+       "SELECT COUNT(*) FROM holds WHERE is_held = 1 AND is_parked = 1"},
+      {"tandem_clearances_standing",
+       "Outreach clearances that may be used now.",
+       {"topic"},
+       absl::StrCat(
+           "SELECT ", WordBy("topic", type::v1::OutreachTopic_descriptor(), kTopicPrefix),
+           ", COUNT(*) FROM clearances WHERE expires_us > $1 AND state = 1 GROUP BY topic")},
+      {"tandem_clearances_last_hour",
+       "Outreach clearances given within the last hour, by what became of them: kept, revoked, "
+       "returned.",
+       {"outcome"},
+       absl::StrCat("SELECT CASE state WHEN 1 THEN 'kept' ELSE ",
+                    WordBy("state", account::v1::ClearanceState_descriptor(), "CLEARANCE_STATE_"),
+                    " END, COUNT(*) FROM clearances WHERE given_us > ", lately, " GROUP BY state")},
+      {"tandem_touches_last_hour",
+       "Touches recorded within the last hour, by how they stand to the rules.",
+       {"verdict"},
+       absl::StrCat("SELECT ",
+                    WordBy("verdict", account::v1::TouchVerdict_descriptor(), "TOUCH_VERDICT_"),
+                    ", COUNT(*) FROM touches WHERE recorded_us > ", lately, " GROUP BY verdict")},
+      {"tandem_requesters_unresolved",
+       "Requesters that wait to be assigned to a contact.",
+       {},
+       "SELECT COUNT(*) FROM requesters WHERE is_open = 1"},
+  };
 }
 
 }  // namespace tandem::account_health

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "absl/status/statusor.h"
+#include "common/corridor/definition.h"
 #include "common/corridor/view.h"
 #include "common/store/record.h"
 #include "services/account_health/records.pb.h"
@@ -107,6 +108,10 @@ absl::StatusOr<account::v1::TouchTotals> CountTouches(corridor::View& view,
 // Tickets that are or were the account's, and its follow-ups. All of them.
 Rows<records::TicketRecord> SelectTickets(corridor::View& view, std::string_view account_id);
 Rows<records::FollowUpRecord> SelectFollowUps(corridor::View& view, std::string_view account_id);
+
+// What operators see (product §6). No measure walks a table that grows without end: each reads an
+// index over what stands now or happened within the last hour.
+std::vector<corridor::ServiceDefinition::Measure> Measures();
 
 }  // namespace tandem::account_health
 

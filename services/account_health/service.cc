@@ -10,6 +10,7 @@
 #include "services/account_health/outreach_commands.h"
 #include "services/account_health/policy.h"
 #include "services/account_health/reactions.h"
+#include "services/account_health/records.h"
 #include "tandem/account/v1/policy_service.pb.h"
 #include "tandem/events/v1/intake.pb.h"
 #include "tandem/events/v1/sla.pb.h"
@@ -182,6 +183,10 @@ std::unique_ptr<corridor::ServiceDefinition> Make(const Options& options) {
       [policies](const bus::Event& event, bool parked, const Inputs& in, View& view) {
         return OnParking(event, parked, *policies, in, view);
       });
+
+  for (corridor::ServiceDefinition::Measure& measure : Measures()) {
+    definition->Export(std::move(measure));
+  }
 
   bind.Timer("decay", OnDecay);
   bind.Timer("policy_walk", OnPolicyWalk);

@@ -14,7 +14,7 @@ CREATE TABLE names (key TEXT PRIMARY KEY, version INTEGER NOT NULL, body BLOB NO
 
 CREATE TABLE requesters (key TEXT PRIMARY KEY, version INTEGER NOT NULL, body BLOB NOT NULL,
                          is_open INTEGER NOT NULL, first_seen_us INTEGER NOT NULL);
-CREATE INDEX requesters_open ON requesters (first_seen_us, key) WHERE is_open = 1;
+CREATE INDEX requesters_open ON requesters (is_open, first_seen_us, key) WHERE is_open = 1;
 
 CREATE TABLE staff (key TEXT PRIMARY KEY, version INTEGER NOT NULL, body BLOB NOT NULL);
 CREATE TABLE journals (key TEXT PRIMARY KEY, version INTEGER NOT NULL, body BLOB NOT NULL);
@@ -24,13 +24,20 @@ CREATE TABLE tickets (key TEXT PRIMARY KEY, version INTEGER NOT NULL, body BLOB 
                       account_id TEXT NOT NULL);
 CREATE INDEX tickets_by_account ON tickets (account_id, key);
 
-CREATE TABLE holds (key TEXT PRIMARY KEY, version INTEGER NOT NULL, body BLOB NOT NULL);
+-- account_topics, contact_topics: bit n = topic number n is held for everybody, for some contact.
+CREATE TABLE holds (key TEXT PRIMARY KEY, version INTEGER NOT NULL, body BLOB NOT NULL,
+                    is_held INTEGER NOT NULL, account_topics INTEGER NOT NULL,
+                    contact_topics INTEGER NOT NULL, held_contacts INTEGER NOT NULL,
+                    is_parked INTEGER NOT NULL);
+CREATE INDEX holds_held ON holds (is_held, account_topics, contact_topics, held_contacts, is_parked)
+    WHERE is_held = 1;
 CREATE TABLE parked (key TEXT PRIMARY KEY, version INTEGER NOT NULL, body BLOB NOT NULL);
 
 -- sort_score: accounts without a number come last.
 CREATE TABLE health (key TEXT PRIMARY KEY, version INTEGER NOT NULL, body BLOB NOT NULL,
                      band INTEGER NOT NULL, segment INTEGER NOT NULL, sort_score INTEGER NOT NULL);
 CREATE INDEX health_by_score ON health (sort_score, key);
+CREATE INDEX health_by_band ON health (band, segment);
 
 CREATE TABLE health_moves (key TEXT PRIMARY KEY, version INTEGER NOT NULL, body BLOB NOT NULL,
                            occurred_us INTEGER NOT NULL);
@@ -38,15 +45,19 @@ CREATE TABLE health_moves (key TEXT PRIMARY KEY, version INTEGER NOT NULL, body 
 CREATE TABLE clearances (key TEXT PRIMARY KEY, version INTEGER NOT NULL, body BLOB NOT NULL,
                          account_id TEXT NOT NULL, topic INTEGER NOT NULL, given_us INTEGER NOT NULL,
                          given_sequence INTEGER NOT NULL, expires_us INTEGER NOT NULL,
-                         is_standing INTEGER NOT NULL);
+                         state INTEGER NOT NULL);
 CREATE INDEX clearances_by_account ON clearances (account_id, given_sequence);
+-- Operators count what has not expired, and what was given of late: never the whole table.
+CREATE INDEX clearances_by_expiry ON clearances (expires_us, state, topic);
+CREATE INDEX clearances_by_time ON clearances (given_us, state);
 
 CREATE TABLE budgets (key TEXT PRIMARY KEY, version INTEGER NOT NULL, body BLOB NOT NULL);
 
 CREATE TABLE touches (key TEXT PRIMARY KEY, version INTEGER NOT NULL, body BLOB NOT NULL,
                       account_id TEXT NOT NULL, occurred_us INTEGER NOT NULL, sequence INTEGER NOT NULL,
-                      verdict INTEGER NOT NULL, minutes INTEGER NOT NULL);
+                      verdict INTEGER NOT NULL, minutes INTEGER NOT NULL, recorded_us INTEGER NOT NULL);
 CREATE INDEX touches_by_account ON touches (account_id, sequence);
+CREATE INDEX touches_by_time ON touches (recorded_us, verdict);
 
 CREATE TABLE exceptions (key TEXT PRIMARY KEY, version INTEGER NOT NULL, body BLOB NOT NULL);
 CREATE TABLE surveys (key TEXT PRIMARY KEY, version INTEGER NOT NULL, body BLOB NOT NULL);
