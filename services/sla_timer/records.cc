@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <limits>
+#include <map>
 #include <utility>
 
 #include "absl/strings/match.h"
@@ -58,6 +59,23 @@ Value StandingColumn(const TicketRecord& record) {
   return Value(int64_t{StandingOf(record, metric)});
 }
 
+// The verdict on a ticket's promise as it stands, corrections included.
+enum Promise : int64_t { kNotJudged = 0, kMet, kMissed };
+
+template <type::v1::SlaMetric metric>
+Value VerdictColumn(const TicketRecord& record) {
+  std::map<int, std::string_view> verdicts;  // by cycle, the last one told
+  for (const records::Judged& judged : record.judged()) {
+    if (judged.metric() == metric) verdicts[judged.cycle()] = judged.verdict();
+  }
+  int64_t promise = kNotJudged;
+  for (const auto& [cycle, verdict] : verdicts) {
+    if (verdict == "breached") return Value(int64_t{kMissed});
+    if (verdict == "met") promise = kMet;
+  }
+  return Value(promise);
+}
+
 Value Text(std::string_view text) { return Value(std::string(text)); }
 
 }  // namespace
@@ -73,7 +91,10 @@ const store::Table<TicketRecord>& Tickets() {
        {"is_live", [](const TicketRecord& r) { return Value(int64_t{IsLive(r) ? 1 : 0}); }},
        {"first_response", StandingColumn<type::v1::SLA_METRIC_FIRST_RESPONSE>},
        {"resolution", StandingColumn<type::v1::SLA_METRIC_RESOLUTION>},
-       {"time_to_own", StandingColumn<type::v1::SLA_METRIC_TIME_TO_OWN>}});
+       {"time_to_own", StandingColumn<type::v1::SLA_METRIC_TIME_TO_OWN>},
+       {"first_response_verdict", VerdictColumn<type::v1::SLA_METRIC_FIRST_RESPONSE>},
+       {"resolution_verdict", VerdictColumn<type::v1::SLA_METRIC_RESOLUTION>},
+       {"time_to_own_verdict", VerdictColumn<type::v1::SLA_METRIC_TIME_TO_OWN>}});
   return table;
 }
 
@@ -152,27 +173,39 @@ absl::StatusOr<std::vector<corridor::Loaded<records::CalendarRecord>>> SelectCal
 
 std::vector<corridor::ServiceDefinition::Measure> Measures() {
   std::string clocks;
+  std::string verdicts;
   for (const char* metric : {"first_response", "resolution", "time_to_own"}) {
     absl::StrAppend(&clocks, clocks.empty() ? "" : " UNION ALL ", "SELECT '", metric, "', CASE ",
                     metric,
                     " WHEN 1 THEN 'running' WHEN 2 THEN 'paused' WHEN 3 THEN 'at_risk'"
                     " ELSE 'breached' END, COUNT(*) FROM tickets WHERE is_live = 1 AND ",
                     metric, " > 0 GROUP BY 1, 2");
+    absl::StrAppend(&verdicts, verdicts.empty() ? "" : " UNION ALL ", "SELECT '", metric,
+                    "', CASE ", metric,
+                    "_verdict WHEN 1 THEN 'met' ELSE 'missed' END, COUNT(*) FROM tickets"
+                    " WHERE opened_at >= $1 - 604800000000 AND ",
+                    metric, "_verdict > 0 GROUP BY 1, 2");
   }
-  return {{"tandem_sla_clocks",
-           "Clocks that have not ended: running, paused, at_risk (warned and not breached) or "
-           "breached.",
-           {"metric", "state"},
-           std::move(clocks)},
-          {"tandem_sla_clocks_verified",
-           "Clocks compared with a full recomputation in the background since it first ran.",
-           {},
-           "SELECT compared FROM verifications"},
-          {"tandem_sla_clocks_differing",
-           "Clocks that differ from a full recomputation, in this round or the last one, whichever "
-           "has more; VerifyClocks names them.",
-           {},
-           "SELECT differing FROM verifications"}};
+  return {
+      {"tandem_sla_clocks",
+       "Clocks that have not ended: running, paused, at_risk (warned and not breached) or "
+       "breached.",
+       {"metric", "state"},
+       std::move(clocks)},
+      {"tandem_sla_clocks_verified",
+       "Clocks compared with a full recomputation in the background since it first ran.",
+       {},
+       "SELECT compared FROM verifications"},
+      {"tandem_sla_clocks_differing",
+       "Clocks that differ from a full recomputation, in this round or the last one, whichever "
+       "has more; VerifyClocks names them.",
+       {},
+       "SELECT differing FROM verifications"},
+      {"tandem_sla_verdicts_7d",
+       "Tickets opened in the last 7 days by how each promise was judged so far: met, or missed "
+       "in any cycle; GetSlaReport has other periods.",
+       {"metric", "verdict"},
+       std::move(verdicts)}};
 }
 
 }  // namespace tandem::sla_timer

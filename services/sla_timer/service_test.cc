@@ -146,7 +146,10 @@ class SlaTimer : public ::testing::Test {
     const std::string sql = Measures()[measure].sql;
     std::string plan;
     const absl::Status status = harness_.store().reader().Query(
-        {"EXPLAIN QUERY PLAN " + sql, {}},
+        {"EXPLAIN QUERY PLAN " + sql,
+         sql.find("$1") == std::string::npos
+             ? std::vector<store::Value>()
+             : std::vector<store::Value>{absl::ToUnixMicros(harness_.Now())}},
         [&](const store::RowView& row) { plan += std::string(row.Text(3)) + "\n"; });
     EXPECT_TRUE(status.ok()) << status;
     return plan;
@@ -520,6 +523,31 @@ TEST_F(SlaTimer, CountsLiveClocksByMetricAndState) {
   EXPECT_THAT(text, HasSubstr(clocks("first_response", "breached") + "0")) << "it has ended";
   EXPECT_THAT(text, HasSubstr(clocks("time_to_own", "breached") + "1"));
   EXPECT_THAT(PlanOf(0), HasSubstr("COVERING INDEX tickets_live"));
+}
+
+TEST_F(SlaTimer, CountsHowPromisesWereJudgedCorrectionsIncluded) {
+  const auto verdicts = [](const std::string& metric, const std::string& verdict) {
+    return "tandem_sla_verdicts_7d{metric=\"" + metric + "\",service=\"sla_timer\",verdict=\"" +
+           verdict + "\"} ";
+  };
+  Open();
+  Triage(type::v1::SEVERITY_URGENT);
+  const absl::Time owned_at = harness_.Now() + absl::Minutes(50);
+  harness_.Advance(absl::Minutes(30));
+  Reply();
+  harness_.Advance(absl::Hours(1));
+  std::string text = harness_.Metrics();
+  EXPECT_THAT(text, HasSubstr(verdicts("first_response", "met") + "1"));
+  EXPECT_THAT(text, HasSubstr(verdicts("time_to_own", "missed") + "1"));
+  EXPECT_THAT(text, ::testing::Not(HasSubstr("tandem_sla_verdicts_7d{metric=\"resolution\"")))
+      << "it still runs";
+  harness_.Deliver("triage", kTicket, kKey, About<events::v1::AssignmentAccepted>(owned_at));
+  text = harness_.Metrics();
+  EXPECT_THAT(text, HasSubstr(verdicts("time_to_own", "missed") + "0"));
+  EXPECT_THAT(text, HasSubstr(verdicts("time_to_own", "met") + "1"));
+  EXPECT_THAT(PlanOf(3), HasSubstr("COVERING INDEX tickets_by_opening"));
+  harness_.Advance(absl::Hours(8 * 24));
+  EXPECT_THAT(harness_.Metrics(), HasSubstr(verdicts("time_to_own", "met") + "0"));
 }
 
 TEST_F(SlaTimer, VerifiesClocksInTheBackgroundAndTellsWhichDiffer) {

@@ -12,11 +12,17 @@ CREATE TABLE tickets (
   -- and not ended.
   first_response INTEGER NOT NULL,
   resolution INTEGER NOT NULL,
-  time_to_own INTEGER NOT NULL
+  time_to_own INTEGER NOT NULL,
+  -- How the promise of each metric was judged: 0 not yet, 1 met, 2 missed (in any cycle).
+  first_response_verdict INTEGER NOT NULL,
+  resolution_verdict INTEGER NOT NULL,
+  time_to_own_verdict INTEGER NOT NULL
 ) STRICT;
 -- Partial, so that a ticket whose clocks have ended costs nothing.
 CREATE INDEX tickets_by_due ON tickets (next_due, key) WHERE next_due IS NOT NULL;
-CREATE INDEX tickets_by_opening ON tickets (opened_at, key);
+-- With the verdicts, so that a period's attainment is counted from the index alone.
+CREATE INDEX tickets_by_opening ON tickets
+  (opened_at, key, first_response_verdict, resolution_verdict, time_to_own_verdict);
 -- Live clocks are counted from the index alone.
 CREATE INDEX tickets_live ON tickets (first_response, resolution, time_to_own, is_live) WHERE is_live = 1;
 
