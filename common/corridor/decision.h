@@ -15,6 +15,7 @@
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
 #include "common/corridor/endpoint.h"
+#include "common/id/entropy.h"
 #include "common/id/id.h"
 #include "common/store/record.h"
 
@@ -65,6 +66,21 @@ class Answers {
   std::map<std::string, Answer, std::less<>> answers_;
 };
 
+// 32 unguessable bytes, drawn when they are first read: few decisions need them.
+class Secret {
+ public:
+  Secret() = default;
+  explicit Secret(id::Entropy* entropy) : entropy_(entropy) {}
+  operator std::string_view() const {  // NOLINT: read like the text that it is
+    if (bytes_.empty() && entropy_ != nullptr) bytes_ = entropy_->Bytes(32);
+    return bytes_;
+  }
+
+ private:
+  id::Entropy* entropy_ = nullptr;
+  mutable std::string bytes_;
+};
+
 // Everything a rule may use beside the state that it loads. Valid during one call.
 struct Inputs {
   absl::Time now;           // the service's clock when the decision began
@@ -72,7 +88,7 @@ struct Inputs {
   std::string_view cause;   // id of the request, event or timer
   id::Ids* ids = nullptr;   // ids that come out the same when the same cause is decided again
   const Answers* answers = nullptr;
-  std::string_view secret;  // 32 fresh unguessable bytes; differs at every attempt
+  Secret secret;  // differs at every attempt
 };
 
 class Decision {

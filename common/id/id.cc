@@ -35,8 +35,10 @@ std::string Hash(std::initializer_list<std::string_view> parts) {
   }
   std::string digest(32, '\0');
   // The one-shot form fails only when the library lacks SHA-256, which no supported build does.
+  // Fetched once: EVP_sha256() would be looked up at every call.
+  static const EVP_MD* const sha256 = EVP_MD_fetch(nullptr, "SHA256", nullptr);
   EVP_Digest(input.data(), input.size(), reinterpret_cast<unsigned char*>(digest.data()), nullptr,
-             EVP_sha256(), nullptr);
+             sha256, nullptr);
   return digest;
 }
 

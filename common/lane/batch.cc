@@ -75,7 +75,7 @@ class Batch::LaneView : public corridor::View {
         it->second = std::make_unique<Row>();
         it->second->table = &table;
         it->second->base = it->second->version = raw.version;
-        it->second->body = raw.body;
+        it->second->before = it->second->body = raw.body;
       }
       loaded_.push_back(it->second.get());
     }
@@ -119,7 +119,7 @@ absl::StatusOr<Batch::Row*> Batch::Find(const store::RecordTable& table, std::st
   row->table = &table;
   if (const CachedRecord* cached = cache_->records.Find(place)) {
     row->base = row->version = cached->version;
-    row->body = cached->body;
+    row->before = row->body = cached->body;
   } else {
     bool parsed = true;
     absl::Status status = reader_->Query(table.SelectByKey(key), [&](const store::RowView& line) {
@@ -127,7 +127,7 @@ absl::StatusOr<Batch::Row*> Batch::Find(const store::RecordTable& table, std::st
       const std::string_view bytes = line.Text(1);
       parsed = body->ParseFromArray(bytes.data(), static_cast<int>(bytes.size()));
       row->base = row->version = line.Int(0);
-      row->body = std::move(body);
+      row->before = row->body = std::move(body);
     });
     if (!status.ok()) return status;
     if (!parsed) {
@@ -295,7 +295,8 @@ std::vector<store::Write> Batch::TakeLines() {
     } else if (row->base == 0) {
       Emit(lines, row->table->Insert(key, row->version, *row->body), row->members);
     } else {
-      Emit(lines, row->table->Update(key, row->base, row->version, *row->body), row->members);
+      Emit(lines, row->table->Update(key, row->base, row->version, *row->before, *row->body),
+           row->members);
     }
   }
   for (const MarkRow& row : marks_) {

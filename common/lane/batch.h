@@ -88,6 +88,7 @@ class Batch {
     int64_t base = 0;     // version in the database when first loaded
     int64_t version = 0;  // now, 0 = absent
     int64_t saves = 0;
+    std::shared_ptr<const google::protobuf::Message> before;  // of the base version
     std::shared_ptr<const google::protobuf::Message> body;
     bool checked = false;  // some member relied on it
     bool blind = false;    // inserted without loading

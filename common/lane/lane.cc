@@ -359,9 +359,8 @@ Lane::Next Lane::DecideCommand(std::unique_ptr<Command>& command, size_t index, 
     }
   }
   id::Ids ids(definition_->name(), command->scope);
-  const std::string secret = ports_.entropy->Bytes(32);
   const corridor::Inputs inputs{now,  command->context.caller,    command->scope,
-                                &ids, &command->gathered.answers, secret};
+                                &ids, &command->gathered.answers, corridor::Secret(ports_.entropy)};
   absl::StatusOr<corridor::Decision> decision =
       command->method->decide(*command->request, inputs, batch.Begin());
   if (batch.NeedsFreshBatch()) return Next::kNeedsFreshBatch;
@@ -421,8 +420,8 @@ Lane::Next Lane::DecideTimer(std::unique_ptr<TimerFiring>& timer, size_t index, 
   const std::string cause =
       absl::StrCat("timer:", timer->timer.id, "@", time::ToMicros(timer->timer.due));
   id::Ids ids(definition_->name(), cause);
-  const std::string secret = ports_.entropy->Bytes(32);
-  const corridor::Inputs inputs{now, "", cause, &ids, &timer->gathered.answers, secret};
+  const corridor::Inputs inputs{
+      now, "", cause, &ids, &timer->gathered.answers, corridor::Secret(ports_.entropy)};
   corridor::View& view = batch.Begin();
   absl::StatusOr<corridor::Decision> decision =
       timer->effect.has_value()
@@ -476,9 +475,8 @@ absl::Status Lane::DecideParking(const bus::Event& event, bool parked, size_t in
   const absl::Time now = ports_.clock->Now();
   const std::string cause = absl::StrCat(event.id, parked ? ":parked" : ":unparked");
   id::Ids ids(definition_->name(), cause);
-  const std::string secret = ports_.entropy->Bytes(32);
   const corridor::Answers answers;
-  const corridor::Inputs inputs{now, "", cause, &ids, &answers, secret};
+  const corridor::Inputs inputs{now, "", cause, &ids, &answers, corridor::Secret(ports_.entropy)};
   absl::StatusOr<corridor::Decision> decision =
       definition_->park()(event, parked, inputs, batch.Begin());
   if (!decision.ok()) return decision.status();
@@ -546,8 +544,8 @@ Lane::EventVerdict Lane::DecideEvent(RunEvent& event, size_t index, Batch& batch
   } else {
     const absl::Time now = ports_.clock->Now();
     id::Ids ids(definition_->name(), e.id);
-    const std::string secret = ports_.entropy->Bytes(32);
-    const corridor::Inputs inputs{now, "", e.id, &ids, &event.gathered.answers, secret};
+    const corridor::Inputs inputs{
+        now, "", e.id, &ids, &event.gathered.answers, corridor::Secret(ports_.entropy)};
     absl::StatusOr<corridor::Decision> decision =
         event.reaction->decide(*event.body, e, inputs, batch.Begin());
     if (batch.NeedsFreshBatch()) return {Kind::kNeedsFreshBatch, {}, absl::OkStatus()};

@@ -360,7 +360,7 @@ void ServiceRuntime::Call(const corridor::CallContext& context,
     CommittedView view(lane.reader.get());
     const corridor::Answers answers;
     id::Ids ids(definition_->name(), "query");
-    const corridor::Inputs inputs{now, context.caller, "query", &ids, &answers, ""};
+    const corridor::Inputs inputs{now, context.caller, "query", &ids, &answers, {}};
     done(method.answer(*request, inputs, view));
   });
 }

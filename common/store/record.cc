@@ -31,19 +31,26 @@ RecordTable::RecordTable(std::string name, const google::protobuf::Message& prot
                          std::vector<Column> columns)
     : name_(std::move(name)), prototype_(&prototype), columns_(std::move(columns)) {
   // $1 is the key, $2 the new version, $3 the body, then the columns; the base version comes last.
-  std::string names = "key, version, body", values = "$1, $2, $3", sets = "version=$2, body=$3";
+  assert(columns_.size() <= 8);  // there is an UPDATE for each set of columns
+  std::string names = "key, version, body", values = "$1, $2, $3";
   size_t parameter = 3;
   for (const Column& column : columns_) {
     ++parameter;
     absl::StrAppend(&names, ", ", column.name);
     absl::StrAppend(&values, ", $", parameter);
-    absl::StrAppend(&sets, ", ", column.name, "=$", parameter);
   }
   select_by_key_ = absl::StrCat("SELECT version, body FROM ", name_, " WHERE key=$1");
   select_where_ = absl::StrCat("SELECT key, version, body FROM ", name_, " ");
   insert_ = absl::StrCat("INSERT INTO ", name_, " (", names, ") VALUES (", values, ")");
-  update_ =
-      absl::StrCat("UPDATE ", name_, " SET ", sets, " WHERE key=$1 AND version=$", parameter + 1);
+  for (size_t set = 0; set < size_t{1} << columns_.size(); ++set) {
+    std::string sets = "version=$2, body=$3";
+    size_t next = 4;
+    for (size_t i = 0; i < columns_.size(); ++i) {
+      if ((set >> i & 1) != 0) absl::StrAppend(&sets, ", ", columns_[i].name, "=$", next++);
+    }
+    updates_.push_back(
+        absl::StrCat("UPDATE ", name_, " SET ", sets, " WHERE key=$1 AND version=$", next));
+  }
   delete_ = absl::StrCat("DELETE FROM ", name_, " WHERE key=$1 AND version=$2");
   check_present_ = absl::StrCat("SELECT 1 FROM ", name_, " WHERE key=$1 AND version=$2");
   check_absent_ =
@@ -51,7 +58,7 @@ RecordTable::RecordTable(std::string name, const google::protobuf::Message& prot
 }
 
 Statement RecordTable::SelectByKey(std::string_view key) const {
-  return {select_by_key_, {std::string(key)}};
+  return {Sql::Lasting(select_by_key_), {std::string(key)}};
 }
 
 Statement RecordTable::SelectWhere(std::string_view tail, std::vector<Value> params) const {
@@ -61,7 +68,7 @@ Statement RecordTable::SelectWhere(std::string_view tail, std::vector<Value> par
 Write RecordTable::Insert(std::string_view key, int64_t version,
                           const google::protobuf::Message& body) const {
   assert(version > 0);  // 0 means absent.
-  Write write{name_, std::string(key), {insert_, {}}, Expect::kOneRow};
+  Write write{name_, std::string(key), {Sql::Lasting(insert_), {}}, Expect::kOneRow};
   std::vector<Value>& params = write.statement.params;
   params.reserve(3 + columns_.size());
   params.emplace_back(write.key);
@@ -72,29 +79,42 @@ Write RecordTable::Insert(std::string_view key, int64_t version,
 }
 
 Write RecordTable::Update(std::string_view key, int64_t base, int64_t version,
+                          const google::protobuf::Message& before,
                           const google::protobuf::Message& body) const {
   assert(base > 0 && version > base);  // A version that does not rise would hide a lost update.
-  Write write{name_, std::string(key), {update_, {}}, Expect::kOneRow};
+  Write write{name_, std::string(key), {}, Expect::kOneRow};
   std::vector<Value>& params = write.statement.params;
   params.reserve(4 + columns_.size());
   params.emplace_back(write.key);
   params.emplace_back(version);
   params.emplace_back(Serialize(body));
-  for (const Column& column : columns_) params.push_back(column.value(body));
+  size_t set = 0;
+  for (size_t i = 0; i < columns_.size(); ++i) {
+    Value value = columns_[i].value(body);
+    if (value == columns_[i].value(before)) continue;
+    set |= size_t{1} << i;
+    params.push_back(std::move(value));
+  }
   params.emplace_back(base);
+  write.statement.sql = Sql::Lasting(updates_[set]);
   return write;
 }
 
 Write RecordTable::Delete(std::string_view key, int64_t base) const {
   assert(base > 0);
-  return {name_, std::string(key), {delete_, {std::string(key), base}}, Expect::kOneRow};
+  return {
+      name_, std::string(key), {Sql::Lasting(delete_), {std::string(key), base}}, Expect::kOneRow};
 }
 
 Write RecordTable::Check(std::string_view key, int64_t base) const {
   if (base == 0) {
-    return {name_, std::string(key), {check_absent_, {std::string(key)}}, Expect::kFinds};
+    return {
+        name_, std::string(key), {Sql::Lasting(check_absent_), {std::string(key)}}, Expect::kFinds};
   }
-  return {name_, std::string(key), {check_present_, {std::string(key), base}}, Expect::kFinds};
+  return {name_,
+          std::string(key),
+          {Sql::Lasting(check_present_), {std::string(key), base}},
+          Expect::kFinds};
 }
 
 }  // namespace tandem::store

@@ -43,7 +43,11 @@ class RecordTable {
   Statement SelectWhere(std::string_view tail, std::vector<Value> params) const;
   // The conditional lines. `base` is the version that was loaded, 0 = absent.
   Write Insert(std::string_view key, int64_t version, const google::protobuf::Message& body) const;
+  // `before`: the body of version `base`. Columns that are the same are not set, so that indexes
+  // which the change does not concern are left alone. So a migration that adds a column fills
+  // it.
   Write Update(std::string_view key, int64_t base, int64_t version,
+               const google::protobuf::Message& before,
                const google::protobuf::Message& body) const;
   Write Delete(std::string_view key, int64_t base) const;
   // base > 0: the row still has that version; base = 0: the row is still absent.
@@ -53,8 +57,8 @@ class RecordTable {
   std::string name_;
   const google::protobuf::Message* prototype_;
   std::vector<Column> columns_;
-  std::string select_by_key_, select_where_, insert_, update_, delete_, check_present_,
-      check_absent_;
+  std::string select_by_key_, select_where_, insert_, delete_, check_present_, check_absent_;
+  std::vector<std::string> updates_;  // by the columns set: bit i = columns_[i]
 };
 
 // The typed face of it: `inline const Table<TicketRecord> kTickets("tickets", {…})` in records.h.

@@ -39,7 +39,7 @@ TEST(RecordTable, WritesItsSqlOnce) {
             "SELECT key, version, body FROM things WHERE size>$1 ORDER BY key");
   EXPECT_EQ(Things().Insert("k", 1, Struct()).statement.sql,
             "INSERT INTO things (key, version, body, size, title) VALUES ($1, $2, $3, $4, $5)");
-  EXPECT_EQ(Things().Update("k", 1, 2, Struct()).statement.sql,
+  EXPECT_EQ(Things().Update("k", 1, 2, Struct(), Titled("t")).statement.sql,
             "UPDATE things SET version=$2, body=$3, size=$4, title=$5 WHERE key=$1 AND version=$6");
   EXPECT_EQ(Things().Delete("k", 1).statement.sql,
             "DELETE FROM things WHERE key=$1 AND version=$2");
@@ -49,8 +49,18 @@ TEST(RecordTable, WritesItsSqlOnce) {
             "SELECT 1 WHERE NOT EXISTS (SELECT 1 FROM things WHERE key=$1)");
 }
 
+TEST(RecordTable, SetsOnlyTheColumnsThatChange) {
+  const Statement same = Things().Update("k", 1, 2, Titled("a"), Titled("a")).statement;
+  EXPECT_EQ(same.sql, "UPDATE things SET version=$2, body=$3 WHERE key=$1 AND version=$4");
+  EXPECT_EQ(same.params.size(), 4u);
+  const Statement renamed = Things().Update("k", 1, 2, Titled("a"), Titled("b")).statement;
+  EXPECT_EQ(renamed.sql,
+            "UPDATE things SET version=$2, body=$3, title=$4 WHERE key=$1 AND version=$5");
+  EXPECT_EQ(renamed.params[3], Value(std::string("b")));
+}
+
 TEST(RecordTable, OrdersItsLinesByTableAndKey) {
-  const Write write = Things().Update("k", 4, 5, Titled("t"));
+  const Write write = Things().Update("k", 4, 5, Titled("s"), Titled("t"));
   EXPECT_EQ(write.table, "things");
   EXPECT_EQ(write.key, "k");
   EXPECT_EQ(write.expect, Expect::kOneRow);
@@ -119,8 +129,9 @@ TEST_F(StoredRecord, IsInsertedFoundUpdatedAndDeleted) {
   EXPECT_EQ(Commit({Things().Insert("k", 1, Titled("first"))}), Kind::kCommitted);
   EXPECT_THAT(Find(Things().SelectByKey("k"), 0), ElementsAre("1 first"));
   EXPECT_EQ(Commit({Things().Insert("k", 1, Titled("again"))}), Kind::kMissed);
-  EXPECT_EQ(Commit({Things().Update("k", 2, 3, Titled("late"))}), Kind::kMissed);
-  EXPECT_EQ(Commit({Things().Update("k", 1, 2, Titled("second"))}), Kind::kCommitted);
+  EXPECT_EQ(Commit({Things().Update("k", 2, 3, Titled("first"), Titled("late"))}), Kind::kMissed);
+  EXPECT_EQ(Commit({Things().Update("k", 1, 2, Titled("first"), Titled("second"))}),
+            Kind::kCommitted);
   EXPECT_THAT(Find(Things().SelectWhere("WHERE title=$1", {std::string("second")}), 1),
               ElementsAre("2 second"));
   EXPECT_EQ(Commit({Things().Check("k", 1)}), Kind::kMissed);

@@ -26,6 +26,7 @@ namespace {
 using Transaction = SqliteConnection::Transaction;
 
 constexpr char kMemory[] = ":memory:";
+constexpr int kStepsTogether = 100;
 // "TNDM": tells Tandem's files from other programs' SQLite files.
 constexpr int64_t kApplicationId = 0x544e444d;
 // WAL pages (16 MiB) after which a commit also moves them into the file. Measured with 100 inserts
@@ -100,15 +101,10 @@ class SqliteStore final : public Store {
     if (batch.empty()) return {};
     const Seat::Turn turn(*seat_);
     if (absl::Status s = turn.status(); !s.ok()) return Failed(std::move(s));
+    if (const int code = Begin(); code != SQLITE_OK) {
+      return Refused(code, seat_->connection().Error(code, "BEGIN IMMEDIATE"));
+    }
     SqliteConnection& db = seat_->connection();
-    if (db.in_transaction()) {  // a rollback that failed, tried again
-      if (const int code = db.Run(Transaction::kRollback); code != SQLITE_OK) {
-        return Failed(db.Error(code, "ROLLBACK"));
-      }
-    }
-    if (const int code = db.Run(Transaction::kBegin); code != SQLITE_OK) {
-      return Refused(code, db.Error(code, "BEGIN IMMEDIATE"));
-    }
     Sort(batch);
     for (const size_t i : order_) {
       SqliteConnection::LineResult line = db.Run(batch[i].statement, batch[i].expect);
@@ -119,7 +115,7 @@ class SqliteStore final : public Store {
       }
       return Refused(line.code, std::move(line.status));
     }
-    if (const int code = db.Run(Transaction::kCommit); code != SQLITE_OK) {
+    if (const int code = End(); code != SQLITE_OK) {
       absl::Status status = db.Error(code, "COMMIT");
       RollBack();
       // A failed write or fsync may have left the whole commit in the WAL, where the next start
@@ -158,10 +154,41 @@ class SqliteStore final : public Store {
     return Failed(std::move(status));
   }
 
+  // A database in memory has nobody to be durable for, and each COMMIT there looks through all
+  // cached pages (a balancing of its trees leaves a page number behind that makes it do so). So a
+  // transaction stands for many commits, each a savepoint in it. Where a full database may make
+  // SQLite roll the whole transaction back, a commit is a transaction.
+  bool in_steps() const { return options_.path == kMemory && options_.max_pages == 0; }
+
+  int Begin() {
+    SqliteConnection& db = seat_->connection();
+    if (db.in_transaction() && !in_steps()) {  // a rollback that failed, tried again
+      if (const int code = db.Run(Transaction::kRollback); code != SQLITE_OK) return code;
+    }
+    if (!db.in_transaction()) {
+      if (const int code = db.Run(Transaction::kBegin); code != SQLITE_OK) return code;
+    }
+    return in_steps() ? db.Run(Transaction::kBeginStep) : SQLITE_OK;
+  }
+
+  int End() {
+    SqliteConnection& db = seat_->connection();
+    if (!in_steps()) return db.Run(Transaction::kCommit);
+    if (const int code = db.Run(Transaction::kEndStep); code != SQLITE_OK) return code;
+    if (++steps_ < kStepsTogether) return SQLITE_OK;
+    steps_ = 0;
+    return db.Run(Transaction::kCommit);
+  }
+
   // SQLite itself rolls back on some errors, so there may be nothing left to do.
   void RollBack() {
     SqliteConnection& db = seat_->connection();
-    if (db.in_transaction()) db.Run(Transaction::kRollback);
+    if (!db.in_transaction()) return;
+    if (!in_steps()) {
+      db.Run(Transaction::kRollback);
+    } else if (db.Run(Transaction::kUndoStep) == SQLITE_OK) {
+      db.Run(Transaction::kEndStep);
+    }
   }
 
   // The batch by (table, key), lines of one key as given: indexes only, in a vector that is kept.
@@ -180,6 +207,7 @@ class SqliteStore final : public Store {
   const std::shared_ptr<Seat> seat_;
   SqliteReader reader_;
   std::vector<size_t> order_;
+  int steps_ = 0;
 };
 
 absl::StatusOr<int64_t> ReadNumber(SqliteConnection& connection, const std::string& sql) {

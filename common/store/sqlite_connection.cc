@@ -117,6 +117,7 @@ absl::StatusOr<std::unique_ptr<SqliteConnection>> SqliteConnection::Open(const O
 }
 
 SqliteConnection::~SqliteConnection() {
+  by_address_.clear();
   by_sql_.clear();
   prepared_.clear();
   for (auto& statement : transactions_) statement.reset();
@@ -128,28 +129,49 @@ absl::Status SqliteConnection::Execute(const std::string& sql) {
   return code == SQLITE_OK ? absl::OkStatus() : Error(code, sql);
 }
 
-absl::StatusOr<SqliteConnection::Prepared*> SqliteConnection::Find(const std::string& sql,
-                                                                   int* code) {
-  if (auto found = by_sql_.find(sql); found != by_sql_.end()) {
-    prepared_.splice(prepared_.begin(), prepared_, found->second);
-    return &prepared_.front();
+absl::StatusOr<SqliteConnection::Prepared*> SqliteConnection::Find(const Sql& sql, int* code) {
+  const std::string_view text = sql.text();
+  if (sql.lasts()) {
+    const auto found = by_address_.find(text.data());
+    // Equal, and not only at the same place: what lasted may have ended after all.
+    if (found != by_address_.end() && found->second->sql == text) {
+      prepared_.splice(prepared_.begin(), prepared_, found->second);
+      return &prepared_.front();
+    }
   }
+  if (auto found = by_sql_.find(absl::string_view(text.data(), text.size()));
+      found != by_sql_.end()) {
+    prepared_.splice(prepared_.begin(), prepared_, found->second);
+  } else if (absl::StatusOr<Prepared*> prepared = Prepare(text, code); !prepared.ok()) {
+    return prepared;
+  }
+  if (sql.lasts()) {
+    by_address_[text.data()] = prepared_.begin();
+    prepared_.front().addresses.push_back(text.data());
+  }
+  return &prepared_.front();
+}
+
+absl::StatusOr<SqliteConnection::Prepared*> SqliteConnection::Prepare(std::string_view sql,
+                                                                      int* code) {
   sqlite3_stmt* raw = nullptr;
   const char* rest = nullptr;
   *code = sqlite3_prepare_v3(db_, sql.data(), static_cast<int>(sql.size()),
                              SQLITE_PREPARE_PERSISTENT, &raw, &rest);
-  Prepared prepared{sql, std::unique_ptr<sqlite3_stmt, Finalize>(raw), {}};
+  Prepared prepared;
+  prepared.sql = sql;
+  prepared.statement.reset(raw);
   if (*code != SQLITE_OK) return Error(*code, sql);
   if (raw == nullptr ||
       std::string_view(rest).find_first_not_of(" \t\r\n;") != std::string_view::npos) {
-    return absl::InternalError(absl::StrCat(path_, ": not one statement: ", sql));
+    return absl::InternalError(absl::StrCat(path_, ": not one statement: ", std::string(sql)));
   }
   const int parameters = sqlite3_bind_parameter_count(raw);
   for (int i = 1; i <= parameters; ++i) {
     const int slot = sqlite3_bind_parameter_index(raw, absl::StrCat("$", i).c_str());
     if (slot == 0) {
-      return absl::InternalError(
-          absl::StrCat(path_, ": parameters are not just $1 to $", parameters, ": ", sql));
+      return absl::InternalError(absl::StrCat(path_, ": parameters are not just $1 to $",
+                                              parameters, ": ", std::string(sql)));
     }
     prepared.slots.push_back(slot);
   }
@@ -159,6 +181,13 @@ absl::StatusOr<SqliteConnection::Prepared*> SqliteConnection::Find(const std::st
   prepared.writes = !read_only;
   if (prepared_.size() == kMaxPrepared) {
     by_sql_.erase(prepared_.back().sql);
+    for (const char* address : prepared_.back().addresses) {
+      const auto found = by_address_.find(address);
+      // The place may have got another text since.
+      if (found != by_address_.end() && &*found->second == &prepared_.back()) {
+        by_address_.erase(found);
+      }
+    }
     prepared_.pop_back();
   }
   prepared_.push_front(std::move(prepared));
@@ -173,11 +202,12 @@ absl::StatusOr<SqliteConnection::Prepared*> SqliteConnection::Bind(const Stateme
   const std::vector<int>& slots = (*prepared)->slots;
   if (slots.size() != statement.params.size()) {
     return absl::InternalError(absl::StrCat(path_, ": ", statement.params.size(), " values for ",
-                                            slots.size(), " parameters: ", statement.sql));
+                                            slots.size(),
+                                            " parameters: ", std::string(statement.sql.text())));
   }
   for (size_t i = 0; i < slots.size(); ++i) {
     *code = BindValue((*prepared)->statement.get(), slots[i], statement.params[i]);
-    if (*code != SQLITE_OK) return Error(*code, statement.sql);
+    if (*code != SQLITE_OK) return Error(*code, statement.sql.text());
   }
   return prepared;
 }
@@ -188,7 +218,8 @@ absl::Status SqliteConnection::Query(const Statement& statement,
   const absl::StatusOr<Prepared*> prepared = Bind(statement, &code);
   if (!prepared.ok()) return prepared.status();
   if (!(*prepared)->reads) {
-    return absl::InternalError(absl::StrCat(path_, ": not a query: ", statement.sql));
+    return absl::InternalError(
+        absl::StrCat(path_, ": not a query: ", std::string(statement.sql.text())));
   }
   sqlite3_stmt* const raw = (*prepared)->statement.get();
   // Ends the read transaction: a reader that kept it would see an old state and hold back
@@ -196,7 +227,7 @@ absl::Status SqliteConnection::Query(const Statement& statement,
   const auto reset = absl::MakeCleanup([raw] { sqlite3_reset(raw); });
   const SqliteRow row(raw);
   while ((code = sqlite3_step(raw)) == SQLITE_ROW) on_row(row);
-  return code == SQLITE_DONE ? absl::OkStatus() : Error(code, statement.sql);
+  return code == SQLITE_DONE ? absl::OkStatus() : Error(code, statement.sql.text());
 }
 
 SqliteConnection::LineResult SqliteConnection::Run(const Statement& statement, Expect expect) {
@@ -207,8 +238,8 @@ SqliteConnection::LineResult SqliteConnection::Run(const Statement& statement, E
   const bool finds = expect == Expect::kFinds;
   if (!(finds ? (*prepared)->reads : (*prepared)->writes)) {
     return {Kind::kFailed, SQLITE_OK,
-            absl::InternalError(
-                absl::StrCat(path_, ": not a ", finds ? "check" : "write", ": ", statement.sql))};
+            absl::InternalError(absl::StrCat(path_, ": not a ", finds ? "check" : "write", ": ",
+                                             std::string(statement.sql.text())))};
   }
   sqlite3_stmt* const raw = (*prepared)->statement.get();
   const auto reset = absl::MakeCleanup([raw] { sqlite3_reset(raw); });
@@ -219,7 +250,7 @@ SqliteConnection::LineResult SqliteConnection::Run(const Statement& statement, E
   }
   if (code != SQLITE_DONE) {
     if (IsKeyTaken(code)) return {Kind::kMissed, SQLITE_OK, {}};
-    return {Kind::kFailed, code, Error(code, statement.sql)};
+    return {Kind::kFailed, code, Error(code, statement.sql.text())};
   }
   switch (expect) {
     case Expect::kFinds:
@@ -235,7 +266,8 @@ SqliteConnection::LineResult SqliteConnection::Run(const Statement& statement, E
 int SqliteConnection::Run(Transaction what) {
   // IMMEDIATE takes the write lock at once: a read that turns into a write could be refused
   // half-way.
-  static constexpr const char* kSql[] = {"BEGIN IMMEDIATE", "COMMIT", "ROLLBACK"};
+  static constexpr const char* kSql[] = {"BEGIN IMMEDIATE", "COMMIT",       "ROLLBACK",
+                                         "SAVEPOINT step",  "RELEASE step", "ROLLBACK TO step"};
   const auto index = static_cast<size_t>(what);
   auto& statement = transactions_[index];
   if (statement == nullptr) {
@@ -250,7 +282,7 @@ int SqliteConnection::Run(Transaction what) {
   return code == SQLITE_DONE ? SQLITE_OK : code;
 }
 
-absl::Status SqliteConnection::Error(int code, const std::string& doing) const {
+absl::Status SqliteConnection::Error(int code, std::string_view doing) const {
   if (db_ == nullptr) return absl::ResourceExhaustedError(path_ + ": out of memory");
   const int system_error = sqlite3_system_errno(db_);
   std::string message = absl::StrCat(path_, ": ", sqlite3_errmsg(db_));
@@ -258,7 +290,7 @@ absl::Status SqliteConnection::Error(int code, const std::string& doing) const {
   if ((primary == SQLITE_IOERR || primary == SQLITE_CANTOPEN) && system_error != 0) {
     absl::StrAppend(&message, " (", absl::ErrnoToStatus(system_error, "").ToString(), ")");
   }
-  absl::StrAppend(&message, " [SQLite ", code, "] in: ", doing);
+  absl::StrAppend(&message, " [SQLite ", code, "] in: ", std::string(doing));
   return absl::Status(CodeOf(code, system_error), message);
 }
 

@@ -53,14 +53,15 @@ class SqliteConnection {
   };
   LineResult Run(const Statement& statement, Expect expect);
 
-  // BEGIN, COMMIT or ROLLBACK by its kept statement; SQLITE_OK or the extended error code.
-  enum class Transaction { kBegin, kCommit, kRollback };
+  // A statement of transactions, kept prepared; SQLITE_OK or the extended error code. A step is a
+  // savepoint within a transaction; a step undone has still to be ended.
+  enum class Transaction { kBegin, kCommit, kRollback, kBeginStep, kEndStep, kUndoStep };
   int Run(Transaction what);
   bool in_transaction() const { return sqlite3_get_autocommit(db_) == 0; }
 
   // The status of the last failed call, which returned `code`. Names the file and what was done,
   // never a parameter's value: those may be personal data.
-  absl::Status Error(int code, const std::string& doing) const;
+  absl::Status Error(int code, std::string_view doing) const;
 
  private:
   struct Finalize {
@@ -72,19 +73,23 @@ class SqliteConnection {
     std::vector<int> slots;  // slots[i] is SQLite's index of $(i+1)
     bool reads = false;      // returns rows and changes nothing
     bool writes = false;
+    std::vector<const char*> addresses;  // of lasting texts that were found to be this one
   };
 
   SqliteConnection(std::string path, sqlite3* db) : path_(std::move(path)), db_(db) {}
   // Finds or prepares, then binds. `code` gets SQLite's own error, if it was SQLite that refused.
   absl::StatusOr<Prepared*> Bind(const Statement& statement, int* code);
-  absl::StatusOr<Prepared*> Find(const std::string& sql, int* code);
+  absl::StatusOr<Prepared*> Find(const Sql& sql, int* code);
+  absl::StatusOr<Prepared*> Prepare(std::string_view sql, int* code);
 
   const std::string path_;
   sqlite3* const db_;
   // Prepared statements, the last used first; the index points into the list's own strings.
   std::list<Prepared> prepared_;
   absl::flat_hash_map<absl::string_view, std::list<Prepared>::iterator> by_sql_;
-  std::unique_ptr<sqlite3_stmt, Finalize> transactions_[3];
+  // Lasting texts by where they stand: to compare two equal ones costs less than to hash one.
+  absl::flat_hash_map<const char*, std::list<Prepared>::iterator> by_address_;
+  std::unique_ptr<sqlite3_stmt, Finalize> transactions_[6];
 };
 
 }  // namespace tandem::store

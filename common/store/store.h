@@ -6,8 +6,10 @@
 #include <cstddef>
 #include <cstdint>
 #include <memory>
+#include <ostream>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <variant>
 #include <vector>
 
@@ -27,10 +29,36 @@ struct Blob {
 // and 1.
 using Value = std::variant<std::monostate, int64_t, std::string, Blob>;
 
+// The text of a statement: one that lasts (a literal, a table's own), which is neither copied nor
+// read again once it is prepared, or one made at run time. Cheap to copy; any thread.
+class Sql {
+ public:
+  Sql() = default;
+  template <size_t N>
+  consteval Sql(const char (&literal)[N]) : text_(literal, N - 1) {}  // NOLINT: as a string is
+  Sql(std::string made)                                               // NOLINT
+      : made_(std::make_shared<const std::string>(std::move(made))), text_(*made_) {}
+  // `text` outlives every statement that is made of it.
+  static Sql Lasting(std::string_view text) {
+    Sql sql;
+    sql.text_ = text;
+    return sql;
+  }
+
+  std::string_view text() const { return text_; }
+  bool lasts() const { return made_ == nullptr; }
+  friend bool operator==(const Sql& a, std::string_view b) { return a.text_ == b; }
+  friend std::ostream& operator<<(std::ostream& out, const Sql& sql) { return out << sql.text_; }
+
+ private:
+  std::shared_ptr<const std::string> made_;
+  std::string_view text_;
+};
+
 // SQL with $1, $2 … parameters, the same text for both engines. In SQLite these are names and are
 // bound by name, never by position of appearance.
 struct Statement {
-  std::string sql;
+  Sql sql;
   std::vector<Value> params;
 };
 

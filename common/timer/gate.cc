@@ -74,11 +74,11 @@ void Gate::Look() {
   more_ = false;
   absl::Time next = absl::InfiniteFuture();
   const auto consider = [&](int bound, absl::Time after, absl::Duration wait) {
-    const absl::Status status =
-        ports_.reader->Query({std::string(kNextDue), {int64_t{bound}, time::ToMicros(after)}},
-                             [&](const store::RowView& row) {
-                               next = std::min(next, time::FromMicros(row.Int(0)) + wait);
-                             });
+    const absl::Status status = ports_.reader->Query(
+        {store::Sql::Lasting(kNextDue), {int64_t{bound}, time::ToMicros(after)}},
+        [&](const store::RowView& row) {
+          next = std::min(next, time::FromMicros(row.Int(0)) + wait);
+        });
     // A store that cannot be read now is looked at again soon.
     if (!status.ok()) next = std::min(next, now + options_.ask_spacing);
   };
@@ -95,7 +95,7 @@ void Gate::Look() {
     absl::Time first_waiting = absl::InfiniteFuture();
     const absl::Time after = std::max(bound.watermark, given_up);
     const absl::Status status = ports_.reader->Query(
-        {std::string(kNextDue), {int64_t{partition}, time::ToMicros(after)}},
+        {store::Sql::Lasting(kNextDue), {int64_t{partition}, time::ToMicros(after)}},
         [&](const store::RowView& row) { first_waiting = time::FromMicros(row.Int(0)); });
     if (!status.ok()) next = std::min(next, now + options_.ask_spacing);
     if (first_waiting == absl::InfiniteFuture()) continue;
@@ -123,9 +123,10 @@ void Gate::HandOut(int bound, absl::Time ready, bool lagging) {
   std::vector<Row> rows;
   store::Statement statement;
   if (bound < 0) {
-    statement = {std::string(kPlainRows), {time::ToMicros(ready), static_cast<int64_t>(limit)}};
+    statement = {store::Sql::Lasting(kPlainRows),
+                 {time::ToMicros(ready), static_cast<int64_t>(limit)}};
   } else {
-    statement = {std::string(kBoundRows),
+    statement = {store::Sql::Lasting(kBoundRows),
                  {time::ToMicros(ready), static_cast<int64_t>(limit), int64_t{bound}}};
   }
   size_t seen = 0;

@@ -448,7 +448,7 @@ TEST_P(StoreContract, AReaderThatAsksWhatIsNotThereGoesOn) {
   ASSERT_TRUE(reader.ok()) << reader.status();
   Committed({Insert("a", 1)});
   for (const char* sql : {"SELECT * FROM nothing", "DELETE FROM items"}) {
-    EXPECT_EQ((*reader)->Query({sql, {}}, [](const RowView&) {}).code(),
+    EXPECT_EQ((*reader)->Query({std::string(sql), {}}, [](const RowView&) {}).code(),
               absl::StatusCode::kInternal);
   }
   EXPECT_EQ(Version(**reader, "a"), 1);
