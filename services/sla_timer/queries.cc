@@ -126,11 +126,9 @@ absl::StatusOr<sla::v1::ListAtRiskResponse> ListAtRisk(const sla::v1::ListAtRisk
                                                        const Policies& policies,
                                                        const corridor::Inputs& in,
                                                        corridor::View& view) {
-  const int64_t horizon_s = request.horizon().seconds() == 0 && request.horizon().nanos() == 0
-                                ? kDefaultHorizonSeconds
-                                : request.horizon().seconds();
+  const absl::Duration horizon = time::Span(request.horizon());
   const absl::Time until =
-      in.now + absl::Seconds(horizon_s) + absl::Nanoseconds(request.horizon().nanos());
+      in.now + (horizon == absl::ZeroDuration() ? absl::Seconds(kDefaultHorizonSeconds) : horizon);
   Position after;
   ReadPosition(request.page_token(), after);
   const int size = request.page_size() == 0 ? kDefaultRiskPage : request.page_size();

@@ -118,18 +118,20 @@ class SlaTimer : public ::testing::Test {
   // Writes past the service.
   void Tamper(const std::function<void(records::TicketRecord&)>& change) {
     records::TicketRecord record;
-    int64_t version = 0;
     ASSERT_TRUE(harness_.store()
                     .reader()
-                    .Query(Tickets().SelectByKey(kTicket),
+                    .Query({"SELECT body FROM tickets WHERE key = $1", {std::string(kTicket)}},
                            [&](const store::RowView& row) {
-                             version = row.Int(0);
-                             record.ParseFromString(std::string(row.Text(1)));
+                             record.ParseFromString(std::string(row.Text(0)));
                            })
                     .ok());
     change(record);
     const store::CommitResult result =
-        harness_.store().Commit({Tickets().Update(kTicket, version, version + 1, record)});
+        harness_.store().Commit({{"tickets",
+                                  kTicket,
+                                  {"UPDATE tickets SET body = $1 WHERE key = $2",
+                                   {store::Blob{record.SerializeAsString()}, std::string(kTicket)}},
+                                  store::Expect::kOneRow}});
     ASSERT_EQ(result.kind, store::CommitResult::Kind::kCommitted) << result.status;
   }
   int64_t Verified() { return harness_.Number("SELECT SUM(compared) FROM verifications"); }
