@@ -1,0 +1,10 @@
+#include "tests/contract/relay_contract.h"
+#include "tests/contract/sqlite_grounds.h"
+
+namespace tandem::contract {
+namespace {
+
+INSTANTIATE_TEST_SUITE_P(Sqlite, RelayContract, SqliteEngines(), EngineName);
+
+}  // namespace
+}  // namespace tandem::contract
