@@ -1,27 +1,28 @@
 -- Records: key, version and body; the other columns are derived from the body for queries. Tables whose
--- keys begin with the account id ("acme/000000000001") are read in ranges of their keys.
+-- keys begin with the account id ("acme/000000000001") are read in ranges of their keys. WITHOUT ROWID: small
+-- rows stand in the tree of their keys, one tree instead of two.
 CREATE TABLE accounts (key TEXT PRIMARY KEY, version INTEGER NOT NULL, body BLOB NOT NULL,
-                       segment INTEGER NOT NULL, stage INTEGER NOT NULL);
+                       segment INTEGER NOT NULL, stage INTEGER NOT NULL) WITHOUT ROWID;
 
 CREATE TABLE contacts (key TEXT PRIMARY KEY, version INTEGER NOT NULL, body BLOB NOT NULL,
-                       account_id TEXT NOT NULL);
+                       account_id TEXT NOT NULL) WITHOUT ROWID;
 CREATE INDEX contacts_by_account ON contacts (account_id, key);
 
-CREATE TABLE teams (key TEXT PRIMARY KEY, version INTEGER NOT NULL, body BLOB NOT NULL);
-CREATE TABLE addresses (key TEXT PRIMARY KEY, version INTEGER NOT NULL, body BLOB NOT NULL);
-CREATE TABLE domains (key TEXT PRIMARY KEY, version INTEGER NOT NULL, body BLOB NOT NULL);
-CREATE TABLE names (key TEXT PRIMARY KEY, version INTEGER NOT NULL, body BLOB NOT NULL);
+CREATE TABLE teams (key TEXT PRIMARY KEY, version INTEGER NOT NULL, body BLOB NOT NULL) WITHOUT ROWID;
+CREATE TABLE addresses (key TEXT PRIMARY KEY, version INTEGER NOT NULL, body BLOB NOT NULL) WITHOUT ROWID;
+CREATE TABLE domains (key TEXT PRIMARY KEY, version INTEGER NOT NULL, body BLOB NOT NULL) WITHOUT ROWID;
+CREATE TABLE names (key TEXT PRIMARY KEY, version INTEGER NOT NULL, body BLOB NOT NULL) WITHOUT ROWID;
 
 CREATE TABLE requesters (key TEXT PRIMARY KEY, version INTEGER NOT NULL, body BLOB NOT NULL,
-                         is_open INTEGER NOT NULL, first_seen_us INTEGER NOT NULL);
+                         is_open INTEGER NOT NULL, first_seen_us INTEGER NOT NULL) WITHOUT ROWID;
 CREATE INDEX requesters_open ON requesters (is_open, first_seen_us, key) WHERE is_open = 1;
 
-CREATE TABLE staff (key TEXT PRIMARY KEY, version INTEGER NOT NULL, body BLOB NOT NULL);
-CREATE TABLE journals (key TEXT PRIMARY KEY, version INTEGER NOT NULL, body BLOB NOT NULL);
-CREATE TABLE timeline (key TEXT PRIMARY KEY, version INTEGER NOT NULL, body BLOB NOT NULL);
+CREATE TABLE staff (key TEXT PRIMARY KEY, version INTEGER NOT NULL, body BLOB NOT NULL) WITHOUT ROWID;
+CREATE TABLE journals (key TEXT PRIMARY KEY, version INTEGER NOT NULL, body BLOB NOT NULL) WITHOUT ROWID;
+CREATE TABLE timeline (key TEXT PRIMARY KEY, version INTEGER NOT NULL, body BLOB NOT NULL) WITHOUT ROWID;
 
 CREATE TABLE tickets (key TEXT PRIMARY KEY, version INTEGER NOT NULL, body BLOB NOT NULL,
-                      account_id TEXT NOT NULL);
+                      account_id TEXT NOT NULL) WITHOUT ROWID;
 CREATE INDEX tickets_by_account ON tickets (account_id, key);
 
 -- account_topics, contact_topics: bit n = topic number n is held for everybody, for some contact.
@@ -31,16 +32,16 @@ CREATE TABLE holds (key TEXT PRIMARY KEY, version INTEGER NOT NULL, body BLOB NO
                     is_parked INTEGER NOT NULL);
 CREATE INDEX holds_held ON holds (is_held, account_topics, contact_topics, held_contacts, is_parked)
     WHERE is_held = 1;
-CREATE TABLE parked (key TEXT PRIMARY KEY, version INTEGER NOT NULL, body BLOB NOT NULL);
+CREATE TABLE parked (key TEXT PRIMARY KEY, version INTEGER NOT NULL, body BLOB NOT NULL) WITHOUT ROWID;
 
 -- sort_score: accounts without a number come last.
 CREATE TABLE health (key TEXT PRIMARY KEY, version INTEGER NOT NULL, body BLOB NOT NULL,
-                     band INTEGER NOT NULL, segment INTEGER NOT NULL, sort_score INTEGER NOT NULL);
+                     band INTEGER NOT NULL, segment INTEGER NOT NULL, sort_score INTEGER NOT NULL) WITHOUT ROWID;
 CREATE INDEX health_by_score ON health (sort_score, key);
 CREATE INDEX health_by_band ON health (band, segment);
 
 CREATE TABLE health_moves (key TEXT PRIMARY KEY, version INTEGER NOT NULL, body BLOB NOT NULL,
-                           occurred_us INTEGER NOT NULL);
+                           occurred_us INTEGER NOT NULL) WITHOUT ROWID;
 
 CREATE TABLE clearances (key TEXT PRIMARY KEY, version INTEGER NOT NULL, body BLOB NOT NULL,
                          account_id TEXT NOT NULL, topic INTEGER NOT NULL, given_us INTEGER NOT NULL,
@@ -51,7 +52,7 @@ CREATE INDEX clearances_by_account ON clearances (account_id, given_sequence);
 CREATE INDEX clearances_by_expiry ON clearances (expires_us, state, topic);
 CREATE INDEX clearances_by_time ON clearances (given_us, state);
 
-CREATE TABLE budgets (key TEXT PRIMARY KEY, version INTEGER NOT NULL, body BLOB NOT NULL);
+CREATE TABLE budgets (key TEXT PRIMARY KEY, version INTEGER NOT NULL, body BLOB NOT NULL) WITHOUT ROWID;
 
 CREATE TABLE touches (key TEXT PRIMARY KEY, version INTEGER NOT NULL, body BLOB NOT NULL,
                       account_id TEXT NOT NULL, occurred_us INTEGER NOT NULL, sequence INTEGER NOT NULL,
