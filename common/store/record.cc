@@ -31,7 +31,7 @@ RecordTable::RecordTable(std::string name, const google::protobuf::Message& prot
                          std::vector<Column> columns)
     : name_(std::move(name)), prototype_(&prototype), columns_(std::move(columns)) {
   // $1 is the key, $2 the new version, $3 the body, then the columns; the base version comes last.
-  assert(columns_.size() <= 8);  // there is an UPDATE for each set of columns
+  assert(columns_.size() <= 64);  // a set of them is a number
   std::string names = "key, version, body", values = "$1, $2, $3";
   size_t parameter = 3;
   for (const Column& column : columns_) {
@@ -42,15 +42,6 @@ RecordTable::RecordTable(std::string name, const google::protobuf::Message& prot
   select_by_key_ = absl::StrCat("SELECT version, body FROM ", name_, " WHERE key=$1");
   select_where_ = absl::StrCat("SELECT key, version, body FROM ", name_, " ");
   insert_ = absl::StrCat("INSERT INTO ", name_, " (", names, ") VALUES (", values, ")");
-  for (size_t set = 0; set < size_t{1} << columns_.size(); ++set) {
-    std::string sets = "version=$2, body=$3";
-    size_t next = 4;
-    for (size_t i = 0; i < columns_.size(); ++i) {
-      if ((set >> i & 1) != 0) absl::StrAppend(&sets, ", ", columns_[i].name, "=$", next++);
-    }
-    updates_.push_back(
-        absl::StrCat("UPDATE ", name_, " SET ", sets, " WHERE key=$1 AND version=$", next));
-  }
   delete_ = absl::StrCat("DELETE FROM ", name_, " WHERE key=$1 AND version=$2");
   check_present_ = absl::StrCat("SELECT 1 FROM ", name_, " WHERE key=$1 AND version=$2");
   check_absent_ =
@@ -78,6 +69,19 @@ Write RecordTable::Insert(std::string_view key, int64_t version,
   return write;
 }
 
+const std::string& RecordTable::UpdateOf(uint64_t set) const {
+  absl::MutexLock lock(&mutex_);
+  std::string& update = updates_[set];  // stays where it is
+  if (!update.empty()) return update;
+  std::string sets = "version=$2, body=$3";
+  int next = 4;
+  for (size_t i = 0; i < columns_.size(); ++i) {
+    if ((set >> i & 1) != 0) absl::StrAppend(&sets, ", ", columns_[i].name, "=$", next++);
+  }
+  update = absl::StrCat("UPDATE ", name_, " SET ", sets, " WHERE key=$1 AND version=$", next);
+  return update;
+}
+
 Write RecordTable::Update(std::string_view key, int64_t base, int64_t version,
                           const google::protobuf::Message& before,
                           const google::protobuf::Message& body) const {
@@ -88,15 +92,15 @@ Write RecordTable::Update(std::string_view key, int64_t base, int64_t version,
   params.emplace_back(write.key);
   params.emplace_back(version);
   params.emplace_back(Serialize(body));
-  size_t set = 0;
+  uint64_t set = 0;
   for (size_t i = 0; i < columns_.size(); ++i) {
     Value value = columns_[i].value(body);
     if (value == columns_[i].value(before)) continue;
-    set |= size_t{1} << i;
+    set |= uint64_t{1} << i;
     params.push_back(std::move(value));
   }
   params.emplace_back(base);
-  write.statement.sql = Sql::Lasting(updates_[set]);
+  write.statement.sql = Sql::Lasting(UpdateOf(set));
   return write;
 }
 

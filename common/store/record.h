@@ -10,12 +10,16 @@
 #ifndef TANDEM_COMMON_STORE_RECORD_H_
 #define TANDEM_COMMON_STORE_RECORD_H_
 
+#include <cstdint>
 #include <functional>
+#include <map>
 #include <memory>
 #include <string>
 #include <utility>
 #include <vector>
 
+#include "absl/base/thread_annotations.h"
+#include "absl/synchronization/mutex.h"
 #include "common/store/store.h"
 #include "google/protobuf/message.h"
 
@@ -58,7 +62,10 @@ class RecordTable {
   const google::protobuf::Message* prototype_;
   std::vector<Column> columns_;
   std::string select_by_key_, select_where_, insert_, delete_, check_present_, check_absent_;
-  std::vector<std::string> updates_;  // by the columns set: bit i = columns_[i]
+  // UPDATEs by the columns that they set (bit i = columns_[i]), each made when it is first needed.
+  const std::string& UpdateOf(uint64_t set) const;
+  mutable absl::Mutex mutex_;
+  mutable std::map<uint64_t, std::string> updates_ ABSL_GUARDED_BY(mutex_);
 };
 
 // The typed face of it: `inline const Table<TicketRecord> kTickets("tickets", {…})` in records.h.

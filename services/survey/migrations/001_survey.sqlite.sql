@@ -4,7 +4,7 @@ CREATE TABLE tickets (
   key TEXT PRIMARY KEY,
   version INTEGER NOT NULL,
   body BLOB NOT NULL
-) STRICT;
+) STRICT, WITHOUT ROWID;
 
 -- A survey, under its id.
 CREATE TABLE surveys (
@@ -44,7 +44,7 @@ CREATE TABLE tokens (
   key TEXT PRIMARY KEY,
   version INTEGER NOT NULL,
   body BLOB NOT NULL
-) STRICT;
+) STRICT, WITHOUT ROWID;
 
 -- An answer, under "<survey id>/<revision>".
 CREATE TABLE answers (
@@ -85,4 +85,4 @@ CREATE TABLE opt_outs (
   key TEXT PRIMARY KEY,
   version INTEGER NOT NULL,
   body BLOB NOT NULL
-) STRICT;
+) STRICT, WITHOUT ROWID;

@@ -23,7 +23,7 @@ CREATE TABLE messages (
   key TEXT PRIMARY KEY,
   version INTEGER NOT NULL,
   body BLOB NOT NULL
-);
+) WITHOUT ROWID;
 
 CREATE TABLE triage_views (
   key TEXT PRIMARY KEY,
@@ -32,7 +32,7 @@ CREATE TABLE triage_views (
   severity INTEGER NOT NULL,
   queue TEXT NOT NULL,
   assignee_id TEXT NOT NULL
-);
+) WITHOUT ROWID;
 CREATE INDEX triage_views_by_assignee ON triage_views (assignee_id, key);
 CREATE INDEX triage_views_by_queue ON triage_views (queue, key);
 
@@ -40,16 +40,16 @@ CREATE TABLE names (
   key TEXT PRIMARY KEY,
   version INTEGER NOT NULL,
   body BLOB NOT NULL
-);
+) WITHOUT ROWID;
 
 CREATE TABLE known_requesters (
   key TEXT PRIMARY KEY,
   version INTEGER NOT NULL,
   body BLOB NOT NULL
-);
+) WITHOUT ROWID;
 
 CREATE TABLE unresolved_requesters (
   key TEXT PRIMARY KEY,
   version INTEGER NOT NULL,
   body BLOB NOT NULL
-);
+) WITHOUT ROWID;

@@ -11,7 +11,7 @@ CREATE TABLE tickets (
   rise2 INTEGER NOT NULL,
   alike TEXT NOT NULL,           -- product and category; empty = neither is known
   opened_at INTEGER NOT NULL
-);
+) WITHOUT ROWID;
 CREATE INDEX tickets_waiting ON tickets (queue, severity, waiting_since) WHERE is_waiting = 1;
 -- With the queue and whether it waits, so that open tickets are counted from the index alone.
 CREATE INDEX tickets_open ON tickets (opened_at, queue, is_waiting, is_open) WHERE is_open = 1;
@@ -23,14 +23,14 @@ CREATE TABLE staff (
   function INTEGER NOT NULL,
   is_active INTEGER NOT NULL,
   capacity INTEGER NOT NULL      -- units of work at a time; 0 = no limit
-);
+) WITHOUT ROWID;
 
 CREATE TABLE loads (
   key TEXT PRIMARY KEY,
   version INTEGER NOT NULL,
   body BLOB NOT NULL,
   units INTEGER NOT NULL         -- of capacity taken
-);
+) WITHOUT ROWID;
 
 CREATE TABLE rosters (
   key TEXT PRIMARY KEY,
