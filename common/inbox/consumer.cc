@@ -20,6 +20,7 @@ Consumer::~Consumer() { Close(); }
 
 void Consumer::Close() {
   scope_.Close();
+  joining_.reset();
   member_.reset();
 }
 
@@ -27,8 +28,11 @@ absl::Status Consumer::Start() {
   absl::StatusOr<std::unique_ptr<bus::Consumer>> member =
       ports_.bus->Join(definition_->name(), this);
   if (!member.ok()) return member.status();
-  scope_.Post([this, joined = std::move(*member)]() mutable {
-    member_ = std::move(joined);
+  // Not inside the step: one that never runs would keep the membership, and the bus would go on
+  // telling a listener that is gone.
+  joining_ = *std::move(member);
+  scope_.Post([this] {
+    member_ = std::move(joining_);
     for (auto& [number, partition] : partitions_) Claim(number);
   });
   return absl::OkStatus();
@@ -41,7 +45,9 @@ void Consumer::Stop() {
 void Consumer::Assigned(std::vector<int> partitions) {
   scope_.Post([this, partitions = std::move(partitions)] {
     for (const int number : partitions) {
+      // Answers to questions of an earlier time here belong to no generation of this one.
       partitions_[number] = Partition();
+      partitions_[number].generation = ++generations_;
       partitions_[number].back_off = options_.first_back_off;
       if (member_ != nullptr) Claim(number);
     }
@@ -118,7 +124,7 @@ void Consumer::Claimed(int number, const absl::Status& status) {
     return;
   }
   partition.back_off = options_.first_back_off;
-  ++partition.generation;
+  partition.generation = ++generations_;
   partition.requested = false;
   member_->Seek(number, partition.next_offset, partition.generation);
   member_->ReportPosition(number, partition.next_offset);
@@ -276,7 +282,7 @@ void Consumer::Refence(int number) {
   if (!status.ok() || epoch != partition.epoch) {
     partition.waiting.clear();
     partition.claiming = false;
-    ++partition.generation;
+    partition.generation = ++generations_;
     scope_.PostAt(ports_.clock->Now() + partition.back_off, [this, number] {
       if (partitions_.contains(number) && member_ != nullptr) Claim(number);
     });
@@ -286,7 +292,7 @@ void Consumer::Refence(int number) {
   partition.waiting.clear();
   partition.next_offset = next_offset;
   partition.requested = false;
-  ++partition.generation;
+  partition.generation = ++generations_;
   member_->Seek(number, next_offset, partition.generation);
   if (moved_) moved_(number, next_offset);
   RequestMore(number);

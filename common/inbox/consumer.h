@@ -115,6 +115,8 @@ class Consumer : private bus::Listener {
   const ConsumerOptions options_;
   const std::function<void(int, int64_t)> moved_;
   std::map<int, Partition> partitions_;
+  int64_t generations_ = 0;
+  std::unique_ptr<bus::Consumer> joining_;  // from Start to the step that it posts
   std::unique_ptr<bus::Consumer> member_;
   absl::Status trouble_;
   executor::Scope scope_;

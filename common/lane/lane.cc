@@ -123,7 +123,7 @@ void Lane::Step() {
     }
     depth_.fetch_sub(works.size(), std::memory_order_relaxed);
     if (!lazy_.empty()) {
-      works.push_back({Writes{std::move(lazy_), nullptr}});
+      works.push_back({Writes{std::move(lazy_), nullptr, /*lazy=*/true}});
       lazy_.clear();
     }
     if (!waiting_.empty()) {
@@ -151,6 +151,7 @@ void Lane::RunBatch(std::deque<Work> works, bool alone) {
     Batch batch(definition_, &ports_.store->reader(), &cache_, ports_.partitions,
                 /*looks_before_inserting=*/works.front().attempts > 0);
     std::vector<Member> members;
+    parking_ = 0;
     while (!works.empty()) {
       Work& work = works.front();
       const bool alone_now = alone || work.attempts > options_.attempts_together;
@@ -191,7 +192,10 @@ void Lane::RunBatch(std::deque<Work> works, bool alone) {
     parked_loaded_ = false;
     parked_.clear();
     if (result.kind == CommitResult::Kind::kFailed) {
-      for (Member& member : members) Fail(member.work, result.status);
+      for (Member& member : members) {
+        for (corridor::ReplyCallback& joined : member.joined) joined(result.status);
+        Fail(member.work, result.status);
+      }
       continue;
     }
     // The named ones go alone, the rest together; all decide anew.
@@ -253,6 +257,7 @@ void Lane::Finish(Member& member) {
       parked_.erase(subject);
     } else {
       parked_[subject] = version;
+      if (version == 1) parked_at_.push_back(ports_.clock->Now());
     }
   }
   if (auto* command = std::get_if<std::unique_ptr<Command>>(&member.work.what)) {
@@ -282,7 +287,9 @@ void Lane::Fail(Work& work, const absl::Status& status) {
     (*run)->done(std::move(result));
   } else if (auto* retry = std::get_if<std::unique_ptr<Retry>>(&work.what)) {
     (*retry)->done(status);
-  } else if (auto& writes = std::get<Writes>(work.what); writes.done) {
+  } else if (auto& writes = std::get<Writes>(work.what); writes.lazy) {
+    SubmitLazily(std::move(writes.lines));
+  } else if (writes.done) {
     writes.done(status);
   }
 }
@@ -467,7 +474,7 @@ bool Lane::MayPark() {
   while (!parked_at_.empty() && parked_at_.front() + absl::Minutes(1) <= now) {
     parked_at_.pop_front();
   }
-  return static_cast<int>(parked_at_.size()) < options_.parked_subjects_per_minute;
+  return static_cast<int>(parked_at_.size()) + parking_ < options_.parked_subjects_per_minute;
 }
 
 absl::Status Lane::DecideParking(const bus::Event& event, bool parked, size_t index, Batch& batch) {
@@ -511,7 +518,7 @@ Lane::EventVerdict Lane::Park(const RunEvent& event, std::string_view reason, si
                    e.subject,
                    {"INSERT INTO parked_subjects (subject, version) VALUES ($1, 1)", {e.subject}},
                    Expect::kOneRow});
-    parked_at_.push_back(ports_.clock->Now());
+    ++parking_;
   } else {
     batch.AddLine(index,
                   {"parked_subjects",
@@ -676,6 +683,21 @@ absl::Status Lane::LeaveParked(const bus::Event& last, bool is_empty, size_t ind
   return absl::OkStatus();
 }
 
+// A repetition of a discarded event is a duplicate, unless one of its stream still waits before it:
+// a mark would discard that one too.
+absl::Status Lane::MarkDropped(const std::vector<Letter>& letters, const bus::Event& dropped,
+                               size_t index, Batch& batch) {
+  const std::string stream = Stream(dropped);
+  for (const Letter& letter : letters) {
+    const bus::Event& e = letter.event.record->event;
+    if (e.sequence < dropped.sequence && Stream(e) == stream) return absl::OkStatus();
+  }
+  const absl::StatusOr<int64_t> last = batch.LastSequence(stream);
+  if (!last.ok()) return last.status();
+  if (dropped.sequence > *last) batch.MarkEvent(index, stream, dropped.sequence);
+  return absl::OkStatus();
+}
+
 Lane::Next Lane::DecideRetry(std::unique_ptr<Retry>& retry, size_t index, Batch& batch,
                              Member& member) {
   if (index > 0) return Next::kNeedsFreshBatch;
@@ -695,8 +717,9 @@ Lane::Next Lane::DecideRetry(std::unique_ptr<Retry>& retry, size_t index, Batch&
     } else {
       member.retry.remaining = static_cast<int>(letters->size()) - 1;
       erase(letter->id);
+      status = MarkDropped(*letters, letter->event.record->event, index, batch);
       // A timer that could not be decided has a letter and holds nothing up.
-      if (is_parked) {
+      if (status.ok() && is_parked) {
         status = LeaveParked(letter->event.record->event, member.retry.remaining == 0, index, batch,
                              member);
       }

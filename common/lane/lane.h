@@ -130,6 +130,8 @@ class Lane {
     RunEvent event;
   };
   absl::StatusOr<std::vector<Letter>> ReadLetters(const std::string& subject);
+  static absl::Status MarkDropped(const std::vector<Letter>& letters, const bus::Event& dropped,
+                                  size_t index, Batch& batch);
   absl::Status LeaveParked(const bus::Event& last, bool is_empty, size_t index, Batch& batch,
                            Member& member);
   store::Write DeadTimer(const TimerFiring& timer, const std::string& cause,
@@ -168,6 +170,7 @@ class Lane {
   absl::flat_hash_map<std::string, int64_t> parked_;  // parked subjects and their versions
   bool parked_loaded_ = false;
   std::deque<absl::Time> parked_at_;  // of the last minute
+  int parking_ = 0;                   // subjects that the batch under way parks
 
   executor::Scope scope_;
 };

@@ -87,6 +87,7 @@ struct Run {
 struct Writes {
   std::vector<store::Write> lines;
   absl::AnyInvocable<void(absl::Status)> done;  // may be empty
+  bool lazy = false;                            // what failed is tried again with the next ones
 };
 
 struct RetryResult {

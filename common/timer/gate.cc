@@ -5,22 +5,34 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
+#include "absl/strings/str_replace.h"
 #include "common/time/micros.h"
 
 namespace tandem::timer {
 namespace {
 
-// Plain rows wait behind a fact-bound row of the same key that is due earlier: per key, timers fire
-// in order of their due instants.
-constexpr std::string_view kPlainRows =
-    "SELECT id, due, kind, key, payload, traceparent FROM timers WHERE bound = -1 AND due <= $1 "
-    "AND NOT EXISTS (SELECT 1 FROM timers b WHERE b.key = timers.key AND b.due < timers.due "
-    "AND b.bound >= 0) ORDER BY due, id LIMIT $2";
-constexpr std::string_view kBoundRows =
-    "SELECT id, due, kind, key, payload, traceparent FROM timers WHERE bound = $3 AND due <= $1 "
-    "ORDER BY due, id LIMIT $2";
+// Rows of `bound` that are due. Per key, timers fire in order of their due instants: those of one
+// sort enter the lane in that order, and a row waits behind an earlier one of the other sort. Kinds
+// that this binary does not know stay where they are, and stand in nobody's way: a newer one set
+// them.
+std::string DueRows(std::string_view bound, std::string_view other,
+                    const corridor::ServiceDefinition& definition) {
+  std::vector<std::string> kinds;
+  for (const auto& [kind, unused] : definition.timers()) {
+    kinds.push_back(absl::StrCat("'", absl::StrReplaceAll(kind, {{"'", "''"}}), "'"));
+  }
+  return absl::StrCat(
+      "SELECT id, due, kind, key, payload, traceparent FROM timers WHERE bound = ",
+      std::string(bound), " AND due <= $1 AND kind IN (", absl::StrJoin(kinds, ", "),
+      ") AND NOT EXISTS (SELECT 1 FROM timers b WHERE b.key = timers.key AND b.due < timers.due "
+      "AND b.bound ",
+      std::string(other), ") ORDER BY due, id LIMIT $2");
+}
+
 constexpr std::string_view kNextDue =
     "SELECT due FROM timers WHERE bound = $1 AND due > $2 ORDER BY due LIMIT 1";
+constexpr std::string_view kDueOfKey = "SELECT id FROM timers WHERE key = $1 AND due <= $2";
 
 }  // namespace
 
@@ -30,6 +42,8 @@ Gate::Gate(const corridor::ServiceDefinition* definition, Ports ports, GateOptio
       ports_(ports),
       options_(options),
       fired_(std::move(fired)),
+      plain_rows_(DueRows("-1", ">= 0", *definition)),
+      bound_rows_(DueRows("$3", "= -1", *definition)),
       bounds_(static_cast<size_t>(ports.bus->partitions())),
       wake_at_(absl::ToUnixMicros(absl::InfiniteFuture())),
       scope_(ports.executor) {}
@@ -71,25 +85,38 @@ void Gate::Look() {
   armed_ = absl::InfiniteFuture();
   if (stopped_) return;
   const absl::Time now = ports_.clock->Now();
+  if (now < looked_at_) ClockWentBack(now);
+  looked_at_ = now;
   more_ = false;
   absl::Time next = absl::InfiniteFuture();
-  const auto consider = [&](int bound, absl::Time after, absl::Duration wait) {
+  const auto consider = [&](int bound, absl::Time after) {
     const absl::Status status = ports_.reader->Query(
         {store::Sql::Lasting(kNextDue), {int64_t{bound}, time::ToMicros(after)}},
-        [&](const store::RowView& row) {
-          next = std::min(next, time::FromMicros(row.Int(0)) + wait);
-        });
+        [&](const store::RowView& row) { next = std::min(next, time::FromMicros(row.Int(0))); });
     // A store that cannot be read now is looked at again soon.
     if (!status.ok()) next = std::min(next, now + options_.ask_spacing);
   };
+  // What was cancelled while it backed off is never seen again.
+  absl::erase_if(backing_off_, [&](const auto& one) {
+    return one.second.until + 2 * options_.last_back_off < now && !handed_out_.contains(one.first);
+  });
+  for (const auto& [id, back_off] : backing_off_) {
+    if (back_off.until > now) next = std::min(next, back_off.until);
+  }
 
   HandOut(-1, now, /*lagging=*/false);
-  consider(-1, now, absl::ZeroDuration());
+  consider(-1, now);
   for (size_t i = 0; i < bounds_.size(); ++i) {
     const int partition = static_cast<int>(i);
     Bound& bound = bounds_[i];
-    const absl::Time given_up = now - options_.lag_limit;
-    if (bound.watermark > absl::InfinitePast()) HandOut(partition, bound.watermark, false);
+    // Patience begins when readiness is first tried, not when the timer was due: after a long stop
+    // there has been no chance yet to read what came meanwhile.
+    const absl::Time given_up = now - bound.trying_since >= options_.lag_limit
+                                    ? now - options_.lag_limit
+                                    : absl::InfinitePast();
+    if (bound.watermark > absl::InfinitePast()) {
+      HandOut(partition, std::min(bound.watermark, now), false);
+    }
     if (given_up > bound.watermark) HandOut(partition, given_up, /*lagging=*/true);
 
     absl::Time first_waiting = absl::InfiniteFuture();
@@ -99,11 +126,12 @@ void Gate::Look() {
         [&](const store::RowView& row) { first_waiting = time::FromMicros(row.Int(0)); });
     if (!status.ok()) next = std::min(next, now + options_.ask_spacing);
     if (first_waiting == absl::InfiniteFuture()) continue;
+    if (first_waiting <= now) bound.trying_since = std::min(bound.trying_since, now);
     const absl::Time ask_at =
         std::max(first_waiting + options_.settle, bound.asked_at + options_.ask_spacing);
     if (bound.asking || bound.end_offset.has_value()) {
       // The answer, or the position's move, looks again; the limit of patience does too.
-      next = std::min(next, first_waiting + options_.lag_limit);
+      next = std::min(next, std::max(first_waiting, bound.trying_since) + options_.lag_limit);
     } else if (ask_at <= now) {
       Question(partition);
     } else {
@@ -113,28 +141,51 @@ void Gate::Look() {
   if (next < absl::InfiniteFuture()) Arm(next);
 }
 
+// Of a clock that was set back nothing is known that was published before the instants that come
+// now a second time.
+void Gate::ClockWentBack(absl::Time now) {
+  for (Bound& bound : bounds_) {
+    bound.watermark = absl::InfinitePast();
+    bound.asked_at = std::min(bound.asked_at, now);
+    if (bound.trying_since < absl::InfiniteFuture()) {
+      bound.trying_since = std::min(bound.trying_since, now);
+    }
+  }
+  for (auto& [id, back_off] : backing_off_) {
+    back_off.until = std::min(back_off.until, now + back_off.wait);
+  }
+}
+
 void Gate::HandOut(int bound, absl::Time ready, bool lagging) {
   if (handed_out_.size() >= options_.max_handed_out) {
     more_ = true;
     return;
   }
-  // Rows under way still stand in the table, so the page has room for all of them.
-  const size_t limit = options_.max_scan + handed_out_.size();
+  const absl::Time now = ports_.clock->Now();
+  const size_t page = std::min(options_.max_scan, options_.max_handed_out - handed_out_.size());
+  // Rows under way and rows that back off still stand in the table, so there is room for all of
+  // them, and one more that tells whether there are more.
+  const size_t limit = page + handed_out_.size() + backing_off_.size() + 1;
   std::vector<Row> rows;
   store::Statement statement;
   if (bound < 0) {
-    statement = {store::Sql::Lasting(kPlainRows),
+    statement = {store::Sql::Lasting(plain_rows_),
                  {time::ToMicros(ready), static_cast<int64_t>(limit)}};
   } else {
-    statement = {store::Sql::Lasting(kBoundRows),
+    statement = {store::Sql::Lasting(bound_rows_),
                  {time::ToMicros(ready), static_cast<int64_t>(limit), int64_t{bound}}};
   }
-  size_t seen = 0;
   const absl::Status status = ports_.reader->Query(statement, [&](const store::RowView& line) {
-    ++seen;
-    if (handed_out_.contains(std::string(line.Text(0)))) return;
+    const std::string id(line.Text(0));
+    if (handed_out_.contains(id)) return;
+    const auto back_off = backing_off_.find(id);
+    if (back_off != backing_off_.end() && back_off->second.until > now) return;
+    if (rows.size() == page) {
+      more_ = true;
+      return;
+    }
     Row& row = rows.emplace_back();
-    row.timer.id = line.Text(0);
+    row.timer.id = id;
     row.timer.due = time::FromMicros(line.Int(1));
     row.timer.key = line.Text(3);
     row.timer.judged_while_lagging = lagging;
@@ -143,17 +194,14 @@ void Gate::HandOut(int bound, absl::Time ready, bool lagging) {
     row.traceparent = line.Text(5);
   });
   if (!status.ok()) {
-    Arm(ports_.clock->Now() + options_.ask_spacing);
+    Arm(now + options_.ask_spacing);
     return;
   }
-  if (seen == limit) more_ = true;
   for (Row& row : rows) Dispatch(std::move(row));
 }
 
 void Gate::Dispatch(Row row) {
   const auto kind = definition_->timers().find(row.kind);
-  // A kind that this binary does not know stays where it is: a newer binary set it.
-  if (kind == definition_->timers().end()) return;
   auto firing = std::make_unique<lane::TimerFiring>();
   firing->kind = &kind->second;
   firing->kind_name = row.kind;
@@ -164,11 +212,7 @@ void Gate::Dispatch(Row row) {
   firing->timer = std::move(row.timer);
   handed_out_.insert(firing->timer.id);
   firing->done = scope_.Callback<lane::TimerOutcome>(
-      [this, id = firing->timer.id, due = firing->timer.due,
-       lagging = firing->timer.judged_while_lagging](lane::TimerOutcome outcome) {
-        if (outcome == lane::TimerOutcome::kDecided && lagging) ++stats_.judged_while_lagging;
-        Done(id, due, outcome);
-      });
+      [this, timer = firing->timer](lane::TimerOutcome outcome) { Done(timer, outcome); });
   if (kind->second.perform) {
     Perform(std::move(firing));
   } else {
@@ -192,25 +236,40 @@ void Gate::Perform(std::unique_ptr<lane::TimerFiring> firing) {
               }));
 }
 
-void Gate::Done(const std::string& id, absl::Time due, lane::TimerOutcome outcome) {
+void Gate::Done(const corridor::FiredTimer& timer, lane::TimerOutcome outcome) {
   const absl::Time now = ports_.clock->Now();
+  handed_out_.erase(timer.id);
   if (outcome == lane::TimerOutcome::kDecided) {
-    handed_out_.erase(id);
-    backing_off_.erase(id);
+    backing_off_.erase(timer.id);
     ++stats_.fired;
-    stats_.last_lateness = now - due;
-    if (fired_) fired_(now - due);
-    if (more_ && handed_out_.size() <= options_.max_handed_out / 2) Arm(now);
-    return;
+    if (timer.judged_while_lagging) ++stats_.judged_while_lagging;
+    stats_.last_lateness = now - timer.due;
+    if (fired_) fired_(now - timer.due);
+    if (OthersWait(timer.key, now)) Arm(now);
+  } else {
+    // It makes room for others meanwhile, and its turn comes again.
+    BackOff& back_off = backing_off_[timer.id];
+    back_off.wait = back_off.wait == absl::ZeroDuration()
+                        ? options_.first_back_off
+                        : std::min(back_off.wait * 2, options_.last_back_off);
+    // Many that back off together come back together, in one look.
+    back_off.until =
+        absl::FromUnixMicros(0) +
+        absl::Ceil(now + back_off.wait - absl::FromUnixMicros(0), options_.first_back_off);
+    Arm(back_off.until);
   }
-  // It stays handed out, so that nothing hands it out again, until its back-off has passed.
-  absl::Duration& back_off = backing_off_[id];
-  back_off = back_off == absl::ZeroDuration() ? options_.first_back_off
-                                              : std::min(back_off * 2, options_.last_back_off);
-  scope_.PostAt(now + back_off, [this, id] {
-    handed_out_.erase(id);
-    Look();
-  });
+  if (more_ && handed_out_.size() <= options_.max_handed_out / 2) Arm(now);
+}
+
+// Whether a due row of the key may have waited behind one that is gone now.
+bool Gate::OthersWait(const std::string& key, absl::Time now) {
+  bool wait = false;
+  const absl::Status status = ports_.reader->Query(
+      {store::Sql::Lasting(kDueOfKey), {key, time::ToMicros(now)}}, [&](const store::RowView& row) {
+        const std::string id(row.Text(0));
+        wait = wait || (!handed_out_.contains(id) && !backing_off_.contains(id));
+      });
+  return wait || !status.ok();
 }
 
 void Gate::Question(int partition) {
@@ -244,6 +303,7 @@ void Gate::Advance(int partition) {
   }
   bound.end_offset.reset();
   bound.watermark = std::max(bound.watermark, bound.asked_at - options_.settle);
+  bound.trying_since = absl::InfiniteFuture();
   // In a step of its own: this one may be called from inside another look.
   Arm(ports_.clock->Now());
 }

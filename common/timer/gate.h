@@ -85,6 +85,8 @@ class Gate {
     bool asking = false;
     absl::Time asked_at = absl::InfinitePast();  // the last question
     std::optional<int64_t> end_offset;  // its answer, while the position has not reached it
+    // Since when a due row waits without the position having caught up with an answer.
+    absl::Time trying_since = absl::InfiniteFuture();
   };
   struct Row {
     corridor::FiredTimer timer;
@@ -99,7 +101,9 @@ class Gate {
   void HandOut(int bound, absl::Time ready, bool lagging);
   void Dispatch(Row row);
   void Perform(std::unique_ptr<lane::TimerFiring> firing);
-  void Done(const std::string& id, absl::Time due, lane::TimerOutcome outcome);
+  void Done(const corridor::FiredTimer& timer, lane::TimerOutcome outcome);
+  bool OthersWait(const std::string& key, absl::Time now);
+  void ClockWentBack(absl::Time now);
   void Question(int partition);
   void Advance(int partition);
 
@@ -108,10 +112,16 @@ class Gate {
   const GateOptions options_;
   const std::function<void(absl::Duration)> fired_;
 
+  const std::string plain_rows_, bound_rows_;  // the queries
+
   std::vector<Bound> bounds_;                    // by partition
   absl::flat_hash_set<std::string> handed_out_;  // timer ids under way
-  absl::flat_hash_map<std::string, absl::Duration>
-      backing_off_;  // and those that wait to be retried
+  struct BackOff {
+    absl::Duration wait;
+    absl::Time until;
+  };
+  absl::flat_hash_map<std::string, BackOff> backing_off_;  // those that wait to be tried again
+  absl::Time looked_at_ = absl::InfinitePast();
   absl::Time armed_ = absl::InfiniteFuture();
   bool more_ = false;  // a page was full: there may be more
   bool stopped_ = false;

@@ -564,6 +564,33 @@ TEST_P(InboxContract, WhateverOrderTheThreadsTakeAPartitionKeepsItsOrder) {
   }
 }
 
+TEST_P(InboxContract, OneParkedSubjectCountsOnceHoweverOftenItsCommitIsTried) {
+  RigOptions options;
+  options.runtime.lane.parked_subjects_per_minute = 3;
+  Rig rig(GetParam(), options);
+  rig.Settle();
+  for (int i = 0; i < 4; ++i) rig.store().FaultOn("dead_letters", {Kind::kConflict, "", "", {}});
+  rig.Deliver({rig.Added("bad", 1, /*poison=*/true)});
+  rig.Deliver({rig.Added("bad2", 1, /*poison=*/true)});
+  rig.Advance(absl::Seconds(30));
+  EXPECT_EQ(rig.Count("parked_subjects"), 2);
+  EXPECT_THAT(Sample(rig).not_ready, IsEmpty());
+}
+
+TEST_P(InboxContract, ADiscardedEventIsDiscardedForGood) {
+  Rig rig(GetParam());
+  const bus::Event poison = rig.Added("bad", 1, /*poison=*/true);
+  rig.Deliver({poison});
+  absl::StatusOr<int64_t> left = -1;
+  rig.runtime().Drop(rig.Number("SELECT MIN(id) FROM dead_letters"),
+                     [&](absl::StatusOr<int64_t> l) { left = std::move(l); });
+  rig.Settle();
+  ASSERT_TRUE(left.ok()) << left.status();
+  ASSERT_EQ(rig.Count("parked_subjects"), 0);
+  rig.Deliver({poison});  // as a relay repeats it after a crash
+  EXPECT_EQ(rig.Count("parked_subjects"), 0);
+}
+
 // SharedInboxContract: what only several members on one database can show, two rigs on one ground.
 // It comes with the first engine that several processes share, with these cases:
 //

@@ -758,6 +758,16 @@ TEST_P(LaneContract, AfterItsCloseNothingStarts) {
   ExpectNothingStored();
 }
 
+TEST_P(LaneContract, ARepetitionIsAnsweredAlsoWhenTheCommitFails) {
+  for (int i = 0; i < 3; ++i) lane_.PutAdd("r", "b", 5, &replies_);
+  rig_.store().FaultOn("boxes", {Kind::kFailed, "", "", absl::ResourceExhaustedError("disk full")});
+  rig_.Settle();
+  ASSERT_THAT(replies_, SizeIs(3));
+  for (const Reply& reply : replies_) {
+    EXPECT_EQ(Code(reply), absl::StatusCode::kResourceExhausted);
+  }
+}
+
 }  // namespace tandem::contract
 
 #endif  // TANDEM_TESTS_CONTRACT_LANE_CONTRACT_H_

@@ -364,6 +364,27 @@ TEST_P(RelayContract, WhateverOrderTheThreadsTakeTheEventsKeepTheirs) {
   }
 }
 
+TEST_P(RelayContract, ADeletionThatFailedIsTriedAgainInTheSameProcess) {
+  Rig rig(GetParam());
+  rig.Advance(absl::Seconds(1));
+  bool failed = false;
+  rig.store().Watch([&](const std::vector<store::Write>& batch) {
+    for (const store::Write& line : batch) {
+      if (failed || line.table != "outbox" || line.expect != store::Expect::kAnyRows) continue;
+      rig.store().FaultAt(rig.store().commits() - 1,
+                          {testing::Fault::Kind::kFailed, "", "",
+                           absl::ResourceExhaustedError("the disk is full")});
+      failed = true;
+    }
+  });
+  Commit(rig, 1);
+  rig.Advance(absl::Minutes(1));
+  ASSERT_TRUE(failed);
+  Commit(rig, 1);  // whatever the next occasion is
+  rig.Advance(absl::Minutes(1));
+  EXPECT_EQ(rig.Count("outbox"), 0);
+}
+
 // SharedRelayContract: what only several processes on one outbox can show, two rigs on one ground.
 // It comes with the first engine that several processes share, with these cases:
 //

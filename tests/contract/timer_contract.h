@@ -916,6 +916,131 @@ TEST_P(TimerContract, WhateverIsSetMovedAndCancelledFiresOnceAndInTime) {
   for (uint32_t seed = 101; seed <= 125; ++seed) SetMoveAndCancel(seed, {"bound"});
 }
 
+TEST_P(TimerContract, OverdueAfterALongStopIsNotJudgedBeforeTheFactsThatCameMeanwhile) {
+  RigOptions options = Options();
+  options.runtime.gate.lag_limit = absl::Minutes(10);
+  Rig rig(GetParam(), options);
+  const std::string key = rig.KeyIn(3);
+  const absl::Time due = rig.Now() + absl::Minutes(5);
+  Set(rig, "bound1", key, due);
+  rig.Kill();
+  const bus::Event fact = rig.Added(key, 7);
+  rig.Append({fact});
+  rig.Advance(absl::Hours(3));
+  rig.Restart();
+  rig.Advance(absl::Seconds(1));
+  ASSERT_THAT(FiredIds(rig), SizeIs(1));
+  EXPECT_FALSE(Fired(rig).front().lagging);
+  EXPECT_EQ(rig.Published().front().cause, fact.id);
+}
+
+TEST_P(TimerContract, OfBothSortsFireInOrderOfDueInstantsPerKey) {
+  Rig rig(GetParam(), Options());
+  const absl::Time due = rig.Now() + absl::Minutes(1);
+  Set(rig, "bound1", "k", due);
+  Set(rig, "plain1", "k", due + absl::Milliseconds(10));
+  Set(rig, "bound2", "k", due + absl::Milliseconds(20));
+  rig.bus().FailEndOffset(true);  // both fact-bound ones become ready at one look
+  rig.AdvanceTo(due + absl::Seconds(5));
+  rig.bus().FailEndOffset(false);
+  rig.Advance(absl::Seconds(5));
+  Set(rig, "plain1", "last", rig.Now());  // looks again, whatever waits
+  rig.Settle();
+  EXPECT_THAT(FiredIds(rig), ElementsAre("bound1:k", "plain1:k", "bound2:k", "plain1:last"));
+}
+
+TEST_P(TimerContract, ThatWaitedBehindAnotherFiresWithoutAnyOtherWakeUp) {
+  Rig rig(GetParam(), Options());
+  const absl::Time due = rig.Now() + absl::Minutes(1);
+  Set(rig, "bound1", "k", due);
+  Set(rig, "plain1", "k", due + absl::Milliseconds(10));
+  rig.AdvanceTo(due + absl::Seconds(2));
+  EXPECT_THAT(FiredIds(rig), ElementsAre("bound1:k", "plain1:k"));
+}
+
+TEST_P(TimerContract, NoMoreAreUnderWayThanMayBeHandedOut) {
+  RigOptions options = Options();
+  options.runtime.gate.max_handed_out = 100;
+  options.runtime.gate.max_scan = 64;
+  options.runtime.lane.max_batch = 100'000;  // so that a commit shows all that was handed out
+  Rig rig(GetParam(), options);
+  const absl::Time due = rig.Now() + absl::Minutes(1);
+  for (int i = 0; i < 1000; ++i) PutSet(rig, SetOf("bound1", absl::StrCat("b", i), due));
+  rig.Settle();
+  size_t most = 0;
+  rig.store().Watch([&](const std::vector<store::Write>& batch) {
+    size_t firings = 0;
+    for (const store::Write& line : batch) firings += line.table == "timers" ? 1 : 0;
+    most = std::max(most, firings);
+  });
+  rig.AdvanceTo(due + absl::Minutes(1));
+  EXPECT_EQ(rig.Count("timers"), 0);
+  EXPECT_LE(most, 100u);
+}
+
+TEST_P(TimerContract, ManyOfAnUnknownKindStandInNobodysWay) {
+  const auto knows = std::make_shared<bool>(true);
+  RigOptions options;
+  options.make = [knows] { return MakeTimers({.knows_newer = *knows}); };
+  options.runtime.gate.max_scan = 4;
+  Rig rig(GetParam(), options);
+  const absl::Time due = rig.Now() + absl::Minutes(1);
+  for (int i = 0; i < 10; ++i) Set(rig, "newer", absl::StrCat("n", i), due);
+  Set(rig, "plain1", "b", due + absl::Seconds(1));
+  *knows = false;
+  rig.Restart();
+  rig.Advance(absl::Hours(1));
+  EXPECT_THAT(FiredIds(rig), ElementsAre("plain1:b"));
+}
+
+TEST_P(TimerContract, ManyThatCannotBeDecidedNowStandInNobodysWay) {
+  const auto hindered = std::make_shared<bool>(true);
+  RigOptions options;
+  options.make = [hindered] {
+    return MakeTimers({.is_hindered = [hindered] { return *hindered; }});
+  };
+  options.runtime.gate.max_scan = 4;
+  options.runtime.gate.max_handed_out = 8;
+  Rig rig(GetParam(), options);
+  const absl::Time due = rig.Now() + absl::Minutes(1);
+  for (int i = 0; i < 20; ++i) Set(rig, "hindered", absl::StrCat("h", i), due);
+  Set(rig, "plain1", "b", due + absl::Seconds(1));
+  rig.AdvanceTo(due + absl::Seconds(30));
+  EXPECT_THAT(FiredIds(rig), ElementsAre("plain1:b"));
+  *hindered = false;
+  rig.Advance(absl::Minutes(2));
+  EXPECT_THAT(FiredIds(rig), SizeIs(21));
+}
+
+TEST_P(TimerContract, AFactBoundOneSetAfterTheClockWentBackIsNotEarly) {
+  RigOptions options = Options();
+  options.settable_clock = true;
+  Rig rig(GetParam(), options);
+  const std::string a = rig.KeyIn(0), b = rig.KeyIn(0, 1);
+  Set(rig, "bound1", a, rig.Now());
+  rig.Advance(absl::Seconds(5));
+  ASSERT_THAT(FiredIds(rig), SizeIs(1));
+  rig.SetClock(absl::Hours(-1));
+  const absl::Time due = rig.Now() + absl::Minutes(30);
+  Set(rig, "bound2", a, due);
+  Set(rig, "bound2", b, due + absl::Minutes(10));
+  rig.AdvanceTo(due + absl::Milliseconds(999));
+  EXPECT_THAT(FiredIds(rig), SizeIs(1)) << "before due + settle";
+  rig.AdvanceTo(due + absl::Minutes(10) - absl::Microseconds(1));
+  EXPECT_THAT(FiredIds(rig), SizeIs(2)) << "early by the store's clock, or late";
+  rig.AdvanceTo(due + absl::Minutes(11));
+  EXPECT_THAT(FiredIds(rig), SizeIs(3));
+  for (const Firing& firing : Fired(rig)) {
+    EXPECT_GE(firing.decided, firing.due) << firing.id;
+    EXPECT_LE(firing.decided, firing.due + absl::Seconds(2)) << firing.id;
+    EXPECT_FALSE(firing.lagging);
+  }
+}
+
+TEST_P(TimerContract, WhateverOfBothSortsIsSetMovedAndCancelledFiresOnceAndInTime) {
+  for (uint32_t seed = 1; seed <= 50; ++seed) SetMoveAndCancel(seed, {"plain", "bound"});
+}
+
 // SharedTimerContract: what only several processes on one database can show, two rigs on one
 // ground. It comes with the first engine that several processes share, with these cases:
 //
