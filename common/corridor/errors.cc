@@ -4,6 +4,7 @@
 
 #include "absl/strings/cord.h"
 #include "absl/strings/str_cat.h"
+#include "common/config/utf8.h"
 #include "common/id/id.h"
 #include "google/protobuf/descriptor.h"
 #include "google/protobuf/duration.pb.h"
@@ -32,39 +33,6 @@ template <typename Detail>
 void Attach(absl::Status& status, const Detail& detail) {
   status.SetPayload(absl::StrCat("type.googleapis.com/", Detail::descriptor()->full_name()),
                     absl::Cord(detail.SerializeAsString()));
-}
-
-// A well-formed byte sequence of UTF-8: no overlong forms, no surrogates, nothing above U+10FFFF.
-bool IsUtf8(std::string_view text) {
-  size_t i = 0;
-  const auto byte = [&text](size_t at) { return static_cast<unsigned char>(text[at]); };
-  while (i < text.size()) {
-    const unsigned char lead = byte(i);
-    size_t size = 1;
-    unsigned char low = 0x80, high = 0xBF;  // what the second byte may be
-    if (lead < 0x80) {
-      ++i;
-      continue;
-    } else if (lead >= 0xC2 && lead <= 0xDF) {
-      size = 2;
-    } else if (lead >= 0xE0 && lead <= 0xEF) {
-      size = 3;
-      if (lead == 0xE0) low = 0xA0;
-      if (lead == 0xED) high = 0x9F;
-    } else if (lead >= 0xF0 && lead <= 0xF4) {
-      size = 4;
-      if (lead == 0xF0) low = 0x90;
-      if (lead == 0xF4) high = 0x8F;
-    } else {
-      return false;
-    }
-    if (text.size() - i < size || byte(i + 1) < low || byte(i + 1) > high) return false;
-    for (size_t k = 2; k < size; ++k) {
-      if ((byte(i + k) & 0xC0) != 0x80) return false;
-    }
-    i += size;
-  }
-  return true;
 }
 
 std::string Named(std::string_view what, std::string_view id) {
@@ -254,7 +222,7 @@ bool Violations::Text(std::string_view field, std::string_view value, size_t max
     return Require(false, field, absl::StrCat(value.size(), " bytes, at most ", max_bytes));
   }
   if (value.find('\0') != std::string_view::npos) return Require(false, field, "holds a NUL");
-  return Require(IsUtf8(value), field, "is not UTF-8");
+  return Require(config::IsValidUtf8(value), field, "is not UTF-8");
 }
 
 bool Violations::Key(std::string_view field, std::string_view value, bool optional) {
