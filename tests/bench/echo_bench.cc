@@ -7,10 +7,6 @@
 #include <absl/strings/numbers.h>
 #include <absl/strings/str_format.h>
 #include <absl/synchronization/mutex.h>
-#include <grpcpp/grpcpp.h>
-#include <grpcpp/impl/codegen/server_callback_handlers.h>
-#include <grpcpp/impl/rpc_service_method.h>
-#include <grpcpp/impl/service_type.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -26,30 +22,12 @@
 #include "common/rpc/server.h"
 #include "common/time/system_clock.h"
 #include "tests/bench/load.h"
+#include "tests/bench/raw_echo.h"
 
 namespace tandem::bench {
 namespace {
 
 constexpr char kMethod[] = "tandem.rpc.testing.EchoService/Echo";
-constexpr char kPath[] = "/tandem.rpc.testing.EchoService/Echo";
-
-// What gRPC can do: bytes in, the same bytes out.
-class RawEcho final : public grpc::Service {
- public:
-  RawEcho() {
-    AddMethod(new grpc::internal::RpcServiceMethod(kPath, grpc::internal::RpcMethod::NORMAL_RPC,
-                                                   nullptr));
-    MarkMethodRawCallback(
-        0, new grpc::internal::CallbackUnaryHandler<grpc::ByteBuffer, grpc::ByteBuffer>(
-               [](grpc::CallbackServerContext* context, const grpc::ByteBuffer* request,
-                  grpc::ByteBuffer* response) {
-                 *response = *request;
-                 grpc::ServerUnaryReactor* reactor = context->DefaultReactor();
-                 reactor->Finish(grpc::Status::OK);
-                 return reactor;
-               }));
-  }
-};
 
 class EchoEndpoint final : public corridor::Endpoint {
  public:
@@ -66,13 +44,8 @@ class EchoEndpoint final : public corridor::Endpoint {
 
 // Writes its port to `port_out` and serves until `until` is closed.
 void ServeRaw(int port_out, int until) {
-  RawEcho echo;
-  int port = 0;
-  grpc::ServerBuilder builder;
-  builder.AddListeningPort("127.0.0.1:0", grpc::InsecureServerCredentials(), &port);
-  builder.RegisterService(&echo);
-  const auto server = builder.BuildAndStart();
-  dprintf(port_out, "%d\n", port);
+  const RawEcho echo(kMethod);
+  dprintf(port_out, "%d\n", echo.port());
   char byte = 0;
   while (read(until, &byte, 1) > 0) {
   }
