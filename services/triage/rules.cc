@@ -474,7 +474,8 @@ std::vector<absl::Time> Rules::RiseInstants(std::string_view queue, Severity sev
   std::vector<absl::Time> rises;
   if (rise_after_ <= absl::ZeroDuration()) return rises;
   const auto calendar = calendar_of_queue_.find(queue);
-  const std::string_view name = calendar == calendar_of_queue_.end() ? "" : calendar->second;
+  const std::string_view name =
+      calendar == calendar_of_queue_.end() ? std::string_view() : calendar->second;
   for (int i = 1; i <= severity - SEVERITY_URGENT; ++i) {
     const absl::Time at = Add(name, since, rise_after_ * i);
     if (at == absl::InfiniteFuture()) break;
