@@ -380,8 +380,15 @@ int Timers(const std::string& data, int count, bool open_them, absl::Time due) {
   absl::Mutex mutex;
   Histogram lateness;
   int breached = 0;
+  int started = 0;
   absl::Time last;
   Watcher watcher(&embedded.log(), &embedded.clock(), [&](const bus::Event& event, absl::Time now) {
+    events::v1::SlaClockStarted clock;
+    if (event.type == clock.GetDescriptor()->full_name() && clock.ParseFromString(event.body) &&
+        clock.clock().metric() == type::v1::SLA_METRIC_FIRST_RESPONSE) {
+      absl::MutexLock lock(&mutex);
+      ++started;
+    }
     if (event.type != events::v1::SlaBreached::descriptor()->full_name()) return;
     absl::MutexLock lock(&mutex);
     ++breached;
@@ -416,10 +423,15 @@ int Timers(const std::string& data, int count, bool open_them, absl::Time due) {
       appended.WaitForNotification();
       ++open;
     }
-    // Armed when every ticket has its timers.
+    // Armed when every ticket's clock has been told of.
     const absl::Time armed_by = due - absl::Seconds(1);
+    const auto all_started = [&] {
+      absl::MutexLock lock(&mutex);
+      return started >= count;
+    };
+    while (!all_started() && embedded.clock().Now() < armed_by) Pause(absl::Milliseconds(2));
     int64_t timers = 0;
-    while (timers < count && embedded.clock().Now() < armed_by) {
+    {
       absl::Notification sampled;
       embedded.house().runtimes()[0]->Sample([&](absl::StatusOr<runtime::ServiceSample> sample) {
         timers = sample.ok() ? sample->timers : 0;
