@@ -149,15 +149,7 @@ void Consumer::Receive(int number, int64_t generation, std::vector<bus::RecordPt
   Partition& partition = it->second;
   partition.requested = false;
   for (bus::RecordPtr& record : records) {
-    lane::RunEvent event;
-    const auto reaction = definition_->events().find(record->event.type);
-    if (reaction != definition_->events().end()) {
-      event.reaction = &reaction->second;
-      std::shared_ptr<google::protobuf::Message> body(event.reaction->prototype->New());
-      if (body->ParseFromString(record->event.body)) event.body = std::move(body);
-    }
-    event.record = std::move(record);
-    partition.waiting.push_back(std::move(event));
+    partition.waiting.push_back(lane::Parsed(*definition_, std::move(record)));
   }
   Pump(number);
   RequestMore(number);

@@ -640,15 +640,7 @@ absl::StatusOr<std::vector<Lane::Letter>> Lane::ReadLetters(const std::string& s
         record->partition = static_cast<int>(line.Int(10));
         record->offset = line.Int(11);
         record->event.body = line.Text(12);
-        RunEvent event;
-        const auto reaction = definition_->events().find(record->event.type);
-        if (reaction != definition_->events().end()) {
-          event.reaction = &reaction->second;
-          std::shared_ptr<google::protobuf::Message> body(event.reaction->prototype->New());
-          if (body->ParseFromString(record->event.body)) event.body = std::move(body);
-        }
-        event.record = std::move(record);
-        letters.push_back({line.Int(0), std::move(event)});
+        letters.push_back({line.Int(0), Parsed(*definition_, std::move(record))});
       });
   if (!status.ok()) return status;
   return letters;

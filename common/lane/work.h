@@ -61,6 +61,9 @@ struct RunEvent {
   Gathered gathered;
 };
 
+// Parses the record's body if the service uses events of its type.
+RunEvent Parsed(const corridor::ServiceDefinition& definition, bus::RecordPtr record);
+
 struct RunResult {
   enum class Kind {
     kApplied,  // all of it, or the first `applied` events of it (the batch was full)
