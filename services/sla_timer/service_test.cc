@@ -7,6 +7,7 @@
 #include <functional>
 #include <string>
 
+#include "common/testing/operator.h"
 #include "common/testing/service_harness.h"
 #include "common/time/stamp.h"
 #include "services/sla_timer/clock_testing.h"
@@ -137,24 +138,9 @@ class SlaTimer : public ::testing::Test {
   int64_t Verified() { return harness_.Number("SELECT SUM(compared) FROM verifications"); }
   int64_t Differing() { return harness_.Number("SELECT SUM(differing) FROM verifications"); }
 
-  // Discards the oldest dead letter.
-  void Drop() {
-    harness_.runtime().Drop(harness_.Number("SELECT MIN(id) FROM dead_letters"),
-                            [](const absl::StatusOr<int64_t>& left) { EXPECT_TRUE(left.ok()); });
-    harness_.Settle();
-  }
-  // How the database answers a measure.
+  void Drop() { EXPECT_TRUE(testing::DropOldestLetter(harness_).ok()); }
   std::string PlanOf(size_t measure) {
-    const std::string sql = Measures()[measure].sql;
-    std::string plan;
-    const absl::Status status = harness_.store().reader().Query(
-        {"EXPLAIN QUERY PLAN " + sql,
-         sql.find("$1") == std::string::npos
-             ? std::vector<store::Value>()
-             : std::vector<store::Value>{absl::ToUnixMicros(harness_.Now())}},
-        [&](const store::RowView& row) { plan += std::string(row.Text(3)) + "\n"; });
-    EXPECT_TRUE(status.ok()) << status;
-    return plan;
+    return testing::PlanOf(harness_, Measures()[measure]).value();
   }
 
   testing::ServiceHarness harness_;

@@ -12,6 +12,7 @@
 
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
+#include "common/testing/operator.h"
 #include "common/testing/service_harness.h"
 #include "common/time/micros.h"
 #include "common/time/stamp.h"
@@ -314,24 +315,9 @@ class Survey : public ::testing::Test {
     return sample.ok() ? *std::move(sample) : runtime::ServiceSample();
   }
 
-  // Discards the oldest dead letter.
-  void Drop() {
-    harness_.runtime().Drop(harness_.Number("SELECT MIN(id) FROM dead_letters"),
-                            [](const absl::StatusOr<int64_t>& left) { EXPECT_TRUE(left.ok()); });
-    harness_.Settle();
-  }
-  // How the database answers a measure.
+  void Drop() { EXPECT_TRUE(testing::DropOldestLetter(harness_).ok()); }
   std::string PlanOf(size_t measure) {
-    const std::string sql = Measures()[measure].sql;
-    std::string plan;
-    const absl::Status status = harness_.store().reader().Query(
-        {"EXPLAIN QUERY PLAN " + sql,
-         sql.find("$1") == std::string::npos
-             ? std::vector<store::Value>()
-             : std::vector<store::Value>{time::ToMicros(harness_.Now())}},
-        [&](const store::RowView& row) { plan += std::string(row.Text(3)) + "\n"; });
-    EXPECT_TRUE(status.ok()) << status;
-    return plan;
+    return testing::PlanOf(harness_, Measures()[measure]).value();
   }
 
   std::shared_ptr<TestMailer> mailer_ = std::make_shared<TestMailer>();

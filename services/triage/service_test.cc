@@ -5,6 +5,7 @@
 #include <string>
 #include <vector>
 
+#include "common/testing/operator.h"
 #include "common/testing/service_harness.h"
 #include "common/time/stamp.h"
 #include "gmock/gmock.h"
@@ -204,21 +205,9 @@ class Triage : public ::testing::Test {
   static constexpr char kUrgent[] = "impact: IMPACT_HIGH";
   static constexpr char kGeneral[] = "impact: IMPACT_LOW";
 
-  // Discards the oldest dead letter.
-  void Drop() {
-    harness_.runtime().Drop(harness_.Number("SELECT MIN(id) FROM dead_letters"),
-                            [](const absl::StatusOr<int64_t>& left) { EXPECT_TRUE(left.ok()); });
-    harness_.Settle();
-  }
-  // How the database answers a measure.
+  void Drop() { EXPECT_TRUE(testing::DropOldestLetter(harness_).ok()); }
   std::string PlanOf(size_t measure) {
-    const std::string sql = Measures()[measure].sql;
-    std::string plan;
-    const absl::Status status = harness_.store().reader().Query(
-        {"EXPLAIN QUERY PLAN " + sql, {}},
-        [&](const store::RowView& row) { plan += std::string(row.Text(3)) + "\n"; });
-    EXPECT_TRUE(status.ok()) << status;
-    return plan;
+    return testing::PlanOf(harness_, Measures()[measure]).value();
   }
 
   testing::ServiceHarness harness_;
