@@ -25,6 +25,11 @@ void EraseClearance(List* list, std::string_view clearance_id) {
   }
 }
 
+void EraseId(google::protobuf::RepeatedPtrField<std::string>* ids, const std::string& id) {
+  const auto found = std::find(ids->begin(), ids->end(), id);
+  if (found != ids->end()) ids->erase(found);
+}
+
 bool IsSame(const Issue& a, const Issue& b) {
   return a.severity() == b.severity() && a.flags() == b.flags() &&
          a.contact_id() == b.contact_id() &&
@@ -141,44 +146,108 @@ absl::Status Work::TellHolds(std::string_view account_id, HoldChanges changes) {
   return absl::OkStatus();
 }
 
+absl::Status Work::CountIssue(std::string_view account_id, HoldRecord& holds, const Issue& issue,
+                              int by, std::set<std::string>& contact_ids) {
+  const HeldBy held = TopicsHeldBy(issue, policy().outreach());
+  Count(*holds.mutable_account(), held.account, by);
+  if (held.contact == 0) return absl::OkStatus();
+  for (std::string& contact_id : ContactsOf(issue)) {
+    auto draft = drafts.Open(ContactHolds(), PartKey(account_id, contact_id));
+    if (!draft.ok()) return draft.status();
+    records::ContactHoldRecord& record = (*draft)->Change();
+    record.set_contact_id(contact_id);
+    Count(*record.mutable_scope(), held.contact, by);
+    contact_ids.insert(std::move(contact_id));
+  }
+  return absl::OkStatus();
+}
+
+absl::Status Work::SettleHolds(std::string_view account_id, HoldRecord& holds,
+                               const std::set<std::string>& contact_ids,
+                               absl::Span<const Issue> issues, absl::Time at) {
+  const int64_t at_us = std::max(holds.last_us(), time::ToMicros(at));
+  HoldChanges changes;
+  const bool is_parked = !holds.parked().empty();
+  if (!IsSettled(holds.account(), is_parked)) {
+    holds.set_last_us(at_us);
+    Settle(*holds.mutable_account(), {"", issues, is_parked}, policy().outreach(), at_us, changes);
+  }
+  for (const std::string& contact_id : contact_ids) {
+    auto draft = drafts.Open(ContactHolds(), PartKey(account_id, contact_id));
+    if (!draft.ok()) return draft.status();
+    if (IsSettled((**draft)->scope(), false)) continue;
+    holds.set_last_us(at_us);
+    records::HeldScope& scope = *(*draft)->Change().mutable_scope();
+    const TopicSet before = HeldTopicsOf(scope);
+    Settle(scope, {contact_id, issues}, policy().outreach(), at_us, changes);
+    const TopicSet after = HeldTopicsOf(scope);
+    for (const auto topic : TopicsOf(before ^ after)) {
+      while (holds.contacts_held_size() <= topic) holds.add_contacts_held(0);
+      holds.set_contacts_held(topic, holds.contacts_held(topic) + (Holds(after, topic) ? 1 : -1));
+    }
+    holds.set_held_contacts(holds.held_contacts() + (after != 0) - (before != 0));
+    if (after == 0) (*draft)->Erase();
+  }
+  return TellHolds(account_id, std::move(changes));
+}
+
 absl::Status Work::ChangeIssue(std::string_view account_id, const IssueChange& change) {
-  absl::Status loaded = LoadPolicy();
-  if (!loaded.ok()) return loaded;
+  absl::Status status = LoadPolicy();
+  if (!status.ok()) return status;
   auto draft = drafts.Open(HoldRecords(), account_id);
   if (!draft.ok()) return draft.status();
-  const Issue* known = FindIssue(***draft, change.subject_id);
-  if (change.after == nullptr && known == nullptr) return absl::OkStatus();
-  if (change.after != nullptr && known != nullptr && !change.is_always_worse &&
-      IsSame(*change.after, *known)) {
+  auto place = drafts.Open(Issues(), PartKey(account_id, change.subject_id));
+  if (!place.ok()) return place.status();
+  const bool is_known = (*place)->exists();
+  if (change.after == nullptr && !is_known) return absl::OkStatus();
+  if (change.after != nullptr && is_known && !change.is_always_worse &&
+      IsSame(*change.after, ***place)) {
     return absl::OkStatus();
   }
+  // Counts of one policy are not changed by another.
+  if ((**draft)->open_issues() > 0 && (**draft)->policy_version() != policy_version()) {
+    status = Rejudge(account_id, change.at);
+    if (!status.ok()) return status;
+  }
 
+  const Issue before = ***place;
+  const account::v1::OutreachPolicy& rules = policy().outreach();
   HoldRecord& holds = (*draft)->Change();
+  holds.set_policy_version(policy_version());
   DropExpired(holds, in_->now);
+  std::set<std::string> contact_ids;
+  if (is_known) {
+    status = CountIssue(account_id, holds, before, -1, contact_ids);
+    if (!status.ok()) return status;
+  }
   if (change.after == nullptr) {
-    DropIssue(holds, change.subject_id);
-  } else {
-    known = FindIssue(holds, change.subject_id);
-    const account::v1::OutreachPolicy& rules = policy().outreach();
-    const bool holds_more =
-        HoldsMore(change.is_always_worse ? nullptr : known, *change.after, rules);
-    auto journal = drafts.Open(Journals(), account_id);
-    if (!journal.ok()) return journal.status();
-    Issue after = *change.after;
-    after.set_known_sequence((**journal)->last_sequence());
-    PutIssue(holds, std::move(after));
-    if (holds_more) {
-      holds.set_hold_version(holds.hold_version() + 1);
-      for (const records::StandingClearance& standing :
-           FindRevoked(holds, *change.after, change.fact, change.at, in_->now, rules)) {
-        absl::Status revoked =
-            Revoke(account_id, holds, standing, *change.after, change.cause_event_id);
-        if (!revoked.ok()) return revoked;
-      }
+    (*place)->Erase();
+    holds.set_open_issues(holds.open_issues() - 1);
+    if ((before.flags() & kFollowUp) != 0)
+      EraseId(holds.mutable_follow_up_ids(), before.subject_id());
+    return SettleHolds(account_id, holds, contact_ids, {}, change.at);
+  }
+
+  auto journal = drafts.Open(Journals(), account_id);
+  if (!journal.ok()) return journal.status();
+  Issue& after = (*place)->Change();
+  after = *change.after;
+  after.set_known_sequence(is_known ? before.known_sequence() : (**journal)->last_sequence());
+  if (!is_known) {
+    holds.set_open_issues(holds.open_issues() + 1);
+    if ((after.flags() & kFollowUp) != 0) holds.add_follow_up_ids(after.subject_id());
+  }
+  status = CountIssue(account_id, holds, after, 1, contact_ids);
+  if (!status.ok()) return status;
+  if (HoldsMore(is_known && !change.is_always_worse ? &before : nullptr, after, rules)) {
+    holds.set_hold_version(holds.hold_version() + 1);
+    for (const records::StandingClearance& standing :
+         FindRevoked(holds, after, change.fact, change.at, in_->now, rules)) {
+      status = Revoke(account_id, holds, standing, after, change.cause_event_id);
+      if (!status.ok()) return status;
     }
   }
-  holds.set_policy_version(policy_version());
-  return TellHolds(account_id, Refresh(holds, policy().outreach(), change.at));
+  return SettleHolds(account_id, holds, contact_ids, absl::MakeConstSpan(&after, 1), change.at);
 }
 
 absl::Status Work::Park(std::string_view account_id, std::string_view subject_id,
@@ -200,8 +269,7 @@ absl::Status Work::Park(std::string_view account_id, std::string_view subject_id
     absl::Status revoked = Revoke(account_id, holds, standing, parked, cause_event_id);
     if (!revoked.ok()) return revoked;
   }
-  holds.set_policy_version(policy_version());
-  return TellHolds(account_id, Refresh(holds, policy().outreach(), in_->now));
+  return SettleHolds(account_id, holds, {}, {}, in_->now);
 }
 
 absl::Status Work::Unpark(std::string_view account_id, std::string_view subject_id) {
@@ -212,8 +280,7 @@ absl::Status Work::Unpark(std::string_view account_id, std::string_view subject_
   if (FindParked(***draft, subject_id) == nullptr) return absl::OkStatus();
   HoldRecord& holds = (*draft)->Change();
   DropParked(holds, subject_id, in_->now);
-  holds.set_policy_version(policy_version());
-  return TellHolds(account_id, Refresh(holds, policy().outreach(), in_->now));
+  return SettleHolds(account_id, holds, {}, {}, in_->now);
 }
 
 absl::Status Work::RaiseHoldVersion(std::string_view account_id) {
@@ -225,23 +292,41 @@ absl::Status Work::RaiseHoldVersion(std::string_view account_id) {
 }
 
 absl::Status Work::Rejudge(std::string_view account_id, absl::Time at) {
-  absl::Status loaded = LoadPolicy();
-  if (!loaded.ok()) return loaded;
+  absl::Status status = LoadPolicy();
+  if (!status.ok()) return status;
+  auto rows = SelectIssues(drafts.view(), account_id);
+  if (!rows.ok()) return rows.status();
+  auto contacts = SelectContactHolds(drafts.view(), account_id);
+  if (!contacts.ok()) return contacts.status();
   auto draft = drafts.Open(HoldRecords(), account_id);
   if (!draft.ok()) return draft.status();
   HoldRecord& holds = (*draft)->Change();
   holds.set_hold_version(holds.hold_version() + 1);
   holds.set_policy_version(policy_version());
   DropExpired(holds, in_->now);
-  const std::vector<Issue> issues(holds.issues().begin(), holds.issues().end());
+
+  holds.mutable_account()->clear_issues();
+  std::set<std::string> contact_ids;
+  for (const auto& row : *contacts) {
+    auto contact = drafts.Open(ContactHolds(), row.key);
+    if (!contact.ok()) return contact.status();
+    (*contact)->Change().mutable_scope()->clear_issues();
+    contact_ids.insert(row->contact_id());
+  }
+  std::vector<Issue> issues;
+  for (const auto& row : *rows) {
+    issues.push_back(*row);
+    status = CountIssue(account_id, holds, issues.back(), 1, contact_ids);
+    if (!status.ok()) return status;
+  }
   for (const Issue& issue : issues) {
     for (const records::StandingClearance& one :
          FindRevoked(holds, issue, IssueFact::kWorsened, at, in_->now, policy().outreach())) {
-      absl::Status revoked = Revoke(account_id, holds, one, issue, "");
-      if (!revoked.ok()) return revoked;
+      status = Revoke(account_id, holds, one, issue, "");
+      if (!status.ok()) return status;
     }
   }
-  return TellHolds(account_id, Refresh(holds, policy().outreach(), at));
+  return SettleHolds(account_id, holds, contact_ids, issues, at);
 }
 
 absl::Status Work::SettleHealth(std::string_view account_id, HealthRecord& health,

@@ -4,6 +4,7 @@
 #ifndef TANDEM_SERVICES_ACCOUNT_HEALTH_COMMANDS_WORK_H_
 #define TANDEM_SERVICES_ACCOUNT_HEALTH_COMMANDS_WORK_H_
 
+#include <set>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -12,6 +13,7 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
+#include "absl/types/span.h"
 #include "common/bus/event.h"
 #include "common/corridor/decision.h"
 #include "common/corridor/view.h"
@@ -87,7 +89,8 @@ class Work {
   absl::Status Unpark(std::string_view account_id, std::string_view subject_id);
   // Raises hold_version alone: something may block that is not an issue here yet.
   absl::Status RaiseHoldVersion(std::string_view account_id);
-  // Judges holds and clearances of the account by the policy in force.
+  // Counts and judges holds and clearances of the account anew by the policy in force. Reads
+  // ranges.
   absl::Status Rejudge(std::string_view account_id, absl::Time at);
 
   // Changes what the account's health counts, and tells what that did to the score.
@@ -107,6 +110,16 @@ class Work {
   absl::Status Revoke(std::string_view account_id, records::HoldRecord& holds,
                       const records::StandingClearance& standing, const records::Issue& issue,
                       std::string_view cause_event_id);
+  // Counts the issue (by = 1), or no longer (-1), in the account's scope and in those of the
+  // contacts that it concerns, and notes these in `contact_ids`.
+  absl::Status CountIssue(std::string_view account_id, records::HoldRecord& holds,
+                          const records::Issue& issue, int by, std::set<std::string>& contact_ids);
+  // Brings what is held up to date with what is counted and parked, for the account and for these
+  // contacts, and tells the changes. `issues`: those that may hold what was not held before. `at`
+  // is the instant of the fact; the record's own time never goes back.
+  absl::Status SettleHolds(std::string_view account_id, records::HoldRecord& holds,
+                           const std::set<std::string>& contact_ids,
+                           absl::Span<const records::Issue> issues, absl::Time at);
   absl::Status TellHolds(std::string_view account_id, HoldChanges changes);
   absl::Status SettleHealth(std::string_view account_id, records::HealthRecord& health,
                             const Cause& cause);

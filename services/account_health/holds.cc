@@ -5,8 +5,6 @@
 #include <set>
 #include <utility>
 
-#include "absl/container/flat_hash_map.h"
-#include "absl/types/span.h"
 #include "common/time/micros.h"
 #include "common/time/stamp.h"
 #include "google/protobuf/timestamp.pb.h"
@@ -81,20 +79,9 @@ std::string_view PlainName(const Issue& issue) {
   }
 }
 
-// Topic sets by contact; "" is the account.
-using Scopes = std::map<std::string, TopicSet, std::less<>>;
-
-Scopes ScopesOf(const HoldRecord& holds, const OutreachPolicy& policy) {
-  Scopes scopes;
-  if (!holds.parked().empty()) scopes[""] = UnfreeTopics();
-  for (const Issue& issue : holds.issues()) {
-    const HeldBy held = TopicsHeldBy(issue, policy);
-    if (held.account != 0) scopes[""] |= held.account;
-    if (held.contact == 0) continue;
-    if (!issue.contact_id().empty()) scopes[issue.contact_id()] |= held.contact;
-    for (const std::string& watcher : issue.watcher_contact_ids()) scopes[watcher] |= held.contact;
-  }
-  return scopes;
+// What holds in the scope by the issues' counts and by parked events.
+TopicSet TopicsNow(const records::HeldScope& scope, bool is_parked) {
+  return CountedTopics(scope) | (is_parked ? UnfreeTopics() : 0);
 }
 
 struct Reasons {
@@ -103,17 +90,18 @@ struct Reasons {
   auto operator<=>(const Reasons&) const = default;
 };
 
-Reasons ReasonsOf(const HoldRecord& holds, type::v1::OutreachTopic topic,
-                  const std::string& contact_id, const OutreachPolicy& policy) {
+Reasons ReasonsOf(const ScopeCause& cause, type::v1::OutreachTopic topic,
+                  const OutreachPolicy& policy) {
   Reasons reasons;
-  if (contact_id.empty() && !holds.parked().empty() && !IsFree(topic)) {
-    reasons.rules.emplace(kParkedRule);
-  }
-  for (const Issue& issue : holds.issues()) {
+  if (cause.is_parked && !IsFree(topic)) reasons.rules.emplace(kParkedRule);
+  for (const Issue& issue : cause.issues) {
     for (const HoldRule& rule : policy.rules()) {
       if (!Fits(rule.condition(), issue) || !Holds(TopicsOf(rule), topic)) continue;
       const bool for_account = rule.scope() == account::v1::HOLD_SCOPE_ACCOUNT;
-      if (contact_id.empty() ? !for_account : for_account || !Concerns(issue, contact_id)) continue;
+      if (cause.contact_id.empty() ? !for_account
+                                   : for_account || !Concerns(issue, cause.contact_id)) {
+        continue;
+      }
       reasons.rules.emplace(RuleName(rule.condition()));
       if ((issue.flags() & kFollowUp) == 0) reasons.tickets.insert(issue.subject_id());
       break;
@@ -226,25 +214,6 @@ Findings Judge(const std::vector<Issue>& issues, type::v1::OutreachTopic topic,
   return findings;
 }
 
-void PutIssue(HoldRecord& holds, Issue issue) {
-  Issues& issues = *holds.mutable_issues();
-  const int place = PlaceOf(issues, issue.subject_id());
-  if (place == issues.size() || issues[place].subject_id() != issue.subject_id()) {
-    Insert(issues, std::move(issue));
-    return;
-  }
-  issue.set_known_sequence(issues[place].known_sequence());
-  *issues.Mutable(place) = std::move(issue);
-}
-
-void DropIssue(HoldRecord& holds, std::string_view subject_id) {
-  Drop(*holds.mutable_issues(), subject_id);
-}
-
-const Issue* FindIssue(const HoldRecord& holds, std::string_view subject_id) {
-  return Find(holds.issues(), subject_id);
-}
-
 void PutParked(HoldRecord& holds, std::string_view subject_id, int64_t known_sequence,
                absl::Time at) {
   if (FindParked(holds, subject_id) != nullptr) return;
@@ -271,73 +240,83 @@ const Issue* FindParked(const HoldRecord& holds, std::string_view subject_id) {
   return Find(holds.parked(), subject_id);
 }
 
-std::vector<Issue> IssuesOf(const HoldRecord& holds) {
-  std::vector<Issue> issues(holds.issues().begin(), holds.issues().end());
-  issues.insert(issues.end(), holds.parked().begin(), holds.parked().end());
-  return issues;
+std::vector<std::string> ContactsOf(const Issue& issue) {
+  std::set<std::string> contacts(issue.watcher_contact_ids().begin(),
+                                 issue.watcher_contact_ids().end());
+  contacts.insert(issue.contact_id());
+  contacts.erase("");
+  return {contacts.begin(), contacts.end()};
 }
 
-HoldChanges Refresh(HoldRecord& holds, const OutreachPolicy& policy, absl::Time at) {
-  const Scopes now = ScopesOf(holds, policy);
-  Scopes before;
-  for (const records::HeldTopics& held : holds.held()) before[held.contact_id()] |= held.topics();
-  if (now == before) return {};
+void Count(records::HeldScope& scope, TopicSet topics, int by) {
+  for (const auto topic : TopicsOf(topics)) {
+    while (scope.issues_size() <= topic) scope.add_issues(0);
+    scope.set_issues(topic, scope.issues(topic) + by);
+  }
+}
 
-  HoldChanges changes;
-  holds.set_last_us(std::max(holds.last_us(), time::ToMicros(at)));
-  const google::protobuf::Timestamp instant = time::StampOfMicros(holds.last_us());
+TopicSet CountedTopics(const records::HeldScope& scope) {
+  TopicSet topics = 0;
+  for (int topic = 0; topic < scope.issues_size(); ++topic) {
+    if (scope.issues(topic) > 0) topics |= TopicSet{1} << topic;
+  }
+  return topics;
+}
+
+TopicSet HeldTopicsOf(const records::HeldScope& scope) {
+  TopicSet topics = 0;
+  for (const records::HeldTopics& held : scope.held()) topics |= held.topics();
+  return topics;
+}
+
+bool IsSettled(const records::HeldScope& scope, bool is_parked) {
+  return TopicsNow(scope, is_parked) == HeldTopicsOf(scope);
+}
+
+void Settle(records::HeldScope& scope, const ScopeCause& cause, const OutreachPolicy& policy,
+            int64_t at_us, HoldChanges& changes) {
+  const TopicSet now = TopicsNow(scope, cause.is_parked);
+  const TopicSet begun = now & ~HeldTopicsOf(scope);
+  const google::protobuf::Timestamp instant = time::StampOfMicros(at_us);
 
   google::protobuf::RepeatedPtrField<records::HeldTopics> kept;
-  for (records::HeldTopics& held : *holds.mutable_held()) {
-    const auto found = now.find(held.contact_id());
-    const TopicSet still = held.topics() & (found == now.end() ? 0 : found->second);
+  for (records::HeldTopics& held : *scope.mutable_held()) {
+    const TopicSet still = held.topics() & now;
     if (const TopicSet gone = held.topics() & ~still; gone != 0) {
-      events::v1::OutreachCleared cleared;
-      cleared.set_contact_id(held.contact_id());
+      events::v1::OutreachCleared& cleared = changes.cleared.emplace_back();
+      cleared.set_contact_id(std::string(cause.contact_id));
       *cleared.mutable_occurred_at() = instant;
       *cleared.mutable_held_since() = time::StampOfMicros(held.since_us());
       for (const auto topic : TopicsOf(gone)) cleared.add_topics(topic);
       if (cleared.topics_size() == 1) cleared.set_topic(cleared.topics(0));
-      changes.cleared.push_back(std::move(cleared));
     }
     if (still != 0) {
       held.set_topics(still);
       *kept.Add() = std::move(held);
     }
   }
-  for (const auto& [contact_id, topics] : now) {
-    const auto found = before.find(contact_id);
-    const TopicSet begun = topics & ~(found == before.end() ? 0 : found->second);
-    if (begun == 0) continue;
-    records::HeldTopics& held = *kept.Add();
-    held.set_contact_id(contact_id);
-    held.set_topics(begun);
-    held.set_since_us(holds.last_us());
-    std::map<Reasons, TopicSet> by_reason;
-    for (const auto topic : TopicsOf(begun)) {
-      by_reason[ReasonsOf(holds, topic, contact_id, policy)] |= SetOf(topic);
-    }
-    for (const auto& [reasons, same] : by_reason) {
-      events::v1::OutreachHeld event;
-      event.set_contact_id(contact_id);
-      *event.mutable_occurred_at() = instant;
-      for (const auto topic : TopicsOf(same)) event.add_topics(topic);
-      if (event.topics_size() == 1) event.set_topic(event.topics(0));
-      for (const std::string& rule : reasons.rules) event.add_rules(rule);
-      for (const std::string& ticket : reasons.tickets) {
-        if (static_cast<size_t>(event.ticket_ids_size()) == kMaxNamedTickets) break;
-        event.add_ticket_ids(ticket);
-      }
-      changes.held.push_back(std::move(event));
+  scope.mutable_held()->Swap(&kept);
+  if (begun == 0) return;
+
+  records::HeldTopics& held = *scope.add_held();
+  held.set_topics(begun);
+  held.set_since_us(at_us);
+  std::map<Reasons, TopicSet> by_reason;
+  for (const auto topic : TopicsOf(begun)) {
+    by_reason[ReasonsOf(cause, topic, policy)] |= SetOf(topic);
+  }
+  for (const auto& [reasons, same] : by_reason) {
+    events::v1::OutreachHeld& event = changes.held.emplace_back();
+    event.set_contact_id(std::string(cause.contact_id));
+    *event.mutable_occurred_at() = instant;
+    for (const auto topic : TopicsOf(same)) event.add_topics(topic);
+    if (event.topics_size() == 1) event.set_topic(event.topics(0));
+    for (const std::string& rule : reasons.rules) event.add_rules(rule);
+    for (const std::string& ticket : reasons.tickets) {
+      if (static_cast<size_t>(event.ticket_ids_size()) == kMaxNamedTickets) break;
+      event.add_ticket_ids(ticket);
     }
   }
-  std::sort(kept.begin(), kept.end(),
-            [](const records::HeldTopics& a, const records::HeldTopics& b) {
-              if (a.contact_id() != b.contact_id()) return a.contact_id() < b.contact_id();
-              return a.since_us() < b.since_us();
-            });
-  holds.mutable_held()->Swap(&kept);
-  return changes;
 }
 
 int64_t LengthOfUnion(std::vector<Stretch> stretches, int64_t from_us, int64_t to_us) {

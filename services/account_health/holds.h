@@ -1,6 +1,6 @@
-// Which outreach waits for which open issue (product §5.2). Pure functions over an account's open
-// issues; any thread. Derived state: the same issues and policy hold the same topics, whatever came
-// first.
+// Which outreach waits for which open issue (product §5.2). Pure functions over issues and counts
+// of them; any thread. Derived state: the same issues and policy hold the same topics, whatever
+// came first.
 #ifndef TANDEM_SERVICES_ACCOUNT_HEALTH_HOLDS_H_
 #define TANDEM_SERVICES_ACCOUNT_HEALTH_HOLDS_H_
 
@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "absl/time/time.h"
+#include "absl/types/span.h"
 #include "services/account_health/records.pb.h"
 #include "services/account_health/topics.h"
 #include "tandem/account/v1/account_policy.pb.h"
@@ -57,30 +58,43 @@ struct Findings {
 Findings Judge(const std::vector<records::Issue>& issues, type::v1::OutreachTopic topic,
                std::string_view contact_id, const account::v1::OutreachPolicy& policy);
 
-// Puts the issue (by its subject id) into the record, or takes it out.
-void PutIssue(records::HoldRecord& holds, records::Issue issue);
-void DropIssue(records::HoldRecord& holds, std::string_view subject_id);
-const records::Issue* FindIssue(const records::HoldRecord& holds, std::string_view subject_id);
-
-// The same for the subjects with parked events. A subject that is parked already stays as it is;
-// the stretches of time in which any is parked are kept.
+// The same for the subjects with parked events, which stand in the account's record. A subject that
+// is parked already stays as it is; the stretches of time in which any is parked are kept.
 void PutParked(records::HoldRecord& holds, std::string_view subject_id, int64_t known_sequence,
                absl::Time at);
 void DropParked(records::HoldRecord& holds, std::string_view subject_id, absl::Time at);
 const records::Issue* FindParked(const records::HoldRecord& holds, std::string_view subject_id);
 
-// The open issues as this service knows them, then the parked subjects.
-std::vector<records::Issue> IssuesOf(const records::HoldRecord& holds);
+// The contacts that the issue concerns, each once, in order.
+std::vector<std::string> ContactsOf(const records::Issue& issue);
 
-// Brings `held` up to date with the issues, and tells the changes as events without account and
-// policy: one for all topics that changed together for the same reasons. `at` is the instant of the
-// fact; the record's own time never goes back.
+// Counts (by = 1) or no longer counts (by = -1) an issue that holds `topics` in the scope.
+void Count(records::HeldScope& scope, TopicSet topics, int by);
+// The topics that some counted issue holds.
+TopicSet CountedTopics(const records::HeldScope& scope);
+// The topics held as `held` says.
+TopicSet HeldTopicsOf(const records::HeldScope& scope);
+
+// What became held or cleared, as events without account and policy.
 struct HoldChanges {
-  std::vector<events::v1::OutreachHeld> held;
   std::vector<events::v1::OutreachCleared> cleared;
+  std::vector<events::v1::OutreachHeld> held;
 };
-HoldChanges Refresh(records::HoldRecord& holds, const account::v1::OutreachPolicy& policy,
-                    absl::Time at);
+
+// Where and why topics are held: a contact's scope, or ("") the account's.
+struct ScopeCause {
+  std::string_view contact_id;
+  // Those that may hold what was not held before.
+  absl::Span<const records::Issue> issues;
+  // Whether events of the account are parked.
+  bool is_parked = false;
+};
+// Brings `held` up to date with what is counted, and tells the changes: one event for all topics
+// that changed together for the same reasons. `at_us` is the instant of the change.
+void Settle(records::HeldScope& scope, const ScopeCause& cause,
+            const account::v1::OutreachPolicy& policy, int64_t at_us, HoldChanges& changes);
+// Whether Settle would change anything.
+bool IsSettled(const records::HeldScope& scope, bool is_parked);
 
 // A half-open stretch of time.
 struct Stretch {

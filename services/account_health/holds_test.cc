@@ -1,5 +1,7 @@
 #include "services/account_health/holds.h"
 
+#include <map>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -115,10 +117,68 @@ TEST(Holds, FollowThePolicyThatNamesTopics) {
   EXPECT_EQ(HoldableTopics(policy), SetOf(type::v1::OUTREACH_TOPIC_SURVEY_TICKET));
 }
 
+// An account's scopes with the issues that they count, in small.
+class Scopes {
+ public:
+  HoldChanges Put(const Issue& issue, int minute) {
+    std::set<std::string> concerned = Uncount(issue.subject_id());
+    issues_[issue.subject_id()] = issue;
+    concerned.merge(CountIn(issue, 1));
+    return SettleAll(concerned, {issue}, minute);
+  }
+  HoldChanges Drop(const std::string& subject_id, int minute) {
+    const std::set<std::string> concerned = Uncount(subject_id);
+    issues_.erase(subject_id);
+    return SettleAll(concerned, {}, minute);
+  }
+  HoldChanges Park(bool parked, int minute) {
+    is_parked_ = parked;
+    return SettleAll({}, {}, minute);
+  }
+  const records::HeldScope& account() const { return account_; }
+  std::string Bytes() const {
+    std::string bytes = account_.SerializeAsString();
+    for (const auto& [contact_id, scope] : contacts_)
+      bytes += contact_id + scope.SerializeAsString();
+    return bytes;
+  }
+
+ private:
+  std::set<std::string> CountIn(const Issue& issue, int by) {
+    const HeldBy held = TopicsHeldBy(issue, Policy());
+    Count(account_, held.account, by);
+    std::set<std::string> concerned;
+    for (const std::string& contact_id : ContactsOf(issue)) {
+      Count(contacts_[contact_id], held.contact, by);
+      concerned.insert(contact_id);
+    }
+    return concerned;
+  }
+  std::set<std::string> Uncount(const std::string& subject_id) {
+    const auto known = issues_.find(subject_id);
+    return known == issues_.end() ? std::set<std::string>{} : CountIn(known->second, -1);
+  }
+  HoldChanges SettleAll(const std::set<std::string>& concerned, const std::vector<Issue>& issues,
+                        int minute) {
+    const int64_t at_us = time::ToMicros(At(minute));
+    HoldChanges changes;
+    Settle(account_, {"", issues, is_parked_}, Policy(), at_us, changes);
+    EXPECT_TRUE(IsSettled(account_, is_parked_));
+    for (const std::string& contact_id : concerned) {
+      Settle(contacts_[contact_id], {contact_id, issues}, Policy(), at_us, changes);
+    }
+    return changes;
+  }
+
+  records::HeldScope account_;
+  std::map<std::string, records::HeldScope> contacts_;
+  std::map<std::string, Issue> issues_;
+  bool is_parked_ = false;
+};
+
 TEST(HoldChanges, TellOneEventForAllTopicsThatChangedTogether) {
-  HoldRecord holds;
-  PutIssue(holds, Ticket("t1", type::v1::SEVERITY_CRITICAL));
-  const HoldChanges begun = Refresh(holds, Policy(), At(1));
+  Scopes scopes;
+  const HoldChanges begun = scopes.Put(Ticket("t1", type::v1::SEVERITY_CRITICAL), 1);
   ASSERT_THAT(begun.held, SizeIs(1));
   EXPECT_THAT(begun.held[0].topics(), SizeIs(6));
   EXPECT_EQ(begun.held[0].topic(), type::v1::OUTREACH_TOPIC_UNSPECIFIED);
@@ -126,32 +186,47 @@ TEST(HoldChanges, TellOneEventForAllTopicsThatChangedTogether) {
   EXPECT_THAT(begun.held[0].rules(), ElementsAre("critical_ticket"));
   EXPECT_THAT(begun.held[0].ticket_ids(), ElementsAre("t1"));
 
-  PutIssue(holds, Ticket("t2", type::v1::SEVERITY_URGENT));
-  const HoldChanges further = Refresh(holds, Policy(), At(2));
+  const HoldChanges further = scopes.Put(Ticket("t2", type::v1::SEVERITY_URGENT), 2);
   EXPECT_THAT(further.held, IsEmpty()) << "it is held already";
 
-  DropIssue(holds, "t1");
-  EXPECT_THAT(Refresh(holds, Policy(), At(3)).cleared, IsEmpty()) << "t2 still holds it";
-  DropIssue(holds, "t2");
-  const HoldChanges ended = Refresh(holds, Policy(), At(4));
+  EXPECT_THAT(scopes.Drop("t1", 3).cleared, IsEmpty()) << "t2 still holds it";
+  const HoldChanges ended = scopes.Drop("t2", 4);
   ASSERT_THAT(ended.cleared, SizeIs(1));
   EXPECT_THAT(ended.cleared[0].topics(), SizeIs(6));
   EXPECT_EQ(ended.cleared[0].held_since().seconds(), 60);
   EXPECT_EQ(ended.cleared[0].occurred_at().seconds(), 240);
-  EXPECT_THAT(holds.held(), IsEmpty());
+  EXPECT_THAT(scopes.account().held(), IsEmpty());
 }
 
 TEST(HoldChanges, KeepAccountAndContactApart) {
-  HoldRecord holds;
-  PutIssue(holds, Ticket("t1", type::v1::SEVERITY_NORMAL, "anna"));
-  const HoldChanges begun = Refresh(holds, Policy(), At(1));
+  Scopes scopes;
+  const HoldChanges begun = scopes.Put(Ticket("t1", type::v1::SEVERITY_NORMAL, "anna"), 1);
   ASSERT_THAT(begun.held, SizeIs(1));
   EXPECT_EQ(begun.held[0].contact_id(), "anna");
-  PutIssue(holds, Ticket("t1", type::v1::SEVERITY_NORMAL, "anna", kBreached));
-  const HoldChanges grown = Refresh(holds, Policy(), At(2));
+  const HoldChanges grown =
+      scopes.Put(Ticket("t1", type::v1::SEVERITY_NORMAL, "anna", kBreached), 2);
   ASSERT_THAT(grown.held, SizeIs(1));
   EXPECT_EQ(grown.held[0].contact_id(), "");
   EXPECT_THAT(grown.cleared, IsEmpty()) << "it still concerns anna";
+}
+
+TEST(HoldChanges, CountAContactOnceThatAsksAndWatches) {
+  Scopes scopes;
+  Issue issue = Ticket("t1", type::v1::SEVERITY_NORMAL, "anna");
+  issue.add_watcher_contact_ids("anna");
+  issue.add_watcher_contact_ids("wanda");
+  EXPECT_THAT(scopes.Put(issue, 1).held, SizeIs(2));
+  EXPECT_THAT(scopes.Drop("t1", 2).cleared, SizeIs(2));
+}
+
+TEST(HoldChanges, FollowAnIssueThatConcernsOthersNow) {
+  Scopes scopes;
+  scopes.Put(Ticket("t1", type::v1::SEVERITY_NORMAL, "anna"), 1);
+  const HoldChanges moved = scopes.Put(Ticket("t1", type::v1::SEVERITY_NORMAL, "bert"), 2);
+  ASSERT_THAT(moved.cleared, SizeIs(1));
+  EXPECT_EQ(moved.cleared[0].contact_id(), "anna");
+  ASSERT_THAT(moved.held, SizeIs(1));
+  EXPECT_EQ(moved.held[0].contact_id(), "bert");
 }
 
 TEST(HoldChanges, AreTheSameStateInWhateverOrderIssuesCome) {
@@ -159,24 +234,12 @@ TEST(HoldChanges, AreTheSameStateInWhateverOrderIssuesCome) {
                                      Ticket("b", type::v1::SEVERITY_URGENT, "bert"),
                                      Ticket("c", type::v1::SEVERITY_GENERAL, "carl"),
                                      Ticket("d", type::v1::SEVERITY_NORMAL, "anna")};
-  HoldRecord forward, backward;
+  Scopes forward, backward;
   for (size_t i = 0; i < issues.size(); ++i) {
-    PutIssue(forward, issues[i]);
-    PutIssue(backward, issues[issues.size() - 1 - i]);
-    Refresh(forward, Policy(), At(1));
-    Refresh(backward, Policy(), At(1));
+    forward.Put(issues[i], 1);
+    backward.Put(issues[issues.size() - 1 - i], 1);
   }
-  EXPECT_EQ(forward.SerializeAsString(), backward.SerializeAsString());
-}
-
-TEST(HoldChanges, NeverGoBackInTime) {
-  HoldRecord holds;
-  PutIssue(holds, Ticket("t1", type::v1::SEVERITY_CRITICAL));
-  Refresh(holds, Policy(), At(10));
-  DropIssue(holds, "t1");
-  const HoldChanges ended = Refresh(holds, Policy(), At(5));
-  ASSERT_THAT(ended.cleared, SizeIs(1));
-  EXPECT_EQ(ended.cleared[0].occurred_at().seconds(), 600);
+  EXPECT_EQ(forward.Bytes(), backward.Bytes());
 }
 
 TEST(Parked, HoldsEveryTopicButTheFreeOneForEverybodyWhateverThePolicySays) {
@@ -197,30 +260,32 @@ TEST(Parked, HoldsEveryTopicButTheFreeOneForEverybodyWhateverThePolicySays) {
   }
 }
 
-TEST(Parked, IsToldBesideTheTicketsOfTheSameNameAndClearedWithTheLastSubject) {
-  HoldRecord holds;
-  PutIssue(holds, Ticket("t1", type::v1::SEVERITY_CRITICAL));
-  Refresh(holds, Policy(), At(1));
-  PutParked(holds, "t1", 7, At(2));
-  const HoldChanges begun = Refresh(holds, Policy(), At(2));
+TEST(Parked, IsToldBesideWhatTicketsHoldAndClearedOnItsOwn) {
+  Scopes scopes;
+  scopes.Put(Ticket("t1", type::v1::SEVERITY_CRITICAL), 1);
+  const HoldChanges begun = scopes.Park(true, 2);
   ASSERT_THAT(begun.held, SizeIs(1));
   EXPECT_THAT(begun.held[0].topics(),
               ElementsAre(type::v1::OUTREACH_TOPIC_TRAINING, type::v1::OUTREACH_TOPIC_CHECK_IN,
                           type::v1::OUTREACH_TOPIC_SURVEY_TICKET));
   EXPECT_THAT(begun.held[0].rules(), ElementsAre("account_parked"));
   EXPECT_THAT(begun.held[0].ticket_ids(), IsEmpty());
+  EXPECT_THAT(scopes.Drop("t1", 5).cleared, IsEmpty()) << "who knows what else is open";
+  const HoldChanges ended = scopes.Park(false, 6);
+  ASSERT_THAT(ended.cleared, SizeIs(2)) << "what was held since the ticket, and since the parking";
+  EXPECT_THAT(scopes.account().held(), IsEmpty());
+}
 
+TEST(Parked, LastsFromTheFirstSubjectToTheLast) {
+  HoldRecord holds;
+  PutParked(holds, "t1", 7, At(2));
   PutParked(holds, "t1", 8, At(3));
   PutParked(holds, "s1", 9, At(4));
   EXPECT_THAT(holds.parked(), SizeIs(2));
   EXPECT_EQ(FindParked(holds, "t1")->known_sequence(), 7);
-  DropIssue(holds, "t1");
   DropParked(holds, "t1", At(5));
-  EXPECT_THAT(Refresh(holds, Policy(), At(5)).cleared, IsEmpty());
   DropParked(holds, "s1", At(6));
-  const HoldChanges ended = Refresh(holds, Policy(), At(6));
-  ASSERT_THAT(ended.cleared, SizeIs(2)) << "what was held since the ticket, and since the parking";
-  EXPECT_THAT(holds.held(), IsEmpty());
+  EXPECT_THAT(holds.parked(), IsEmpty());
   ASSERT_THAT(holds.parked_spans(), SizeIs(1));
   EXPECT_EQ(holds.parked_spans(0).from_us(), time::ToMicros(At(2)));
   EXPECT_EQ(holds.parked_spans(0).to_us(), time::ToMicros(At(6)));

@@ -4,7 +4,6 @@
 #include <iterator>
 #include <map>
 #include <optional>
-#include <set>
 #include <string>
 #include <utility>
 #include <vector>
@@ -147,13 +146,15 @@ IntakeAnswer AskIntake(const std::string& account_id, int64_t hold_version,
 
 // The issues: which tickets are open as intake says, what they are as this service knows them, and
 // the follow-ups of bad surveys.
-absl::StatusOr<std::vector<Issue>> FindIssues(Work& work, const records::HoldRecord& holds,
+absl::StatusOr<std::vector<Issue>> FindIssues(Work& work, const std::string& account_id,
                                               const std::vector<intake::v1::Ticket>& tickets) {
   std::vector<Issue> issues;
   for (const intake::v1::Ticket& ticket : tickets) {
     Issue& issue = issues.emplace_back();
-    if (const Issue* known = FindIssue(holds, ticket.ticket_id())) {
-      issue = *known;
+    auto known = work.drafts.Open(Issues(), PartKey(account_id, ticket.ticket_id()));
+    if (!known.ok()) return known.status();
+    if ((*known)->exists()) {
+      issue = ***known;
     } else {
       // Not seen yet, or seen as resolved: then its severity still counts.
       auto record = work.drafts.Open(Tickets(), ticket.ticket_id());
@@ -165,15 +166,23 @@ absl::StatusOr<std::vector<Issue>> FindIssues(Work& work, const records::HoldRec
     issue.set_contact_id(ticket.contact_id());
     *issue.mutable_watcher_contact_ids() = ticket.watcher_contact_ids();
   }
-  for (const Issue& issue : holds.issues()) {
-    if ((issue.flags() & kFollowUp) != 0) issues.push_back(issue);
+  auto holds = work.drafts.Open(HoldRecords(), account_id);
+  if (!holds.ok()) return holds.status();
+  for (const std::string& follow_up_id : (**holds)->follow_up_ids()) {
+    auto follow_up = work.drafts.Open(Issues(), PartKey(account_id, follow_up_id));
+    if (!follow_up.ok()) return follow_up.status();
+    issues.push_back(***follow_up);
   }
   return issues;
 }
 
-// What is open as this service knows it.
-std::vector<Issue> KnownIssues(const records::HoldRecord& holds) {
-  return {holds.issues().begin(), holds.issues().end()};
+// What is open as this service knows it. Reads a range.
+absl::StatusOr<std::vector<Issue>> KnownIssues(Work& work, const std::string& account_id) {
+  auto rows = SelectIssues(work.drafts.view(), account_id);
+  if (!rows.ok()) return rows.status();
+  std::vector<Issue> issues;
+  for (const auto& row : *rows) issues.push_back(*row);
+  return issues;
 }
 
 absl::Status CheckAccount(corridor::View& view, const std::string& account_id) {
@@ -229,14 +238,16 @@ absl::StatusOr<Decision> CheckOutreach(const account::v1::CheckOutreachRequest& 
     if (answer.is_asked) return std::move(work.decision);
     if (answer.is_reachable) {
       as_of = answer.as_of;
-      auto issues = FindIssues(work, ***holds, answer.tickets);
+      auto issues = FindIssues(work, account_id, answer.tickets);
       if (!issues.ok()) return issues.status();
       Findings findings = Judge(*issues, topic, request.contact_id(), policy);
       blocks = std::move(findings.blocks);
       advice = std::move(findings.advice);
     } else {
       blocks.push_back(BlockOf("intake_unreachable"));
-      Findings findings = Judge(KnownIssues(***holds), topic, request.contact_id(), policy);
+      auto issues = KnownIssues(work, account_id);
+      if (!issues.ok()) return issues.status();
+      Findings findings = Judge(*issues, topic, request.contact_id(), policy);
       std::move(findings.blocks.begin(), findings.blocks.end(), std::back_inserter(blocks));
       advice = std::move(findings.advice);
     }
@@ -246,8 +257,10 @@ absl::StatusOr<Decision> CheckOutreach(const account::v1::CheckOutreachRequest& 
       advice.insert(advice.begin(), blocks.begin(), blocks.end());
       blocks.clear();
     }
-  } else if (!IsFree(topic)) {
-    advice = Judge(KnownIssues(***holds), topic, request.contact_id(), policy).advice;
+  } else if (!IsFree(topic) && !request.staff_id().empty()) {
+    auto issues = KnownIssues(work, account_id);
+    if (!issues.ok()) return issues.status();
+    advice = Judge(*issues, topic, request.contact_id(), policy).advice;
   }
   if (!IsFree(topic)) {
     // Whatever intake says and whoever granted an exception: facts are missing.
@@ -453,7 +466,10 @@ absl::StatusOr<Decision> RecordTouch(const account::v1::RecordTouchRequest& requ
   // What was open in this very commit.
   auto holds = work.drafts.Open(HoldRecords(), account_id);
   if (!holds.ok()) return holds.status();
-  for (const Issue& issue : IssuesOf(***holds)) {
+  auto issues = KnownIssues(work, account_id);
+  if (!issues.ok()) return issues.status();
+  issues->insert(issues->end(), (**holds)->parked().begin(), (**holds)->parked().end());
+  for (const Issue& issue : *issues) {
     record.set_open_issue_count(record.open_issue_count() + 1);
     if (static_cast<size_t>(record.open_issues_size()) == kMaxNamedIssues) continue;
     account::v1::OpenIssue& open = *record.add_open_issues();
@@ -775,16 +791,10 @@ absl::StatusOr<account::v1::ListHoldsResponse> ListHolds(
       *hold.mutable_any_contact_held() =
           time::StampSpanOfMicros(LengthOfUnion(stretches, from_us, to_us));
       if (*holds) {
-        std::set<std::string> contacts;
-        for (const records::HeldTopics& held : (*holds)->held()) {
-          if (!Holds(held.topics(), topic)) continue;
-          if (held.contact_id().empty()) {
-            hold.set_is_held(true);
-          } else {
-            contacts.insert(held.contact_id());
-          }
+        hold.set_is_held(Holds(HeldTopicsOf((*holds)->account()), topic));
+        if (topic < (*holds)->contacts_held_size()) {
+          hold.set_held_contacts((*holds)->contacts_held(topic));
         }
-        hold.set_held_contacts(static_cast<int64_t>(contacts.size()));
       }
       if (time::MicrosOf(hold.any_contact_held()) > 0 || hold.is_held() ||
           hold.held_contacts() > 0) {

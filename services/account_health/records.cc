@@ -1,6 +1,5 @@
 #include "services/account_health/records.h"
 
-#include <set>
 #include <utility>
 
 #include "absl/strings/ascii.h"
@@ -10,6 +9,7 @@
 #include "common/id/id.h"
 #include "common/time/stamp.h"
 #include "google/protobuf/descriptor.h"
+#include "services/account_health/holds.h"
 #include "services/account_health/topics.h"
 
 namespace tandem::account_health {
@@ -35,21 +35,13 @@ std::string In(const std::string& column, const std::vector<int>& numbers) {
   return absl::StrCat(column, " IN (", absl::StrJoin(numbers, ", "), ")");
 }
 
-// The topics held for the account, or for any single contact.
-int64_t TopicsHeld(const records::HoldRecord& holds, bool for_contacts) {
+// The topics held for some contact.
+int64_t ContactTopicsHeld(const records::HoldRecord& holds) {
   TopicSet topics = 0;
-  for (const records::HeldTopics& held : holds.held()) {
-    if (held.contact_id().empty() != for_contacts) topics |= held.topics();
+  for (int topic = 0; topic < holds.contacts_held_size(); ++topic) {
+    if (holds.contacts_held(topic) > 0) topics |= TopicSet{1} << topic;
   }
   return topics;
-}
-
-int64_t CountHeldContacts(const records::HoldRecord& holds) {
-  std::set<std::string_view> contacts;
-  for (const records::HeldTopics& held : holds.held()) {
-    if (!held.contact_id().empty()) contacts.insert(held.contact_id());
-  }
-  return static_cast<int64_t>(contacts.size());
 }
 
 // An enumeration's value in lower case, without what its names begin with; "none" for 0.
@@ -70,7 +62,7 @@ std::string WordBy(const std::string& column, const google::protobuf::EnumDescri
 
 constexpr std::string_view kTopicPrefix = "OUTREACH_TOPIC_";
 
-// Keys of the form "<account>/<number>": '/' is in no id, '0' follows it.
+// Keys of the form "<account>/<part>": '/' is in no id, '0' follows it.
 std::string First(std::string_view account_id) { return std::string(account_id) + "/"; }
 std::string Past(std::string_view account_id) { return std::string(account_id) + "0"; }
 
@@ -117,12 +109,18 @@ const Table<records::TicketRecord>& Tickets() {
 
 const Table<records::HoldRecord>& HoldRecords() {
   static const auto& table = *new Table<records::HoldRecord>(
-      "holds", {{"is_held", [](const auto& r) { return Number(!r.held().empty()); }},
-                {"account_topics", [](const auto& r) { return Number(TopicsHeld(r, false)); }},
-                {"contact_topics", [](const auto& r) { return Number(TopicsHeld(r, true)); }},
-                {"held_contacts", [](const auto& r) { return Number(CountHeldContacts(r)); }},
-                {"is_parked", [](const auto& r) { return Number(!r.parked().empty()); }}});
+      "holds",
+      {{"is_held",
+        [](const auto& r) { return Number(r.account().held_size() > 0 || r.held_contacts() > 0); }},
+       {"account_topics", [](const auto& r) { return Number(HeldTopicsOf(r.account())); }},
+       {"contact_topics", [](const auto& r) { return Number(ContactTopicsHeld(r)); }},
+       {"held_contacts", [](const auto& r) { return Number(r.held_contacts()); }},
+       {"is_parked", [](const auto& r) { return Number(!r.parked().empty()); }}});
   return table;
+}
+const Table<records::Issue>& Issues() { return Plain<records::Issue>("issues"); }
+const Table<records::ContactHoldRecord>& ContactHolds() {
+  return Plain<records::ContactHoldRecord>("contact_holds");
 }
 const Table<records::ParkedRecord>& ParkedSubjects() {
   return Plain<records::ParkedRecord>("parked");
@@ -188,6 +186,10 @@ std::string AddressKey(std::string_view normal_address) {
 
 std::string NameKey(std::string_view kind, const type::v1::ExternalId& name) {
   return id::Derive("name", {kind, name.system(), name.id()});
+}
+
+std::string PartKey(std::string_view account_id, std::string_view part_id) {
+  return absl::StrCat(std::string(account_id), "/", std::string(part_id));
 }
 
 std::string SequenceKey(std::string_view account_id, int64_t sequence) {
@@ -343,6 +345,16 @@ absl::StatusOr<account::v1::TouchTotals> CountTouches(View& view, std::string_vi
       });
   if (!status.ok()) return status;
   return totals;
+}
+
+Rows<records::Issue> SelectIssues(View& view, std::string_view account_id) {
+  return view.Select(Issues(), "WHERE key > $1 AND key < $2 ORDER BY key",
+                     {First(account_id), Past(account_id)});
+}
+
+Rows<records::ContactHoldRecord> SelectContactHolds(View& view, std::string_view account_id) {
+  return view.Select(ContactHolds(), "WHERE key > $1 AND key < $2 ORDER BY key",
+                     {First(account_id), Past(account_id)});
 }
 
 Rows<records::TicketRecord> SelectTickets(View& view, std::string_view account_id) {

@@ -31,6 +31,8 @@ const store::Table<records::JournalRecord>& Journals();
 const store::Table<records::EntryRecord>& Timeline();
 const store::Table<records::TicketRecord>& Tickets();
 const store::Table<records::HoldRecord>& HoldRecords();
+const store::Table<records::Issue>& Issues();
+const store::Table<records::ContactHoldRecord>& ContactHolds();
 const store::Table<records::ParkedRecord>& ParkedSubjects();
 const store::Table<records::HealthRecord>& HealthRecords();
 const store::Table<records::MoveRecord>& Moves();
@@ -46,6 +48,8 @@ const store::Table<records::FollowUpRecord>& FollowUps();
 std::string AddressKey(std::string_view normal_address);
 // `kind` is "account", "contact" or "requester".
 std::string NameKey(std::string_view kind, const type::v1::ExternalId& name);
+// Of an account's issue, or of what is held for one of its contacts.
+std::string PartKey(std::string_view account_id, std::string_view part_id);
 // Of an account's timeline entry, or of its move.
 std::string SequenceKey(std::string_view account_id, int64_t sequence);
 // Of a timeline entry that waits until its ticket has an account.
@@ -105,6 +109,10 @@ Rows<records::TouchRecord> SelectTouchesAfter(corridor::View& view, std::string_
 absl::StatusOr<account::v1::TouchTotals> CountTouches(corridor::View& view,
                                                       std::string_view account_id, int64_t from_us,
                                                       int64_t to_us);
+// An account's open issues by subject id, and its contacts for whom something is held. All of them.
+Rows<records::Issue> SelectIssues(corridor::View& view, std::string_view account_id);
+Rows<records::ContactHoldRecord> SelectContactHolds(corridor::View& view,
+                                                    std::string_view account_id);
 // Tickets that are or were the account's, and its follow-ups. All of them.
 Rows<records::TicketRecord> SelectTickets(corridor::View& view, std::string_view account_id);
 Rows<records::FollowUpRecord> SelectFollowUps(corridor::View& view, std::string_view account_id);

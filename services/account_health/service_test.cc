@@ -18,6 +18,7 @@
 #include "common/time/stamp.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
+#include "services/account_health/holds.h"
 #include "services/account_health/policy.h"
 #include "services/account_health/records.h"
 #include "tandem/account/v1/account_service.pb.h"
@@ -68,6 +69,49 @@ HarnessOptions Quiet() {
 }
 
 // An account "acme" with contacts anna and bert, and an intake that has no open ticket.
+// What is counted and held is what the open issues say, counted anew.
+void ExpectHoldsAsIssuesSay(ServiceHarness& harness, const av::OutreachPolicy& policy) {
+  const auto read = [&](std::string sql, auto parse) {
+    const absl::Status status =
+        harness.store().reader().Query({std::move(sql), {}}, [&](const store::RowView& row) {
+          parse(std::string(row.Text(0)), std::string(row.Text(1)));
+        });
+    EXPECT_TRUE(status.ok()) << status;
+  };
+  std::map<std::string, std::map<std::string, records::HeldScope>> counted;  // account, contact
+  std::map<std::string, int64_t> open;
+  read("SELECT key, body FROM issues", [&](const std::string& key, const std::string& body) {
+    records::Issue issue;
+    ASSERT_TRUE(issue.ParseFromString(body));
+    const std::string account_id = key.substr(0, key.find('/'));
+    ++open[account_id];
+    const HeldBy held = TopicsHeldBy(issue, policy);
+    Count(counted[account_id][""], held.account, 1);
+    for (const std::string& contact_id : ContactsOf(issue)) {
+      if (held.contact != 0) Count(counted[account_id][contact_id], held.contact, 1);
+    }
+  });
+  size_t scopes = 0;
+  read("SELECT key, body FROM contact_holds", [&](const std::string& key, const std::string& body) {
+    records::ContactHoldRecord record;
+    ASSERT_TRUE(record.ParseFromString(body));
+    const records::HeldScope& expected = counted[key.substr(0, key.find('/'))][record.contact_id()];
+    EXPECT_EQ(CountedTopics(record.scope()), CountedTopics(expected)) << key;
+    EXPECT_TRUE(IsSettled(record.scope(), false)) << key;
+    ++scopes;
+  });
+  read("SELECT key, body FROM holds", [&](const std::string& key, const std::string& body) {
+    records::HoldRecord record;
+    ASSERT_TRUE(record.ParseFromString(body));
+    EXPECT_EQ(record.open_issues(), open[key]) << key;
+    EXPECT_EQ(CountedTopics(record.account()), CountedTopics(counted[key][""])) << key;
+    EXPECT_TRUE(IsSettled(record.account(), !record.parked().empty())) << key;
+    EXPECT_EQ(record.held_contacts(), static_cast<int64_t>(counted[key].size()) - 1) << key;
+    scopes -= static_cast<size_t>(record.held_contacts());
+  });
+  EXPECT_EQ(scopes, 0u);
+}
+
 class AccountHealth : public ::testing::Test {
  protected:
   explicit AccountHealth(av::AccountPolicy policy = SupportAlone())
@@ -1227,6 +1271,47 @@ TEST_F(AccountHealth, RefusesWhatDoesNotFit) {
             absl::StatusCode::kInvalidArgument);
 }
 
+// A policy is applied and walks through the accounts by a timer: events between the two find counts
+// of the former one.
+TEST_F(AccountHealth, CountsAnewWhatAnotherPolicyCounted) {
+  Opened("t1");
+  Triaged("t1", type::v1::SEVERITY_NORMAL);
+  Opened("t2", "bert");
+  Triaged("t2", type::v1::SEVERITY_URGENT);
+  const auto change = [&](const std::string& table, const std::string& key, auto record,
+                          auto&& falsify) {
+    int64_t version = 0;
+    const absl::Status status = harness_.store().reader().Query(
+        {absl::StrCat("SELECT version, body FROM ", table, " WHERE key=$1"), {key}},
+        [&](const store::RowView& row) {
+          version = row.Int(0);
+          EXPECT_TRUE(record.ParseFromString(std::string(row.Text(1))));
+        });
+    EXPECT_TRUE(status.ok()) << status;
+    falsify(record);
+    const store::CommitResult result = harness_.store().Commit(
+        {{table,
+          key,
+          {absl::StrCat("UPDATE ", table, " SET version=$2, body=$3 WHERE key=$1"),
+           {key, version + 1, store::Blob{record.SerializeAsString()}}}}});
+    EXPECT_EQ(result.kind, store::CommitResult::Kind::kCommitted) << result.status;
+  };
+  change("holds", "acme", records::HoldRecord(), [](records::HoldRecord& holds) {
+    holds.set_policy_version(77);
+    holds.mutable_account()->clear_issues();
+    Count(*holds.mutable_account(), UnfreeTopics(), 5);
+  });
+  change("contact_holds", "acme/anna", records::ContactHoldRecord(),
+         [](records::ContactHoldRecord& holds) { holds.mutable_scope()->clear_issues(); });
+  const int64_t version = HoldVersion();
+  Opened("t3", "bert");
+  EXPECT_GT(HoldVersion(), version);
+  ExpectHoldsAsIssuesSay(harness_, DefaultPolicy().outreach());
+  for (const char* ticket : {"t1", "t2", "t3"}) Resolved(ticket);
+  ExpectHoldsAsIssuesSay(harness_, DefaultPolicy().outreach());
+  EXPECT_FALSE(HoldsBetween(harness_.Now() - absl::Hours(1), harness_.Now())[kRenewal].is_held());
+}
+
 // ---- convergence
 
 class Convergence : public ::testing::Test {
@@ -1270,7 +1355,8 @@ class Convergence : public ::testing::Test {
       ev::TicketRequesterResolved attributed;
       attributed.set_ticket_id(ticket);
       attributed.set_account_id("acme");
-      attributed.set_contact_id("c-" + ticket);
+      // Two of the tickets are of one contact.
+      attributed.set_contact_id(ticket == "t3" ? "c-t2" : "c-" + ticket);
       add(ticket, offset + 10, attributed, "ticket_intake");
       ev::SlaBreached breached;
       breached.mutable_clock()->set_ticket_id(ticket);
@@ -1297,6 +1383,7 @@ class Convergence : public ::testing::Test {
       stream->second[next[stream->first]++]();
       if (random() % 3 == 0) harness.DeliverAgain();
       if (random() % 5 == 0) harness.Restart();
+      ExpectHoldsAsIssuesSay(harness, DefaultPolicy().outreach());
       if (next[stream->first] == stream->second.size()) streams.erase(stream);
     }
 

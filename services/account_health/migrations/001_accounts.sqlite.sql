@@ -32,6 +32,8 @@ CREATE TABLE holds (key TEXT PRIMARY KEY, version INTEGER NOT NULL, body BLOB NO
                     is_parked INTEGER NOT NULL);
 CREATE INDEX holds_held ON holds (is_held, account_topics, contact_topics, held_contacts, is_parked)
     WHERE is_held = 1;
+CREATE TABLE issues (key TEXT PRIMARY KEY, version INTEGER NOT NULL, body BLOB NOT NULL) WITHOUT ROWID;
+CREATE TABLE contact_holds (key TEXT PRIMARY KEY, version INTEGER NOT NULL, body BLOB NOT NULL) WITHOUT ROWID;
 CREATE TABLE parked (key TEXT PRIMARY KEY, version INTEGER NOT NULL, body BLOB NOT NULL) WITHOUT ROWID;
 
 -- sort_score: accounts without a number come last.
