@@ -56,11 +56,8 @@ absl::StatusOr<absl::Duration> ParseDuration(std::string_view text) {
 }
 
 std::string DurationText(absl::Duration duration) {
-  std::string text;
-  if (duration < absl::ZeroDuration()) {
-    text = "-";
-    duration = -duration;
-  }
+  std::string text(duration < absl::ZeroDuration() ? "-" : "");
+  if (duration < absl::ZeroDuration()) duration = -duration;
   const int64_t days = absl::IDivDuration(duration, kDay, &duration);
   if (days > 0) absl::StrAppend(&text, days, "d");
   if (days == 0 || duration != absl::ZeroDuration()) {
