@@ -389,7 +389,8 @@ absl::StatusOr<ServiceSample> ServiceRuntime::TakeSample() {
                             });
   if (status.ok()) {
     status = sample_reader_->Query(
-        {"SELECT COUNT(*), COALESCE(SUM(due <= $1), 0) FROM timers", {time::ToMicros(now)}},
+        {"SELECT COUNT(*), COALESCE(SUM(CASE WHEN due <= $1 THEN 1 ELSE 0 END), 0) FROM timers",
+         {time::ToMicros(now)}},
         [&](const store::RowView& row) {
           sample.timers = row.Int(0);
           sample.timers_overdue = row.Int(1);

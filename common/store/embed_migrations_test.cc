@@ -73,6 +73,45 @@ TEST_F(EmbedMigrations, RefusesANameThatIsNotAStep) {
   Refuses("a migration is named like");
 }
 
+TEST_F(EmbedMigrations, GivesEachDialectItsOwnSteps) {
+  Put("001_a.sqlite.sql", "CREATE TABLE a (x INTEGER);\n");
+  Put("001_a.postgres.sql", "CREATE TABLE a (x BIGINT);\n");
+  std::string source;
+  const std::string said = Run(&source);
+  ASSERT_TRUE(succeeded_) << said;
+  const size_t sqlite = source.find("SqliteSchema() {");
+  const size_t postgres = source.find("PostgresSchema() {");
+  ASSERT_LT(sqlite, postgres);
+  ASSERT_NE(postgres, std::string::npos);
+  EXPECT_THAT(source.substr(sqlite, postgres - sqlite),
+              AllOf(HasSubstr("INTEGER"), testing::Not(HasSubstr("BIGINT"))));
+  EXPECT_THAT(source.substr(postgres),
+              AllOf(HasSubstr("{1, 1, \"001_a.postgres.sql\""), HasSubstr("BIGINT")));
+}
+
+TEST_F(EmbedMigrations, GivesNoPostgresSchemaWithoutItsSteps) {
+  Put("001_a.sqlite.sql", "CREATE TABLE a (x);\n");
+  std::string source;
+  const std::string said = Run(&source);
+  ASSERT_TRUE(succeeded_) << said;
+  EXPECT_THAT(source, testing::Not(HasSubstr("PostgresSchema")));
+}
+
+TEST_F(EmbedMigrations, RefusesDialectsWithOtherSteps) {
+  Put("001_a.sqlite.sql", "SELECT 1;");
+  Put("002_b.sqlite.sql", "SELECT 1;");
+  Put("001_a.postgres.sql", "SELECT 1;");
+  Refuses("the steps of the two dialects differ");
+  Put("002_c.postgres.sql", "SELECT 1;");
+  Refuses("the steps of the two dialects differ");
+}
+
+TEST_F(EmbedMigrations, RefusesAStepThatServesOthersInOneDialect) {
+  Put("001_a.sqlite.sql", "SELECT 1;");
+  Put("001_a.postgres.sql", "-- serves_from: 0\nSELECT 1;");
+  Refuses("the steps of the two dialects differ");
+}
+
 TEST_F(EmbedMigrations, RefusesServesFromAnywhereElse) {
   Put("001_a.sqlite.sql", "SELECT 1;\n-- serves_from: 1\n");
   Refuses("first line");

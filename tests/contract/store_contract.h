@@ -1,6 +1,7 @@
 // What every store promises (common/store/store.h), as one suite. An engine's test program includes
 // this, says how its databases are opened, and instantiates StoreContract, and DurableStoreContract
-// too if its commits outlive the process:
+// too if its commits outlive the process, and SharedStoreContract if several Stores may be open on
+// one database:
 //
 //   INSTANTIATE_TEST_SUITE_P(PostgreSql, StoreContract, testing::Values(StoreEngine{…}),
 //   EngineName);
@@ -13,6 +14,7 @@
 
 #include <atomic>
 #include <cstdint>
+#include <cstdlib>
 #include <functional>
 #include <limits>
 #include <memory>
@@ -173,6 +175,17 @@ TEST_P(StoreContract, RowsComeInTheOrderAskedFor) {
                  [&](const RowView& row) { keys.emplace_back(row.Text(0)); })
           .ok());
   EXPECT_THAT(keys, testing::ElementsAre("b", "a"));
+}
+
+TEST_P(StoreContract, TextsAreOrderedByTheirBytes) {
+  Committed({Insert("b", 1), Insert("B", 1), Insert("a/1", 1), Insert("a1", 1), Insert("é", 1),
+             Insert("A", 1), Insert("_", 1)});
+  std::vector<std::string> keys;
+  ASSERT_TRUE(store_->reader()
+                  .Query({"SELECT key FROM items WHERE key>$1 ORDER BY key", {std::string("A")}},
+                         [&](const RowView& row) { keys.emplace_back(row.Text(0)); })
+                  .ok());
+  EXPECT_THAT(keys, testing::ElementsAre("B", "_", "a/1", "a1", "b", "é"));
 }
 
 TEST_P(StoreContract, AMissNamesTheLineAsGiven) {
@@ -565,6 +578,283 @@ TEST_P(DurableStoreContract, WhatWasAcknowledgedSurvivesAKill) {
     EXPECT_LE(items, told + 1);
     for (int64_t n = last + 1; n <= told; ++n) ASSERT_EQ(Version(absl::StrCat("k", n)), n);
     last = items;
+  }
+}
+
+// A database on which several Stores are open at once.
+class SharedStoreWorld : public StoreWorld {
+ public:
+  // As StoreWorld::Open, any number of times, from any thread.
+
+  // Somebody else's transaction that holds items, until it is destroyed.
+  class Holder {
+   public:
+    virtual ~Holder() = default;
+    // Asks for another item as well, and waits for it beside the caller.
+    virtual void AlsoTake(const std::string& key) = 0;
+  };
+  virtual std::unique_ptr<Holder> Hold(const std::string& key) = 0;
+  // The same by a process that then stands still (SIGSTOP) for as long as the Holder lives.
+  virtual std::unique_ptr<Holder> HoldStandingStill(const std::string& key) = 0;
+  // Whether soon at least this many transactions of the Stores and Holders wait for locks.
+  virtual bool AwaitWaiting(int transactions) = 0;
+
+  // A Store whose next commit after CutNextCommit loses its connection: before the server got it,
+  // or after the server has committed it and before it could say so.
+  virtual absl::StatusOr<std::unique_ptr<Store>> OpenCuttable() = 0;
+  virtual void CutNextCommit(bool applied) = 0;
+};
+
+struct SharedStoreEngine {
+  std::string name;
+  std::function<std::unique_ptr<SharedStoreWorld>()> make;
+};
+
+inline void PrintTo(const SharedStoreEngine& engine, std::ostream* out) { *out << engine.name; }
+
+inline std::string SharedEngineName(const testing::TestParamInfo<SharedStoreEngine>& info) {
+  return info.param.name;
+}
+
+class SharedStoreContract : public testing::TestWithParam<SharedStoreEngine> {
+ protected:
+  using Kind = CommitResult::Kind;
+
+  void SetUp() override {
+    one_ = Open();
+    two_ = Open();
+  }
+  std::unique_ptr<Store> Open() {
+    absl::StatusOr<std::unique_ptr<Store>> opened = world_->Open();
+    if (opened.ok()) return *std::move(opened);
+    ADD_FAILURE() << opened.status();
+    std::abort();  // nothing that follows would make sense
+  }
+  void Committed(const std::vector<Write>& batch) {
+    const CommitResult result = one_->Commit(batch);
+    ASSERT_EQ(result.kind, Kind::kCommitted) << result.status;
+  }
+  static int64_t Version(Store& store, const std::string& key) {
+    int64_t version = 0;
+    const absl::Status status =
+        store.reader().Query({"SELECT version FROM items WHERE key=$1", {key}},
+                             [&](const RowView& row) { version = row.Int(0); });
+    EXPECT_TRUE(status.ok()) << status;
+    return version;
+  }
+  static bool IsMissOrConflict(const CommitResult& result) {
+    return result.kind == Kind::kMissed || result.kind == Kind::kConflict;
+  }
+  // Commits on a thread of its own.
+  class UnderWay {
+   public:
+    UnderWay(Store& store, std::vector<Write> batch)
+        : thread_([this, &store, batch = std::move(batch)] { result_ = store.Commit(batch); }) {}
+    ~UnderWay() {
+      if (thread_.joinable()) thread_.join();
+    }
+    CommitResult Wait() {
+      thread_.join();
+      return result_;
+    }
+
+   private:
+    CommitResult result_;
+    std::thread thread_;
+  };
+  // Both at once, as nearly as threads can.
+  std::pair<CommitResult, CommitResult> Race(std::vector<Write> first, std::vector<Write> second) {
+    UnderWay other(*two_, std::move(second));
+    CommitResult mine = one_->Commit(first);
+    return {std::move(mine), other.Wait()};
+  }
+
+  const std::unique_ptr<SharedStoreWorld> world_ = GetParam().make();
+  std::unique_ptr<Store> one_, two_;
+};
+
+GTEST_ALLOW_UNINSTANTIATED_PARAMETERIZED_TEST(SharedStoreContract);
+
+TEST_P(SharedStoreContract, EachStoreSeesWhatTheOtherCommitted) {
+  absl::StatusOr<std::unique_ptr<Reader>> reader = two_->OpenReader();
+  ASSERT_TRUE(reader.ok()) << reader.status();
+  for (int64_t version = 1; version < 20; ++version) {
+    Committed({version == 1 ? Insert("a", 1) : Update("a", version - 1, version)});
+    EXPECT_EQ(Version(*two_, "a"), version);
+    int64_t seen = 0;
+    ASSERT_TRUE((*reader)
+                    ->Query({"SELECT version FROM items", {}},
+                            [&](const RowView& row) { seen = row.Int(0); })
+                    .ok());
+    EXPECT_EQ(seen, version);
+  }
+}
+
+TEST_P(SharedStoreContract, TwoWritersThatReadEachOthersRowsDoNotBothCommit) {
+  Committed({Insert("x", 1), Insert("y", 1)});
+  // Both have begun, and neither has decided anything, when the way is free.
+  std::unique_ptr<SharedStoreWorld::Holder> holder = world_->Hold("x");
+  UnderWay first(*one_, {CheckVersion("y", 1), Update("x", 1, 2)});
+  UnderWay second(*two_, {CheckVersion("x", 1), Update("y", 1, 2)});
+  ASSERT_TRUE(world_->AwaitWaiting(2));
+  holder.reset();
+  const CommitResult one = first.Wait(), two = second.Wait();
+  const bool first_won = one.kind == Kind::kCommitted;
+  EXPECT_NE(first_won, two.kind == Kind::kCommitted);
+  EXPECT_TRUE(IsMissOrConflict(first_won ? two : one));
+  EXPECT_EQ(Version(*one_, "x"), first_won ? 2 : 1);
+  EXPECT_EQ(Version(*one_, "y"), first_won ? 1 : 2);
+}
+
+TEST_P(SharedStoreContract, OfTwoWritersInARaceOneDecidesAnew) {
+  Committed({Insert("x", 1), Insert("y", 1)});
+  int64_t x = 1, y = 1;
+  for (int round = 0; round < 200; ++round) {
+    const auto [one, two] = Race({CheckVersion("y", y), Update("x", x, x + 1)},
+                                 {CheckVersion("x", x), Update("y", y, y + 1)});
+    const bool first_won = one.kind == Kind::kCommitted;
+    ASSERT_NE(first_won, two.kind == Kind::kCommitted) << "round " << round;
+    ASSERT_TRUE(IsMissOrConflict(first_won ? two : one)) << (first_won ? two : one).status;
+    ++(first_won ? x : y);
+  }
+}
+
+TEST_P(SharedStoreContract, ACheckOfAbsenceHoldsAgainstAnInsertUnderWay) {
+  Committed({Insert("z", 1)});
+  std::unique_ptr<SharedStoreWorld::Holder> holder = world_->Hold("z");
+  // The insert is done and not committed; the check comes while it stands so.
+  UnderWay inserting(*one_, {Insert("k", 1), Update("z", 1, 2)});
+  ASSERT_TRUE(world_->AwaitWaiting(1));
+  UnderWay checking(*two_, {CheckAbsent("k"), InsertOther("relies on it", 1, 1)});
+  ASSERT_TRUE(world_->AwaitWaiting(2));
+  holder.reset();
+  EXPECT_EQ(inserting.Wait().kind, Kind::kCommitted);
+  const CommitResult checked = checking.Wait();
+  EXPECT_EQ(checked.kind, Kind::kMissed) << checked.status;
+  EXPECT_THAT(checked.missed, testing::ElementsAre(0));
+}
+
+TEST_P(SharedStoreContract, AnInsertHoldsAgainstACheckOfItsAbsenceUnderWay) {
+  Committed({Insert("m", 1), Insert("x", 1)});
+  std::unique_ptr<SharedStoreWorld::Holder> holder = world_->Hold("m");
+  // It has found the key absent, and has still to write what the other relies on.
+  UnderWay checking(*two_, {CheckAbsent("k"), Update("m", 1, 2), Update("x", 1, 2)});
+  ASSERT_TRUE(world_->AwaitWaiting(1));
+  UnderWay inserting(*one_, {Insert("k", 1), CheckVersion("x", 1)});
+  EXPECT_TRUE(world_->AwaitWaiting(2));
+  holder.reset();
+  EXPECT_EQ(checking.Wait().kind, Kind::kCommitted);
+  EXPECT_EQ(inserting.Wait().kind, Kind::kMissed);
+  EXPECT_EQ(Version(*one_, "k"), 0);
+}
+
+TEST_P(SharedStoreContract, OfTwoThatInsertWhatTheOtherFoundAbsentOneDecidesAnew) {
+  for (int round = 0; round < 200; ++round) {
+    const std::string a = absl::StrCat("a", round), b = absl::StrCat("b", round);
+    const auto [one, two] = Race({CheckAbsent(a), Insert(b, 1)}, {CheckAbsent(b), Insert(a, 1)});
+    const bool first_won = one.kind == Kind::kCommitted;
+    ASSERT_NE(first_won, two.kind == Kind::kCommitted) << "round " << round;
+    ASSERT_TRUE(IsMissOrConflict(first_won ? two : one)) << (first_won ? two : one).status;
+  }
+}
+
+TEST_P(SharedStoreContract, OfTwoInsertsOfOneKeyOneMisses) {
+  for (int round = 0; round < 100; ++round) {
+    const std::string key = absl::StrCat("k", round);
+    const auto [one, two] = Race({Insert(key, 1)}, {Insert(key, 1)});
+    const bool first_won = one.kind == Kind::kCommitted;
+    ASSERT_NE(first_won, two.kind == Kind::kCommitted) << "round " << round;
+    ASSERT_EQ((first_won ? two : one).kind, Kind::kMissed);
+  }
+}
+
+TEST_P(SharedStoreContract, ALockThatIsNotHadInTimeIsAConflict) {
+  Committed({Insert("a", 1), Insert("b", 1)});
+  std::unique_ptr<SharedStoreWorld::Holder> holder = world_->Hold("b");
+  const CommitResult result = two_->Commit({Update("a", 1, 2), Update("b", 1, 2)});
+  EXPECT_EQ(result.kind, Kind::kConflict) << result.status;
+  EXPECT_THAT(result.missed, testing::IsEmpty());
+  EXPECT_EQ(Version(*two_, "a"), 1);
+  holder.reset();
+  EXPECT_EQ(two_->Commit({Update("a", 1, 2), Update("b", 1, 2)}).kind, Kind::kCommitted);
+}
+
+TEST_P(SharedStoreContract, ASerialisationFailureIsAConflict) {
+  Committed({Insert("a", 1), Insert("b", 1), Insert("c", 1)});
+  std::unique_ptr<SharedStoreWorld::Holder> holder = world_->Hold("c");
+  UnderWay deadlocked(*two_, {Update("a", 1, 2), Update("b", 1, 2), Update("c", 1, 2)});
+  ASSERT_TRUE(world_->AwaitWaiting(1));
+  holder->AlsoTake("b");  // a circle: each waits for the other
+  const CommitResult result = deadlocked.Wait();
+  EXPECT_EQ(result.kind, Kind::kConflict) << result.status;
+  EXPECT_THAT(result.missed, testing::IsEmpty());
+  EXPECT_EQ(Version(*one_, "a"), 1);
+}
+
+TEST_P(SharedStoreContract, BatchesInOppositeOrderDoNotDeadlock) {
+  const std::vector<std::string> keys = {"a", "b", "c", "d", "e", "f"};
+  std::vector<Write> all;
+  for (const std::string& key : keys) all.push_back(Insert(key, 1));
+  Committed(all);
+  const auto touch = [](const std::string& key) {
+    return Write{"items", key, {"UPDATE items SET version=version+1 WHERE key=$1", {key}}};
+  };
+  std::vector<Write> upwards, downwards;
+  for (const std::string& key : keys) upwards.push_back(touch(key));
+  downwards.assign(upwards.rbegin(), upwards.rend());
+  for (int round = 0; round < 200; ++round) {
+    const auto [one, two] = Race(upwards, downwards);
+    ASSERT_EQ(one.kind, Kind::kCommitted) << one.status;
+    ASSERT_EQ(two.kind, Kind::kCommitted) << two.status;
+  }
+  EXPECT_EQ(Version(*one_, "f"), 401);
+}
+
+TEST_P(SharedStoreContract, ALostConnectionAtCommitIsUnknown) {
+  Committed({Insert("a", 1)});
+  absl::StatusOr<std::unique_ptr<Store>> opened = world_->OpenCuttable();
+  ASSERT_TRUE(opened.ok()) << opened.status();
+  Store& store = **opened;
+  int64_t version = 1;
+  for (const bool applied : {false, true, false}) {
+    ASSERT_EQ(Version(store, "a"), version);
+    world_->CutNextCommit(applied);
+    const CommitResult result = store.Commit({Update("a", version, version + 1)});
+    ASSERT_EQ(result.kind, Kind::kUnknown) << result.status;
+    // The mark tells which of the two it was, over the same store and without its being opened
+    // anew.
+    version += applied ? 1 : 0;
+    EXPECT_EQ(Version(store, "a"), version) << applied;
+  }
+  EXPECT_EQ(store.Commit({Update("a", version, version + 1)}).kind, Kind::kCommitted);
+}
+
+TEST_P(SharedStoreContract, AWriterStoppedInsideItsTransactionDoesNotStopTheOthers) {
+  Committed({Insert("a", 1), Insert("b", 1)});
+  std::unique_ptr<SharedStoreWorld::Holder> stopped = world_->HoldStandingStill("a");
+  EXPECT_EQ(one_->Commit({Update("b", 1, 2)}).kind, Kind::kCommitted);
+  // The row that it holds: a conflict for as long as the engine waits for a process that may only
+  // be slow, then free, while the process still stands there.
+  CommitResult result{Kind::kConflict, {}, absl::OkStatus()};
+  for (int attempt = 0; attempt < 100 && result.kind == Kind::kConflict; ++attempt) {
+    result = one_->Commit({Update("a", 1, 2)});
+  }
+  EXPECT_EQ(result.kind, Kind::kCommitted) << result.status;
+}
+
+TEST_P(SharedStoreContract, TwoMigratorsApplyEachStepOnce) {
+  for (int round = 0; round < 5; ++round) {
+    const std::unique_ptr<SharedStoreWorld> fresh = GetParam().make();
+    absl::StatusOr<std::unique_ptr<Store>> other;
+    std::thread beside([&] { other = fresh->Open(); });
+    absl::StatusOr<std::unique_ptr<Store>> mine = fresh->Open();
+    beside.join();
+    ASSERT_TRUE(mine.ok()) << mine.status();
+    ASSERT_TRUE(other.ok()) << other.status();
+    EXPECT_EQ((*mine)->Commit({Insert("a", 1)}).kind, Kind::kCommitted);
+    EXPECT_EQ((*other)->Commit({Insert("a", 1)}).kind, Kind::kMissed);
+    other->reset();
+    mine->reset();
   }
 }
 
