@@ -99,7 +99,7 @@ void Consumer::Claim(int number) {
        store::Expect::kOneRow});
   writes.done = scope_.Callback<absl::Status>(
       [this, number](const absl::Status& status) { Claimed(number, status); });
-  ports_.lane->Submit(std::move(writes));
+  ports_.lanes->OfPartition(number).Submit(std::move(writes));
 }
 
 void Consumer::Claimed(int number, const absl::Status& status) {
@@ -220,7 +220,7 @@ void Consumer::SendRun(int number, size_t size) {
         Ran(number, generation, std::move(result));
       });
   partition.in_flight = size;
-  ports_.lane->Submit(std::move(run));
+  ports_.lanes->OfPartition(number).Submit(std::move(run));
 }
 
 void Consumer::Ran(int number, int64_t generation, lane::RunResult result) {
@@ -275,8 +275,14 @@ void Consumer::Refence(int number) {
     partition.waiting.clear();
     partition.claiming = false;
     partition.generation = ++generations_;
-    scope_.PostAt(ports_.clock->Now() + partition.back_off, [this, number] {
-      if (partitions_.contains(number) && member_ != nullptr) Claim(number);
+    const bool is_anothers = status.ok();
+    const absl::Duration wait =
+        is_anothers ? std::max(partition.back_off, options_.reclaim_after) : partition.back_off;
+    // If it is revoked and comes back meanwhile, it is claimed then, and this is overtaken.
+    scope_.PostAt(ports_.clock->Now() + wait, [this, number, generation = partition.generation] {
+      const auto it = partitions_.find(number);
+      if (it == partitions_.end() || it->second.generation != generation) return;
+      if (member_ != nullptr) Claim(number);
     });
     partition.back_off = std::min(partition.back_off * 2, options_.last_back_off);
     return;

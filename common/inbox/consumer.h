@@ -20,7 +20,7 @@
 #include "common/executor/executor.h"
 #include "common/executor/scope.h"
 #include "common/lane/gatherer.h"
-#include "common/lane/lane.h"
+#include "common/lane/lanes.h"
 #include "common/store/store.h"
 #include "common/time/clock.h"
 
@@ -32,6 +32,9 @@ struct ConsumerOptions {
   absl::Duration skipped_wait = absl::Seconds(1);  // a position over skipped types moves this late
   absl::Duration first_back_off = absl::Milliseconds(20);
   absl::Duration last_back_off = absl::Seconds(5);
+  // Another owner took the partition while the bus still gives it to us: how long to wait for the
+  // bus to say otherwise, a member's session there.
+  absl::Duration reclaim_after = absl::ZeroDuration();
 };
 
 // What one partition is like now.
@@ -50,7 +53,7 @@ class Consumer : private bus::Listener {
     executor::Executor* executor = nullptr;
     store::Reader* reader = nullptr;  // the consumer's own
     bus::Bus* bus = nullptr;
-    lane::Lane* lane = nullptr;
+    const lane::Lanes* lanes = nullptr;
     lane::Gatherer* gatherer = nullptr;
   };
   // `moved` is told in a step of the executor when a stored position moved.

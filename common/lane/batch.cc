@@ -120,6 +120,7 @@ absl::StatusOr<Batch::Row*> Batch::Find(const store::RecordTable& table, std::st
   if (const CachedRecord* cached = cache_->records.Find(place)) {
     row->base = row->version = cached->version;
     row->before = row->body = cached->body;
+    row->cached = true;
   } else {
     bool parsed = true;
     absl::Status status = reader_->Query(table.SelectByKey(key), [&](const store::RowView& line) {
@@ -138,6 +139,24 @@ absl::StatusOr<Batch::Row*> Batch::Find(const store::RecordTable& table, std::st
   Row* const found = row.get();
   rows_.emplace(place, std::move(row));
   return found;
+}
+
+absl::StatusOr<bool> Batch::StillCurrent() {
+  bool is_current = true;
+  for (const Row* row : view_->loaded()) {
+    if (!row->cached) continue;
+    const auto place = std::find_if(rows_.begin(), rows_.end(),
+                                    [&](const auto& one) { return one.second.get() == row; });
+    int64_t version = 0;
+    absl::Status status =
+        reader_->Query(row->table->SelectByKey(place->first.second),
+                       [&](const store::RowView& line) { version = line.Int(0); });
+    if (!status.ok()) return status;
+    if (version == row->base) continue;
+    is_current = false;
+    cache_->records.Drop(place->first);
+  }
+  return is_current;
 }
 
 absl::Status Batch::Apply(size_t member, const corridor::Decision& decision, const Origin& origin) {
@@ -257,9 +276,9 @@ void Batch::MarkEvent(size_t member, const std::string& stream, int64_t sequence
   counter.members.push_back(member);
 }
 
-void Batch::DeleteTimer(size_t member, const std::string& id, absl::Time due) {
+void Batch::DeleteTimer(size_t member, const std::string& id, absl::Time due, std::string claim) {
   TimerRow& row = timers_[id];
-  row.fired = {time::ToMicros(due), member};
+  row.fired = {time::ToMicros(due), std::move(claim), member};
 }
 
 void Batch::MovePosition(size_t member, int partition, int64_t from, int64_t to, int64_t epoch) {
@@ -326,9 +345,10 @@ std::vector<store::Write> Batch::TakeLines() {
       Emit(lines,
            {"timers",
             timer_id,
-            {"DELETE FROM timers WHERE id = $1 AND due = $2", {timer_id, row.fired->first}},
+            {"DELETE FROM timers WHERE id = $1 AND due = $2 AND claim = $3",
+             {timer_id, row.fired->due, row.fired->claim}},
             Expect::kOneRow},
-           {row.fired->second});
+           {row.fired->member});
     }
     std::vector<size_t> members;
     if (row.member.has_value()) members.push_back(*row.member);
@@ -344,7 +364,8 @@ std::vector<store::Write> Batch::TakeLines() {
             timer_id,
             {"INSERT INTO timers (id, due, kind, key, bound, payload, traceparent) "
              "VALUES ($1, $2, $3, $4, $5, $6, $7) ON CONFLICT (id) DO UPDATE SET due = $2, "
-             "kind = $3, key = $4, bound = $5, payload = $6, traceparent = $7",
+             "kind = $3, key = $4, bound = $5, payload = $6, traceparent = $7, claim = '', "
+             "claimed_until = 0",
              {timer_id, time::ToMicros(row.set->due), row.set->kind, row.set->key, partition,
               Blob{std::move(payload)}, row.traceparent}},
             Expect::kAnyRows},

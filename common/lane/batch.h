@@ -47,6 +47,11 @@ class Batch {
   bool NeedsFreshBatch() const;
   bool empty() const { return applied_ == 0; }
 
+  // Where others write to the same database: whether the records that the undecided member loaded
+  // from memory are still as they are there. What is not is forgotten; a decision that leaves
+  // nothing to commit, and so nothing to check, has to be made again then.
+  absl::StatusOr<bool> StillCurrent();
+
   // Adds a decision of `member`: its rows, its events with their ids, its timers, and a
   // check for each row that it loaded and did not save. ALREADY_EXISTS names an id that an insert
   // met within the batch; INTERNAL a rule that saves what it did not load, or sets a timer of an
@@ -64,8 +69,8 @@ class Batch {
   absl::StatusOr<int64_t> LastSequence(const std::string& stream);
   void MarkEvent(size_t member, const std::string& stream, int64_t sequence);
 
-  // The firing's own row; a miss means that it is gone.
-  void DeleteTimer(size_t member, const std::string& id, absl::Time due);
+  // The firing's own row; a miss means that it is gone, or somebody else's to fire.
+  void DeleteTimer(size_t member, const std::string& id, absl::Time due, std::string claim);
   // Whether an earlier member of this batch fired, moved or cancelled that row.
   bool TimerTouched(const std::string& id) const { return timers_.contains(id); }
   void MovePosition(size_t member, int partition, int64_t from, int64_t to, int64_t epoch);
@@ -92,6 +97,7 @@ class Batch {
     std::shared_ptr<const google::protobuf::Message> body;
     bool checked = false;  // some member relied on it
     bool blind = false;    // inserted without loading
+    bool cached = false;   // the base is what memory says
     std::vector<size_t> members;
   };
   struct Counter {
@@ -103,7 +109,12 @@ class Batch {
   struct TimerRow {
     std::optional<corridor::Decision::TimerSet> set;
     std::string traceparent;
-    std::optional<std::pair<int64_t, size_t>> fired;  // due of the row that fired, its member
+    struct Fired {
+      int64_t due;  // of the row
+      std::string claim;
+      size_t member;
+    };
+    std::optional<Fired> fired;
     std::optional<size_t> member;
   };
   struct MarkRow {

@@ -143,6 +143,18 @@ absl::Status Lane::LoadParked() {
   return status;
 }
 
+void Lane::ForgetParked() {
+  parked_loaded_ = false;
+  parked_.clear();
+}
+
+bool Lane::IsStale(Batch& batch) const {
+  if (!ports_.store->is_shared()) return false;
+  // A database that cannot be read now answers the next attempt.
+  const absl::StatusOr<bool> current = batch.StillCurrent();
+  return current.ok() && !*current;
+}
+
 void Lane::RunBatch(std::deque<Work> works, bool alone) {
   // Batches follow one another until nothing is left: a range reader, a missed commit or one who
   // has to go alone begins a new one. Each pass takes something from the front or counts an
@@ -152,6 +164,8 @@ void Lane::RunBatch(std::deque<Work> works, bool alone) {
                 /*looks_before_inserting=*/works.front().attempts > 0);
     std::vector<Member> members;
     parking_ = 0;
+    // Another process parks and drains too.
+    if (ports_.store->is_shared()) ForgetParked();
     while (!works.empty()) {
       Work& work = works.front();
       const bool alone_now = alone || work.attempts > options_.attempts_together;
@@ -189,8 +203,7 @@ void Lane::RunBatch(std::deque<Work> works, bool alone) {
       observer_(unknown);
     }
     batch.Forget();
-    parked_loaded_ = false;
-    parked_.clear();
+    ForgetParked();
     if (result.kind == CommitResult::Kind::kFailed) {
       for (Member& member : members) {
         for (corridor::ReplyCallback& joined : member.joined) joined(result.status);
@@ -383,6 +396,7 @@ Lane::Next Lane::DecideCommand(std::unique_ptr<Command>& command, size_t index, 
     status = batch.Apply(index, *decision, {command->scope, command->context.traceparent, now});
   }
   if (!status.ok()) {
+    if (IsStale(batch)) return Next::kNeedsFreshBatch;
     command->done(std::move(status));
     return Next::kAnswered;
   }
@@ -399,6 +413,10 @@ Lane::Next Lane::DecideTimer(std::unique_ptr<TimerFiring>& timer, size_t index, 
   // Touched by an earlier decision of this batch: it is moved or cancelled if that one commits. The
   // gate looks again afterwards.
   if (batch.TimerTouched(timer->timer.id)) {
+    timer->done(TimerOutcome::kRetry);
+    return Next::kAnswered;
+  }
+  if (timer->claimed_until - options_.claim_left < ports_.clock->Now()) {
     timer->done(TimerOutcome::kRetry);
     return Next::kAnswered;
   }
@@ -445,7 +463,8 @@ Lane::Next Lane::DecideTimer(std::unique_ptr<TimerFiring>& timer, size_t index, 
     timer->done(TimerOutcome::kRetry);
     return Next::kAnswered;
   }
-  batch.DeleteTimer(index, timer->timer.id, timer->timer.due);
+  if (!status.ok() && IsStale(batch)) return Next::kNeedsFreshBatch;
+  batch.DeleteTimer(index, timer->timer.id, timer->timer.due, timer->claim);
   if (!status.ok()) {
     // A timer whose rule cannot be applied is kept as a dead letter, with its reason.
     batch.AddLine(index, DeadTimer(*timer, cause, status, now));
@@ -567,6 +586,9 @@ Lane::EventVerdict Lane::DecideEvent(RunEvent& event, size_t index, Batch& batch
     return {Kind::kApplied, {}, absl::OkStatus()};
   }
   if (IsPassing(status)) return {Kind::kRetry, {}, status};
+  if (event.body != nullptr && IsStale(batch)) {
+    return {Kind::kNeedsFreshBatch, {}, absl::OkStatus()};
+  }
   if (retrying) return {Kind::kStopped, {}, status};
   if (!MayPark()) {
     return {Kind::kStopped,
@@ -736,6 +758,9 @@ Lane::Next Lane::DecideRetry(std::unique_ptr<Retry>& retry, size_t index, Batch&
           return Next::kAnswered;
         }
         verdict.why = absl::UnavailableError("the event asks another service; retry again");
+      }
+      if (verdict.kind == EventVerdict::Kind::kNeedsFreshBatch && applied == 0) {
+        return Next::kNeedsFreshBatch;
       }
       if (verdict.kind != EventVerdict::Kind::kApplied) {
         member.retry.why = verdict.why;

@@ -37,6 +37,8 @@ struct LaneOptions {
   int attempts_alone = 10;         // after that many more, ABORTED
   absl::Duration answers_stay_fresh = absl::Seconds(2);
   absl::Duration lazy_writes_wait = absl::Milliseconds(50);
+  // A firing with less of its claim left is not begun: its commit might come after the end.
+  absl::Duration claim_left = absl::Seconds(2);
   int parked_subjects_per_minute = 100;
 };
 
@@ -150,6 +152,9 @@ class Lane {
   // Drops answers that are too old for another attempt.
   void Refresh(Gathered& gathered) const;
   absl::Status LoadParked();
+  void ForgetParked();
+  // Whether a decision that commits nothing was made on what others have changed meanwhile.
+  bool IsStale(Batch& batch) const;
   bool MayPark();
 
   const corridor::ServiceDefinition* const definition_;

@@ -12,6 +12,7 @@
 #include "absl/functional/any_invocable.h"
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "absl/time/time.h"
 #include "common/bus/bus.h"
 #include "common/corridor/decision.h"
 #include "common/corridor/definition.h"
@@ -48,6 +49,9 @@ struct TimerFiring {
   corridor::MessagePtr payload;
   std::string traceparent;
   std::optional<absl::Status> effect;  // the result of an effect that was carried out
+  // Whose it is to fire, and until when; empty and for ever where one process has the database.
+  std::string claim;
+  absl::Time claimed_until = absl::InfiniteFuture();
   absl::AnyInvocable<void(TimerOutcome)> done;
   Gathered gathered;
 };

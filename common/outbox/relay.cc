@@ -13,7 +13,85 @@ Relay::Relay(std::string source, Ports ports, RelayOptions options)
       ports_(ports),
       options_(options),
       back_off_(options.first_back_off),
-      scope_(ports.executor) {}
+      scope_(ports.executor) {
+  if (!ports_.store->is_shared()) return;
+  leads_ = false;
+  leads_until_ = scan_all_at_ = absl::InfinitePast();
+}
+
+void Relay::Start() {
+  if (ports_.store->is_shared()) {
+    scope_.Post([this] { AskForLease(); });
+  } else {
+    Wake();
+  }
+}
+
+void Relay::Release() {
+  if (!ports_.store->is_shared()) return;
+  scope_.Post([this] {
+    released_ = true;
+    leads_ = false;
+    leads_until_ = absl::InfinitePast();
+    lane::Writes writes;
+    writes.lines.push_back(
+        {"leases",
+         "relay",
+         {"UPDATE leases SET held_until = 0 WHERE name = 'relay' AND owner = $1", {options_.owner}},
+         store::Expect::kAnyRows});
+    ports_.lane->Submit(std::move(writes));
+  });
+}
+
+// Takes the lease, or keeps it, and comes back: in time to keep it, or when another's may have
+// ended.
+void Relay::AskForLease() {
+  if (released_) return;
+  const absl::Time now = ports_.clock->Now();
+  lane::Writes writes;
+  writes.lines.push_back(
+      {"leases",
+       "relay",
+       {"INSERT INTO leases (name, owner, epoch, held_until) VALUES ('relay', $1, 1, "
+        "database_now() + $2) ON CONFLICT (name) DO UPDATE SET epoch = leases.epoch + CASE WHEN "
+        "leases.owner = $1 THEN 0 ELSE 1 END, owner = $1, held_until = database_now() + $2 WHERE "
+        "leases.owner = $1 OR leases.held_until <= database_now()",
+        {options_.owner, absl::ToInt64Microseconds(options_.lease)}},
+       store::Expect::kAnyRows});
+  writes.done = scope_.Callback<absl::Status>(
+      [this, now](const absl::Status& status) { GotLease(now, status); });
+  ports_.lane->Submit(std::move(writes));
+  scope_.PostAt(now + options_.lease / 3, [this] { AskForLease(); });
+}
+
+void Relay::GotLease(absl::Time asked_at, const absl::Status& status) {
+  bool is_ours = false;
+  absl::Status read = status;
+  if (read.ok()) {
+    read = ports_.reader->Query(
+        {"SELECT owner FROM leases WHERE name = 'relay'", {}},
+        [&](const store::RowView& row) { is_ours = row.Text(0) == options_.owner; });
+  }
+  if (!read.ok() || released_) return;  // what is held is held until it ends
+  const bool is_new = is_ours && !(leads_ && ports_.clock->Now() < leads_until_);
+  leads_ = is_ours;
+  leads_until_ = is_ours ? asked_at + options_.lease : absl::InfinitePast();
+  if (!is_new) return;
+  scan_all_at_ = absl::InfinitePast();
+  poll_ = options_.first_poll;
+  Step();
+}
+
+// Looks again for what other processes write.
+void Relay::Poll() {
+  if (!ports_.store->is_shared() || polling_) return;
+  polling_ = true;
+  scope_.PostAt(ports_.clock->Now() + poll_, [this] {
+    polling_ = false;
+    Step();
+  });
+  poll_ = std::min(poll_ * 2, options_.last_poll);
+}
 
 void Relay::Wake() {
   if (wake_posted_.exchange(true)) return;
@@ -29,37 +107,56 @@ void Relay::Step() {
     return;
   }
   again_ = false;
+  const absl::Time now = ports_.clock->Now();
+  if (now >= leads_until_) {
+    leads_ = false;
+    return;
+  }
+  const bool scans_all = now >= scan_all_at_;
+  if (scans_all) scan_all_at_ = now + options_.full_scan_every;
+  const int64_t after = scans_all ? 0 : last_acknowledged_;
+  std::set<int64_t> undeleted;
   std::vector<int64_t> ids;
   std::vector<bus::Event> events;
-  absl::Status status =
-      ports_.reader->Query({"SELECT id, event_id, type, subject, key, time, cause, "
-                            "traceparent, body FROM outbox "
-                            "WHERE id > $1 ORDER BY id LIMIT $2",
-                            {last_acknowledged_, static_cast<int64_t>(options_.max_events)}},
-                           [&](const store::RowView& row) {
-                             ids.push_back(row.Int(0));
-                             bus::Event& event = events.emplace_back();
-                             event.id = row.Text(1);
-                             event.source = source_;
-                             event.type = row.Text(2);
-                             event.subject = row.Text(3);
-                             event.key = row.Text(4);
-                             event.time = time::FromMicros(row.Int(5));
-                             // Rises with every event of the service, so also with those of one
-                             // subject; holes are fine.
-                             event.sequence = row.Int(0);
-                             event.cause = row.Text(6);
-                             event.traceparent = row.Text(7);
-                             event.body = row.Text(8);
-                           });
+  absl::Status status = ports_.reader->Query(
+      {"SELECT id, event_id, type, subject, key, time, cause, "
+       "traceparent, body FROM outbox "
+       "WHERE id > $1 ORDER BY id LIMIT $2",
+       {after, static_cast<int64_t>(options_.max_events + (scans_all ? acknowledged_.size() : 0))}},
+      [&](const store::RowView& row) {
+        if (acknowledged_.contains(row.Int(0))) {
+          undeleted.insert(row.Int(0));
+          return;
+        }
+        ids.push_back(row.Int(0));
+        bus::Event& event = events.emplace_back();
+        event.id = row.Text(1);
+        event.source = source_;
+        event.type = row.Text(2);
+        event.subject = row.Text(3);
+        event.key = row.Text(4);
+        event.time = time::FromMicros(row.Int(5));
+        // Rises with every event of the service, so also with those of one
+        // subject; holes are fine.
+        event.sequence = row.Int(0);
+        event.cause = row.Text(6);
+        event.traceparent = row.Text(7);
+        event.body = row.Text(8);
+      });
   if (!status.ok()) {
     Appended({}, status);
     return;
   }
-  if (ids.empty()) return;
+  // What a scan of all does not find any more was deleted.
+  if (scans_all) acknowledged_ = std::move(undeleted);
+  if (ids.empty()) {
+    Poll();
+    return;
+  }
+  poll_ = options_.first_poll;
   appending_ = true;
   // A full page may have more behind it.
-  again_ = ids.size() == options_.max_events;
+  again_ = ids.size() >= options_.max_events;
   // The answer may come on the bus's own thread, and after this relay has ended.
   ports_.bus->Append(
       std::move(events),
@@ -81,7 +178,8 @@ void Relay::Appended(std::vector<int64_t> ids, const absl::Status& status) {
     return;
   }
   back_off_ = options_.first_back_off;
-  last_acknowledged_ = ids.back();
+  last_acknowledged_ = std::max(last_acknowledged_, ids.back());
+  if (ports_.store->is_shared()) acknowledged_.insert(ids.begin(), ids.end());
   published_ += static_cast<int64_t>(ids.size());
   // By id, not "up to id": never a row that was not acknowledged.
   std::vector<store::Write> lines;
@@ -91,7 +189,11 @@ void Relay::Appended(std::vector<int64_t> ids, const absl::Status& status) {
         {"outbox", "", {"DELETE FROM outbox WHERE id = $1", {id}}, store::Expect::kAnyRows});
   }
   ports_.lane->SubmitLazily(std::move(lines));
-  if (again_) Step();
+  if (again_) {
+    Step();
+  } else {
+    Poll();
+  }
 }
 
 }  // namespace tandem::outbox

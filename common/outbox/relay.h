@@ -6,6 +6,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -24,25 +25,41 @@ struct RelayOptions {
   size_t max_events = 512;  // one append
   absl::Duration first_back_off = absl::Milliseconds(50);
   absl::Duration last_back_off = absl::Seconds(5);
+  // Where the database is shared: who asks for the lease, unlike any other; how long it lasts
+  // without being renewed; how soon others' rows are looked for, from busy to idle; how often from
+  // the oldest row on.
+  std::string owner;
+  absl::Duration lease = absl::Seconds(3);
+  absl::Duration first_poll = absl::Milliseconds(5);
+  absl::Duration last_poll = absl::Milliseconds(200);
+  absl::Duration full_scan_every = absl::Seconds(1);
 };
 
-// Wake from any thread; the rest in steps of the executor. It needs the property of SQLite that ids
-// become visible in order (one writer): its cursor is the last acknowledged id. An engine where a
-// lower id may appear later needs scans from the oldest undeleted row instead.
+// Start once, Wake from any thread; the rest in steps of the executor.
+//
+// One process with a database of its own: ids become visible in their order, so the cursor is the
+// last acknowledged id, and nothing polls. Where the database is shared, one relay of the service
+// publishes, by a lease that the database's clock judges, and a lower id may become visible after a
+// higher one: a scan begins at the oldest row at least once in full_scan_every. What two lanes
+// decide about one subject becomes visible in the order of its ids all the same, for the second
+// begins after it has seen the first. A relay that was stopped and goes on publishes what another
+// has published, in the same order: consumers drop it.
 class Relay {
  public:
   struct Ports {
     const time::Clock* clock = nullptr;
     executor::Executor* executor = nullptr;
     store::Reader* reader = nullptr;  // the relay's own
+    const store::Store* store = nullptr;
     bus::Bus* bus = nullptr;
-    lane::Lane* lane = nullptr;  // deletes go through it
+    lane::Lane* lane = nullptr;  // deletes and the lease go through it
   };
   Relay(std::string source, Ports ports, RelayOptions options);
   ~Relay() { scope_.Close(); }
   // No step starts after it; the executor may end. Not from inside a step.
   void Close() { scope_.Close(); }
 
+  void Start();
   // There may be new rows.
   void Wake();
 
@@ -50,17 +67,32 @@ class Relay {
   // Steps of the relay's executor only.
   int64_t published() const { return published_; }
   const absl::Status& trouble() const { return trouble_; }
+  // Gives the lease up, for another to take at once; publishes nothing any more. Any thread.
+  void Release();
+  // Whether this relay is the one that publishes.
+  bool leads() const { return leads_; }
   // Nothing under way and nothing known to wait.
   bool Idle() const { return !appending_ && !again_ && !backing_off_; }
 
  private:
   void Step();
+  void AskForLease();
+  void GotLease(absl::Time asked_at, const absl::Status& status);
+  void Poll();
   void Appended(std::vector<int64_t> ids, const absl::Status& status);
 
   const std::string source_;
   const Ports ports_;
   const RelayOptions options_;
   int64_t last_acknowledged_ = 0;  // cursor
+  // Where the database is shared.
+  bool leads_ = true;
+  absl::Time leads_until_ = absl::InfiniteFuture();
+  absl::Time scan_all_at_ = absl::InfiniteFuture();
+  std::set<int64_t> acknowledged_;  // and perhaps not deleted yet
+  absl::Duration poll_;
+  bool polling_ = false;
+  bool released_ = false;
   bool appending_ = false;
   bool again_ = false;  // woken while appending
   bool backing_off_ = false;

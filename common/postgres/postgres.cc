@@ -149,6 +149,8 @@ class PostgresStore final : public Store {
   }
 
   Reader& reader() override { return reader_; }
+  bool is_shared() const override { return true; }
+  std::string_view SkipLocked() const override { return "FOR UPDATE SKIP LOCKED"; }
 
   absl::StatusOr<std::unique_ptr<Reader>> OpenReader() override {
     absl::StatusOr<std::unique_ptr<PostgresConnection>> connection =

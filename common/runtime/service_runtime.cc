@@ -88,6 +88,34 @@ std::string RequestId(const google::protobuf::Message& request) {
   return request.GetReflection()->GetString(request, field);
 }
 
+// The bus is the one that the database knows, or the first that it meets.
+absl::Status CheckPartitions(store::Store& store, const std::string& service, int partitions) {
+  store::CommitResult last;
+  // Others may start at the same time, and an outcome may be unknown: then the row tells.
+  for (int attempt = 0; attempt < 3; ++attempt) {
+    int64_t known = 0;
+    absl::Status status =
+        store.reader().Query({"SELECT partitions FROM bus_shape WHERE key = 'bus'", {}},
+                             [&](const store::RowView& row) { known = row.Int(0); });
+    if (!status.ok()) return status;
+    if (known == partitions) return absl::OkStatus();
+    if (known != 0) {
+      return absl::FailedPreconditionError(absl::StrCat(
+          "the database of ", service, " belongs to a log of ", known, " partitions; this one has ",
+          partitions, ". Use the log it belongs to: events of a key must stay in one partition"));
+    }
+    last = store.Commit(
+        {{"bus_shape",
+          "bus",
+          {"INSERT INTO bus_shape (key, partitions) VALUES ('bus', $1)", {int64_t{partitions}}},
+          store::Expect::kOneRow}});
+    if (last.kind == store::CommitResult::Kind::kCommitted) return absl::OkStatus();
+    if (last.kind == store::CommitResult::Kind::kFailed) break;
+  }
+  return absl::UnavailableError(absl::StrCat(
+      "the database of ", service, " takes no commit: ", std::string(last.status.message())));
+}
+
 }  // namespace
 
 // Queries of one reader, one after another.
@@ -138,10 +166,21 @@ struct ServiceRuntime::Instruments {
 absl::StatusOr<std::unique_ptr<ServiceRuntime>> ServiceRuntime::Create(
     std::unique_ptr<corridor::ServiceDefinition> definition, Ports ports, RuntimeOptions options) {
   if (absl::Status status = definition->Check(); !status.ok()) return status;
+  if (ports.lanes.empty() || ports.lanes.size() != ports.stores.size()) {
+    return absl::InternalError("each lane has an executor and a store of its own");
+  }
+  if (ports.lanes.size() > 1 && !ports.stores.front()->is_shared()) {
+    return absl::InternalError("several lanes need a database that several may write");
+  }
+  if (absl::Status status =
+          CheckPartitions(*ports.stores.front(), definition->name(), ports.bus->partitions());
+      !status.ok()) {
+    return status;
+  }
   auto runtime =
       std::unique_ptr<ServiceRuntime>(new ServiceRuntime(std::move(definition), ports, options));
   const auto open = [&](std::unique_ptr<store::Reader>& reader) -> absl::Status {
-    absl::StatusOr<std::unique_ptr<store::Reader>> opened = ports.store->OpenReader();
+    absl::StatusOr<std::unique_ptr<store::Reader>> opened = ports.stores.front()->OpenReader();
     if (!opened.ok()) return opened.status();
     reader = *std::move(opened);
     return absl::OkStatus();
@@ -159,26 +198,32 @@ absl::StatusOr<std::unique_ptr<ServiceRuntime>> ServiceRuntime::Create(
 
   ServiceRuntime* const r = runtime.get();
   const corridor::ServiceDefinition* const d = r->definition_.get();
-  r->lane_ = std::make_unique<lane::Lane>(
-      d,
-      lane::Lane::Ports{ports.clock, ports.lane, ports.store, ports.entropy, &r->gatherer_,
-                        ports.bus->partitions()},
-      options.lane, [r](const lane::Committed& committed) { r->Committed(committed); });
+  std::vector<lane::Lane*> lanes;
+  for (size_t i = 0; i < ports.lanes.size(); ++i) {
+    r->lane_list_.push_back(std::make_unique<lane::Lane>(
+        d,
+        lane::Lane::Ports{ports.clock, ports.lanes[i], ports.stores[i], ports.entropy,
+                          &r->gatherer_, ports.bus->partitions()},
+        options.lane, [r](const lane::Committed& committed) { r->Committed(committed); }));
+    lanes.push_back(r->lane_list_.back().get());
+  }
+  r->lanes_ = std::make_unique<lane::Lanes>(lanes);
+  options.relay.owner = options.gate.owner = options.owner;
   r->relay_ = std::make_unique<outbox::Relay>(
       d->name(),
-      outbox::Relay::Ports{ports.clock, ports.background, r->relay_reader_.get(), ports.bus,
-                           r->lane_.get()},
+      outbox::Relay::Ports{ports.clock, ports.background, r->relay_reader_.get(),
+                           ports.stores.front(), ports.bus, &r->lanes_->Any()},
       options.relay);
   r->consumer_ = std::make_unique<inbox::Consumer>(
       d, options.owner,
       inbox::Consumer::Ports{ports.clock, ports.background, r->consumer_reader_.get(), ports.bus,
-                             r->lane_.get(), &r->gatherer_},
+                             r->lanes_.get(), &r->gatherer_},
       options.consumer,
       [r](int partition, int64_t next_offset) { r->gate_->Moved(partition, next_offset); });
   r->gate_ = std::make_unique<timer::Gate>(
       d,
-      timer::Gate::Ports{ports.clock, ports.background, r->gate_reader_.get(), ports.bus,
-                         r->lane_.get(), r->consumer_.get()},
+      timer::Gate::Ports{ports.clock, ports.background, r->gate_reader_.get(), ports.stores.front(),
+                         ports.bus, r->lanes_.get(), r->consumer_.get()},
       options.gate, [r](absl::Duration lateness) {
         r->instruments_->timers.Increment();
         r->instruments_->lateness.Observe(lateness);
@@ -211,7 +256,7 @@ void ServiceRuntime::Halt() {
   if (gate_ != nullptr) gate_->Close();
   if (consumer_ != nullptr) consumer_->Close();
   if (relay_ != nullptr) relay_->Close();
-  if (lane_ != nullptr) lane_->Close();
+  for (std::unique_ptr<lane::Lane>& lane : lane_list_) lane->Close();
 }
 
 ServiceRuntime::~ServiceRuntime() {
@@ -220,13 +265,13 @@ ServiceRuntime::~ServiceRuntime() {
   gate_.reset();
   consumer_.reset();
   relay_.reset();
-  lane_.reset();
+  lane_list_.clear();
 }
 
 absl::Status ServiceRuntime::Start() {
   if (absl::Status status = consumer_->Start(); !status.ok()) return status;
   gate_->Start();
-  relay_->Wake();
+  relay_->Start();
   scope_.Post([this] { Maintain(); });
   if (options_.sample_every > absl::ZeroDuration()) {
     scope_.Post([this] { SampleNow(); });
@@ -328,7 +373,8 @@ void ServiceRuntime::Call(const corridor::CallContext& context,
     command->body_hash = id::Hash({DeterministicBytes(*request)});
     command->request = std::move(request);
     command->done = std::move(counted);
-    if (!lane_->Submit(command)) {
+    lane::Lane& lane = lanes_->OfKey(command->scope);
+    if (!lane.Submit(command)) {
       instruments_->refused.Increment();
       command->done(corridor::WithRetryAfter(
           corridor::WithReason(absl::ResourceExhaustedError("too many requests wait; try again"),
@@ -368,12 +414,12 @@ void ServiceRuntime::Call(const corridor::CallContext& context,
 void ServiceRuntime::Maintain() {
   // A year of answered requests would be dead weight; a thousand at a time never holds the lane up.
   const int64_t before = time::ToMicros(ports_.clock->Now() - options_.keep_requests);
-  lane_->SubmitLazily({{"request_marks",
-                        "",
-                        {"DELETE FROM request_marks WHERE rowid IN (SELECT rowid FROM "
-                         "request_marks ORDER BY rowid LIMIT 1000) AND decided_at < $1",
-                         {before}},
-                        store::Expect::kAnyRows}});
+  lanes_->Any().SubmitLazily({{"request_marks",
+                               "",
+                               {"DELETE FROM request_marks WHERE rowid IN (SELECT rowid FROM "
+                                "request_marks ORDER BY rowid LIMIT 1000) AND decided_at < $1",
+                                {before}},
+                               store::Expect::kAnyRows}});
   scope_.PostAt(ports_.clock->Now() + options_.prune_every, [this] { Maintain(); });
 }
 
@@ -403,7 +449,7 @@ absl::StatusOr<ServiceSample> ServiceRuntime::TakeSample() {
   }
   if (!status.ok()) return status;
   sample.partitions = consumer_->Partitions();
-  sample.lane_depth = lane_->depth();
+  sample.lane_depth = lanes_->depth();
   for (const inbox::PartitionState& partition : sample.partitions) {
     if (!partition.stopped.empty()) {
       sample.not_ready.push_back(
@@ -489,7 +535,8 @@ void ServiceRuntime::Retry(std::string subject,
   auto retry = std::make_unique<lane::Retry>();
   retry->subject = std::move(subject);
   retry->done = std::move(done);
-  lane_->Submit(std::move(retry));
+  lane::Lane& lane = lanes_->OfKey(retry->subject);
+  lane.Submit(std::move(retry));
 }
 
 void ServiceRuntime::Drop(int64_t dead_letter,
@@ -514,7 +561,8 @@ void ServiceRuntime::Drop(int64_t dead_letter,
         done(result.status());
       }
     };
-    lane_->Submit(std::move(drop));
+    lane::Lane& lane = lanes_->OfKey(drop->subject);
+    lane.Submit(std::move(drop));
   });
 }
 
@@ -535,9 +583,12 @@ void ServiceRuntime::Drain(absl::AnyInvocable<void()> done) {
 void ServiceRuntime::AwaitDrained() {
   // Nobody tells when the last call has been answered or the last event acknowledged, so it is
   // looked at; the program's own limit ends a drain that never comes to an end.
-  if (calls_under_way_.load() == 0 && lane_->Idle() && relay_->Idle()) {
-    drained_();
-    return;
+  if (calls_under_way_.load() == 0 && lanes_->Idle() && relay_->Idle()) {
+    if (std::exchange(released_, true)) {
+      drained_();
+      return;
+    }
+    relay_->Release();
   }
   scope_.PostAt(ports_.clock->Now() + absl::Milliseconds(10), [this] { AwaitDrained(); });
 }

@@ -23,6 +23,7 @@
 #include "common/inbox/consumer.h"
 #include "common/lane/gatherer.h"
 #include "common/lane/lane.h"
+#include "common/lane/lanes.h"
 #include "common/log/log.h"
 #include "common/metrics/metrics.h"
 #include "common/outbox/relay.h"
@@ -37,7 +38,9 @@ struct RuntimeOptions {
   outbox::RelayOptions relay;
   inbox::ConsumerOptions consumer;
   timer::GateOptions gate;
-  std::string owner = "local";                         // of partitions, in the positions table
+  // Of partitions, claims and the lease; where the database is shared, unlike that of any other
+  // process or of an earlier start.
+  std::string owner = "local";
   absl::Duration keep_requests = absl::Hours(7 * 24);  // then a repeated request is a new one
   absl::Duration prune_every = absl::Minutes(10);
   absl::Duration sample_every = absl::Seconds(5);  // gauges; zero = never
@@ -61,10 +64,11 @@ class ServiceRuntime : public corridor::Endpoint {
  public:
   struct Ports {
     const time::Clock* clock = nullptr;
-    executor::Executor* lane = nullptr;        // decides and commits
+    // Decide and commit: one executor and one store a lane. Several only on a shared database.
+    std::vector<executor::Executor*> lanes;
     executor::Executor* background = nullptr;  // relay, consumer, gate
     std::vector<executor::Executor*> readers;  // answer queries, each with a reader of its own
-    store::Store* store = nullptr;
+    std::vector<store::Store*> stores;
     bus::Bus* bus = nullptr;
     corridor::Peer* peer = nullptr;  // null = everybody else is down
     id::Entropy* entropy = nullptr;
@@ -136,9 +140,11 @@ class ServiceRuntime : public corridor::Endpoint {
   std::atomic<int64_t> calls_under_way_{0};
   std::atomic<bool> draining_{false};
   absl::AnyInvocable<void()> drained_;
+  bool released_ = false;  // the lease; steps of the background
 
   lane::Gatherer gatherer_;
-  std::unique_ptr<lane::Lane> lane_;
+  std::vector<std::unique_ptr<lane::Lane>> lane_list_;
+  std::unique_ptr<lane::Lanes> lanes_;
   std::unique_ptr<outbox::Relay> relay_;
   std::unique_ptr<inbox::Consumer> consumer_;
   std::unique_ptr<timer::Gate> gate_;

@@ -55,10 +55,10 @@ class ThreadedLedger {
     reader_ = Thread("reader");
     ServiceRuntime::Ports ports;
     ports.clock = &clock_;
-    ports.lane = lane_.get();
+    ports.lanes = {lane_.get()};
     ports.background = background_.get();
     ports.readers = {reader_.get()};
-    ports.store = store_.get();
+    ports.stores = {store_.get()};
     ports.bus = log_.get();
     ports.entropy = &entropy_;
     RuntimeOptions options;

@@ -130,6 +130,7 @@ class SqliteStore final : public Store {
   }
 
   Reader& reader() override { return reader_; }
+  bool is_shared() const override { return options_.is_shared; }
 
   absl::StatusOr<std::unique_ptr<Reader>> OpenReader() override {
     if (options_.path == kMemory) return std::make_unique<SqliteReader>(seat_);
@@ -311,6 +312,9 @@ absl::StatusOr<std::unique_ptr<Store>> OpenMemory(SqliteOptions options) {
   absl::StatusOr<std::unique_ptr<SqliteConnection>> opened =
       SqliteConnection::Open({options.path, /*read_only=*/false, options.cache_bytes, options.vfs});
   if (!opened.ok()) return opened.status();
+  if (options.is_shared) {
+    if (absl::Status s = (*opened)->AddClock(options.now); !s.ok()) return s;
+  }
   if (absl::Status s = Migrate(options.path, options.schemas, **opened); !s.ok()) return s;
   if (options.max_pages > 0) {
     if (absl::Status s =
@@ -327,6 +331,10 @@ absl::StatusOr<std::unique_ptr<Store>> OpenMemory(SqliteOptions options) {
 
 absl::StatusOr<std::unique_ptr<Store>> OpenSqlite(SqliteOptions options) {
   if (options.path.empty()) return absl::InvalidArgumentError("the store's path is empty");
+  if (options.is_shared && (options.path != kMemory || options.now == nullptr)) {
+    return absl::InvalidArgumentError(
+        absl::StrCat(options.path, ": only a database in memory is shared, and it needs a clock"));
+  }
   return options.path == kMemory ? OpenMemory(std::move(options)) : OpenFile(std::move(options));
 }
 

@@ -8,6 +8,7 @@
 #define TANDEM_COMMON_STORE_SQLITE_H_
 
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <string>
 #include <vector>
@@ -41,6 +42,10 @@ struct SqliteOptions {
   int64_t check_bytes = 64 << 20;
   // A VFS registered with SQLite, for fault injection; empty = the system's.
   std::string vfs;
+  // In memory only: several services may use the store in turn, as replicas use a database; then
+  // database_now() is what `now` says, in microseconds.
+  bool is_shared = false;
+  std::function<int64_t()> now;
 };
 
 // Opens, checks and migrates. Threads: as Store says; the readers of OpenReader each belong to one
@@ -53,6 +58,7 @@ struct SqliteOptions {
 //   DATA_LOSS            the file is corrupt
 //   NOT_FOUND, PERMISSION_DENIED, RESOURCE_EXHAUSTED, UNAVAILABLE  as the system answers, naming
 //   the file INTERNAL             a migration that SQLite refuses, or a fault in `schemas`
+// INVALID_ARGUMENT     a shared database in a file, or without a clock
 absl::StatusOr<std::unique_ptr<Store>> OpenSqlite(SqliteOptions options);
 
 }  // namespace tandem::store

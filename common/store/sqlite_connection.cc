@@ -1,6 +1,7 @@
 #include "common/store/sqlite_connection.h"
 
 #include <cerrno>
+#include <functional>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -210,6 +211,18 @@ absl::StatusOr<SqliteConnection::Prepared*> SqliteConnection::Bind(const Stateme
     if (*code != SQLITE_OK) return Error(*code, statement.sql.text());
   }
   return prepared;
+}
+
+absl::Status SqliteConnection::AddClock(std::function<int64_t()> now) {
+  now_ = std::move(now);
+  const int code = sqlite3_create_function_v2(
+      db_, "database_now", 0, SQLITE_UTF8, this,
+      [](sqlite3_context* context, int, sqlite3_value**) {
+        const auto* self = static_cast<const SqliteConnection*>(sqlite3_user_data(context));
+        sqlite3_result_int64(context, self->now_());
+      },
+      nullptr, nullptr, nullptr);
+  return code == SQLITE_OK ? absl::OkStatus() : Error(code, "adding database_now()");
 }
 
 absl::Status SqliteConnection::Query(const Statement& statement,

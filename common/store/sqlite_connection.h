@@ -7,6 +7,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <list>
 #include <memory>
 #include <string>
@@ -40,6 +41,9 @@ class SqliteConnection {
 
   // Runs several statements without parameters, their rows dropped.
   absl::Status Execute(const std::string& sql);
+
+  // Makes database_now() answer what `now` says. Once.
+  absl::Status AddClock(std::function<int64_t()> now);
 
   // As Reader::Query.
   absl::Status Query(const Statement& statement, absl::FunctionRef<void(const RowView&)> on_row);
@@ -84,6 +88,7 @@ class SqliteConnection {
 
   const std::string path_;
   sqlite3* const db_;
+  std::function<int64_t()> now_;
   // Prepared statements, the last used first; the index points into the list's own strings.
   std::list<Prepared> prepared_;
   absl::flat_hash_map<absl::string_view, std::list<Prepared>::iterator> by_sql_;

@@ -122,6 +122,13 @@ class Store {
   // A further reader, on a connection of its own where the engine has such; sees every commit that
   // returned before its query began.
   virtual absl::StatusOr<std::unique_ptr<Reader>> OpenReader() = 0;
+
+  // Whether others may write to the same database: further stores of this process, other processes.
+  // Such a database has the SQL function database_now(), microseconds by its own clock.
+  virtual bool is_shared() const { return false; }
+  // What a SELECT ends with, so that it finds only rows that nobody else is about to change; those
+  // it finds are the caller's until its commit.
+  virtual std::string_view SkipLocked() const { return ""; }
 };
 
 }  // namespace tandem::store

@@ -71,6 +71,8 @@ class FaultyStore : public store::Store {
     return result;
   }
   store::Reader& reader() override { return behind_->reader(); }
+  bool is_shared() const override { return behind_->is_shared(); }
+  std::string_view SkipLocked() const override { return behind_->SkipLocked(); }
   absl::StatusOr<std::unique_ptr<store::Reader>> OpenReader() override {
     return behind_->OpenReader();
   }

@@ -79,6 +79,9 @@ std::unique_ptr<corridor::ServiceDefinition> MakeLedger(const LedgerOptions& opt
         int64_t version = 0;
         auto box = LoadBox(view, request.box_id(), &version);
         if (!box.ok()) return box.status();
+        if (box->balance() + request.amount() < 0) {
+          return corridor::FailedPrecondition("OVERDRAWN", "there is not so much in it");
+        }
         auto decision = Grow(view, in, request.box_id(), request.amount());
         if (!decision.ok()) return decision;
         AddResponse response;

@@ -68,10 +68,10 @@ void ServiceHarness::Start() {
   runtime_options.sample_every = absl::ZeroDuration();
   runtime::ServiceRuntime::Ports ports;
   ports.clock = scheduler_.clock();
-  ports.lane = lane_executor_.get();
+  ports.lanes = {lane_executor_.get()};
   ports.background = background_.get();
   ports.readers = {reader_executor_.get()};
-  ports.store = store_.get();
+  ports.stores = {store_.get()};
   ports.bus = bus_.get();
   ports.peer = &peer_;
   ports.entropy = entropy_.get();

@@ -12,19 +12,41 @@
 namespace tandem::timer {
 namespace {
 
+// The kinds that this binary knows, or those of them with an effect, as a list in SQL.
+std::string Kinds(const corridor::ServiceDefinition& definition, bool with_effect) {
+  std::vector<std::string> kinds = {"''"};
+  for (const auto& [name, kind] : definition.timers()) {
+    if (with_effect && !kind.perform) continue;
+    kinds.push_back(absl::StrCat("'", absl::StrReplaceAll(name, {{"'", "''"}}), "'"));
+  }
+  return absl::StrJoin(kinds, ", ");
+}
+
+// Claims rows of bound $2 that are due at $1, $3 at most, for $4. Only a key's earliest row, so
+// that two processes never have two of one key; and none that is claimed, unless by $4 itself,
+// which renews what came back to be tried again. $5 and $6: how long, in microseconds.
+std::string ClaimRows(const corridor::ServiceDefinition& definition, std::string_view skip_locked) {
+  return absl::StrCat(
+      "UPDATE timers SET claim = $4, claimed_until = database_now() + CASE WHEN kind IN (",
+      Kinds(definition, true),
+      ") THEN $6 ELSE $5 END WHERE id IN (SELECT id FROM timers t WHERE t.bound = $2 AND t.due <= "
+      "$1 AND t.due <= database_now() AND (t.claimed_until <= database_now() OR t.claim = $4) AND "
+      "t.kind IN (",
+      Kinds(definition, false),
+      ") AND NOT EXISTS (SELECT 1 FROM timers b WHERE b.key = t.key AND (b.due < t.due OR (b.due = "
+      "t.due AND b.id < t.id))) ORDER BY t.due, t.id LIMIT $3 ",
+      std::string(skip_locked), ")");
+}
+
 // Rows of `bound` that are due. Per key, timers fire in order of their due instants: those of one
 // sort enter the lane in that order, and a row waits behind an earlier one of the other sort. Kinds
 // that this binary does not know stay where they are, and stand in nobody's way: a newer one set
 // them.
 std::string DueRows(std::string_view bound, std::string_view other,
                     const corridor::ServiceDefinition& definition) {
-  std::vector<std::string> kinds;
-  for (const auto& [kind, unused] : definition.timers()) {
-    kinds.push_back(absl::StrCat("'", absl::StrReplaceAll(kind, {{"'", "''"}}), "'"));
-  }
   return absl::StrCat(
       "SELECT id, due, kind, key, payload, traceparent FROM timers WHERE bound = ",
-      std::string(bound), " AND due <= $1 AND kind IN (", absl::StrJoin(kinds, ", "),
+      std::string(bound), " AND due <= $1 AND kind IN (", Kinds(definition, false),
       ") AND NOT EXISTS (SELECT 1 FROM timers b WHERE b.key = timers.key AND b.due < timers.due "
       "AND b.bound ",
       std::string(other), ") ORDER BY due, id LIMIT $2");
@@ -32,6 +54,13 @@ std::string DueRows(std::string_view bound, std::string_view other,
 
 constexpr std::string_view kNextDue =
     "SELECT due FROM timers WHERE bound = $1 AND due > $2 ORDER BY due LIMIT 1";
+constexpr std::string_view kClaimable =
+    "SELECT 1 FROM timers WHERE bound = $1 AND due <= $2 AND due <= database_now() AND "
+    "(claimed_until <= database_now() OR claim = $3) LIMIT 1";
+constexpr std::string_view kClaimedRows =
+    "SELECT id, due, kind, key, payload, traceparent FROM timers WHERE bound = $1 AND due <= $2 "
+    "AND "
+    "claim = $3 AND claimed_until > database_now() ORDER BY due, id";
 constexpr std::string_view kDueOfKey = "SELECT id FROM timers WHERE key = $1 AND due <= $2";
 
 }  // namespace
@@ -46,7 +75,9 @@ Gate::Gate(const corridor::ServiceDefinition* definition, Ports ports, GateOptio
       bound_rows_(DueRows("$3", "= -1", *definition)),
       bounds_(static_cast<size_t>(ports.bus->partitions())),
       wake_at_(absl::ToUnixMicros(absl::InfiniteFuture())),
-      scope_(ports.executor) {}
+      scope_(ports.executor) {
+  if (ports_.store->is_shared()) claim_ = ClaimRows(*definition, ports_.store->SkipLocked());
+}
 
 void Gate::Start() {
   scope_.Post([this] { Look(); });
@@ -104,20 +135,24 @@ void Gate::Look() {
     if (back_off.until > now) next = std::min(next, back_off.until);
   }
 
-  HandOut(-1, now, /*lagging=*/false);
+  HandOut({-1, now, /*lagging=*/false});
   consider(-1, now);
+  // Others set rows, and leave rows behind.
+  const bool is_shared = ports_.store->is_shared();
+  if (is_shared) next = std::min(next, now + options_.look_anyway);
   for (size_t i = 0; i < bounds_.size(); ++i) {
     const int partition = static_cast<int>(i);
     Bound& bound = bounds_[i];
+    if (is_shared && ports_.consumer->NextOffset(partition) < 0) continue;
     // Patience begins when readiness is first tried, not when the timer was due: after a long stop
     // there has been no chance yet to read what came meanwhile.
     const absl::Time given_up = now - bound.trying_since >= options_.lag_limit
                                     ? now - options_.lag_limit
                                     : absl::InfinitePast();
     if (bound.watermark > absl::InfinitePast()) {
-      HandOut(partition, std::min(bound.watermark, now), false);
+      HandOut({partition, std::min(bound.watermark, now), false});
     }
-    if (given_up > bound.watermark) HandOut(partition, given_up, /*lagging=*/true);
+    if (given_up > bound.watermark) HandOut({partition, given_up, /*lagging=*/true});
 
     absl::Time first_waiting = absl::InfiniteFuture();
     const absl::Time after = std::max(bound.watermark, given_up);
@@ -156,31 +191,85 @@ void Gate::ClockWentBack(absl::Time now) {
   }
 }
 
-void Gate::HandOut(int bound, absl::Time ready, bool lagging) {
+void Gate::HandOut(const Page& page) {
   if (handed_out_.size() >= options_.max_handed_out) {
     more_ = true;
     return;
   }
-  const absl::Time now = ports_.clock->Now();
-  const size_t page = std::min(options_.max_scan, options_.max_handed_out - handed_out_.size());
+  if (ports_.store->is_shared()) {
+    Claim(page);
+    return;
+  }
+  const size_t room = std::min(options_.max_scan, options_.max_handed_out - handed_out_.size());
   // Rows under way and rows that back off still stand in the table, so there is room for all of
   // them, and one more that tells whether there are more.
-  const size_t limit = page + handed_out_.size() + backing_off_.size() + 1;
-  std::vector<Row> rows;
+  const size_t limit = room + handed_out_.size() + backing_off_.size() + 1;
   store::Statement statement;
-  if (bound < 0) {
+  if (page.bound < 0) {
     statement = {store::Sql::Lasting(plain_rows_),
-                 {time::ToMicros(ready), static_cast<int64_t>(limit)}};
+                 {time::ToMicros(page.ready), static_cast<int64_t>(limit)}};
   } else {
     statement = {store::Sql::Lasting(bound_rows_),
-                 {time::ToMicros(ready), static_cast<int64_t>(limit), int64_t{bound}}};
+                 {time::ToMicros(page.ready), static_cast<int64_t>(limit), int64_t{page.bound}}};
   }
+  HandOutRows(page, statement, room, absl::InfinitePast());
+}
+
+void Gate::Claim(const Page& page) {
+  if (claiming_.contains(page.bound)) {
+    more_ = true;
+    return;
+  }
+  bool is_any = false;
+  const absl::Time now = ports_.clock->Now();
+  const absl::Status status =
+      ports_.reader->Query({store::Sql::Lasting(kClaimable),
+                            {int64_t{page.bound}, time::ToMicros(page.ready), options_.owner}},
+                           [&](const store::RowView&) { is_any = true; });
+  if (!status.ok()) Arm(now + options_.ask_spacing);
+  if (!is_any) return;
+  const size_t room = std::min(options_.max_scan, options_.max_handed_out - handed_out_.size());
+  claiming_.insert(page.bound);
+  lane::Writes writes;
+  writes.lines.push_back({"timers",
+                          "",
+                          {store::Sql::Lasting(claim_),
+                           {time::ToMicros(page.ready), int64_t{page.bound},
+                            static_cast<int64_t>(room + handed_out_.size()), options_.owner,
+                            absl::ToInt64Microseconds(options_.claim),
+                            absl::ToInt64Microseconds(options_.effect_claim)}},
+                          store::Expect::kAnyRows});
+  writes.done = scope_.Callback<absl::Status>([this, page, now](const absl::Status& claimed) {
+    claiming_.erase(page.bound);
+    if (!claimed.ok()) {
+      Arm(ports_.clock->Now() + options_.ask_spacing);
+    } else if (!stopped_) {
+      HandOutClaimed(page, now);
+    }
+  });
+  ports_.lanes->OfPartition(std::max(page.bound, 0)).Submit(std::move(writes));
+}
+
+void Gate::HandOutClaimed(const Page& page, absl::Time claimed_at) {
+  // What was handed out before may have been renewed: it stands among the rows and is passed over.
+  HandOutRows(page,
+              {store::Sql::Lasting(kClaimedRows),
+               {int64_t{page.bound}, time::ToMicros(page.ready), options_.owner}},
+              options_.max_scan, claimed_at);
+  // Others of the same page, and what was asked for while the claim was under way.
+  if (more_ && handed_out_.size() <= options_.max_handed_out / 2) Arm(ports_.clock->Now());
+}
+
+void Gate::HandOutRows(const Page& page, const store::Statement& statement, size_t room,
+                       absl::Time claimed_at) {
+  const absl::Time now = ports_.clock->Now();
+  std::vector<Row> rows;
   const absl::Status status = ports_.reader->Query(statement, [&](const store::RowView& line) {
     const std::string id(line.Text(0));
     if (handed_out_.contains(id)) return;
     const auto back_off = backing_off_.find(id);
     if (back_off != backing_off_.end() && back_off->second.until > now) return;
-    if (rows.size() == page) {
+    if (rows.size() == room) {
       more_ = true;
       return;
     }
@@ -188,10 +277,11 @@ void Gate::HandOut(int bound, absl::Time ready, bool lagging) {
     row.timer.id = id;
     row.timer.due = time::FromMicros(line.Int(1));
     row.timer.key = line.Text(3);
-    row.timer.judged_while_lagging = lagging;
+    row.timer.judged_while_lagging = page.lagging;
     row.kind = line.Text(2);
     row.payload = line.Text(4);
     row.traceparent = line.Text(5);
+    row.claimed_at = claimed_at;
   });
   if (!status.ok()) {
     Arm(now + options_.ask_spacing);
@@ -210,13 +300,19 @@ void Gate::Dispatch(Row row) {
   firing->payload = std::move(payload);
   firing->traceparent = std::move(row.traceparent);
   firing->timer = std::move(row.timer);
+  if (row.claimed_at > absl::InfinitePast()) {
+    firing->claim = options_.owner;
+    firing->claimed_until =
+        row.claimed_at + (kind->second.perform ? options_.effect_claim : options_.claim);
+  }
   handed_out_.insert(firing->timer.id);
   firing->done = scope_.Callback<lane::TimerOutcome>(
       [this, timer = firing->timer](lane::TimerOutcome outcome) { Done(timer, outcome); });
   if (kind->second.perform) {
     Perform(std::move(firing));
   } else {
-    ports_.lane->Submit(std::move(firing));
+    lane::Lane& lane = ports_.lanes->OfKey(firing->timer.key);
+    lane.Submit(std::move(firing));
   }
 }
 
@@ -232,7 +328,8 @@ void Gate::Perform(std::unique_ptr<lane::TimerFiring> firing) {
                   return;
                 }
                 firing->effect = std::move(result);
-                ports_.lane->Submit(std::move(firing));
+                lane::Lane& lane = ports_.lanes->OfKey(firing->timer.key);
+                lane.Submit(std::move(firing));
               }));
 }
 

@@ -4,6 +4,11 @@
 // reached an end offset that was asked for at or after due + settle. So each partition has a
 // watermark, the latest due instant that is ready, and rows that are not ready never stand in front
 // of others.
+//
+// Where several processes share the database, a row is claimed before it is handed out, by one
+// committed statement and by the database's clock: only the claim's holder deletes the row, and who
+// dies with a claim is followed by another when it has ended. Fact-bound rows are fired by the
+// process that has their partition, for it knows the stored position.
 #ifndef TANDEM_COMMON_TIMER_GATE_H_
 #define TANDEM_COMMON_TIMER_GATE_H_
 
@@ -24,7 +29,7 @@
 #include "common/executor/executor.h"
 #include "common/executor/scope.h"
 #include "common/inbox/consumer.h"
-#include "common/lane/lane.h"
+#include "common/lane/lanes.h"
 #include "common/store/store.h"
 #include "common/time/clock.h"
 
@@ -40,6 +45,13 @@ struct GateOptions {
   absl::Duration first_back_off =
       absl::Milliseconds(20);  // for a firing that has to be tried again
   absl::Duration last_back_off = absl::Seconds(30);
+  // Where the database is shared: whose claims are this process's, unlike any other's; how long one
+  // lasts; how much longer for a row whose effect waits for a peer; how often others' rows are
+  // looked for.
+  std::string owner;
+  absl::Duration claim = absl::Seconds(5);
+  absl::Duration effect_claim = absl::Seconds(15);
+  absl::Duration look_anyway = absl::Seconds(1);
 };
 
 // How late firings were decided after their due instants.
@@ -57,8 +69,9 @@ class Gate {
     const time::Clock* clock = nullptr;
     executor::Executor* executor = nullptr;
     store::Reader* reader = nullptr;  // the gate's own
+    const store::Store* store = nullptr;
     bus::Bus* bus = nullptr;
-    lane::Lane* lane = nullptr;
+    const lane::Lanes* lanes = nullptr;
     inbox::Consumer* consumer = nullptr;  // on the same executor
   };
   Gate(const corridor::ServiceDefinition* definition, Ports ports, GateOptions options,
@@ -88,17 +101,29 @@ class Gate {
     // Since when a due row waits without the position having caught up with an answer.
     absl::Time trying_since = absl::InfiniteFuture();
   };
+  // Rows of one bound, due at or before `ready`.
+  struct Page {
+    int bound = -1;  // -1 = plain
+    absl::Time ready;
+    bool lagging = false;
+  };
   struct Row {
     corridor::FiredTimer timer;
     std::string kind;
     std::string payload;
     std::string traceparent;
+    absl::Time claimed_at = absl::InfinitePast();  // before the claim was asked for
   };
 
   void Arm(absl::Time instant);
   void Look();
-  // Hands out rows of `bound` (-1 = plain) due at or before `ready`.
-  void HandOut(int bound, absl::Time ready, bool lagging);
+  void HandOut(const Page& page);
+  // Claims as many rows as there is room for, and hands out those that it got.
+  void Claim(const Page& page);
+  void HandOutClaimed(const Page& page, absl::Time claimed_at);
+  // Reads rows by `statement` and hands them out, at most `room` of them.
+  void HandOutRows(const Page& page, const store::Statement& statement, size_t room,
+                   absl::Time claimed_at);
   void Dispatch(Row row);
   void Perform(std::unique_ptr<lane::TimerFiring> firing);
   void Done(const corridor::FiredTimer& timer, lane::TimerOutcome outcome);
@@ -113,6 +138,7 @@ class Gate {
   const std::function<void(absl::Duration)> fired_;
 
   const std::string plain_rows_, bound_rows_;  // the queries
+  std::string claim_;                          // where the database is shared
 
   std::vector<Bound> bounds_;                    // by partition
   absl::flat_hash_set<std::string> handed_out_;  // timer ids under way
@@ -123,7 +149,8 @@ class Gate {
   absl::flat_hash_map<std::string, BackOff> backing_off_;  // those that wait to be tried again
   absl::Time looked_at_ = absl::InfinitePast();
   absl::Time armed_ = absl::InfiniteFuture();
-  bool more_ = false;  // a page was full: there may be more
+  bool more_ = false;                  // a page was full: there may be more
+  absl::flat_hash_set<int> claiming_;  // bounds with a claim under way
   bool stopped_ = false;
   GateStats stats_;
   std::atomic<int64_t> wake_at_;  // earliest instant of the wakes not yet seen

@@ -1,6 +1,6 @@
 # Run by the root CMakeLists.txt: cmake -DDIR=deploy/policies -DREPLAY_DIR=deploy/replay/policies -DOUT=<folder>
-# -P embed_policies.cmake
-# Writes OUT/services/tandem/built_in_policies.h and .cc from the policy files.
+# -P deploy/policies/embed.cmake
+# Writes OUT/deploy/policies/built_in.h and .cc from the policy files.
 function(cases_of folder result)
   file(GLOB files ${folder}/*.yaml)
   list(SORT files)
@@ -14,31 +14,31 @@ function(cases_of folder result)
 endfunction()
 cases_of(${DIR} cases)
 cases_of(${REPLAY_DIR} replay_cases)
-file(WRITE ${OUT}/services/tandem/built_in_policies.h "// Made from ${DIR} and ${REPLAY_DIR}.
+file(WRITE ${OUT}/deploy/policies/built_in.h "// Made from ${DIR} and ${REPLAY_DIR}.
 #pragma once
 
 #include <string>
 
-namespace tandem::programs {
+namespace tandem::deploy {
 
 // The text of a policy file; empty when there was none of that name.
-std::string BuiltInPolicyText(const std::string& name);
-std::string BuiltInReplayPolicyText(const std::string& name);
+std::string BuiltInPolicy(const std::string& name);
+std::string BuiltInReplayPolicy(const std::string& name);
 
-}  // namespace tandem::programs
+}  // namespace tandem::deploy
 ")
-file(WRITE ${OUT}/services/tandem/built_in_policies.cc "// Made from ${DIR} and ${REPLAY_DIR}.
-#include \"services/tandem/built_in_policies.h\"
+file(WRITE ${OUT}/deploy/policies/built_in.cc "// Made from ${DIR} and ${REPLAY_DIR}.
+#include \"deploy/policies/built_in.h\"
 
-namespace tandem::programs {
+namespace tandem::deploy {
 
-std::string BuiltInPolicyText(const std::string& name) {
+std::string BuiltInPolicy(const std::string& name) {
 ${cases}  return \"\";
 }
 
-std::string BuiltInReplayPolicyText(const std::string& name) {
+std::string BuiltInReplayPolicy(const std::string& name) {
 ${replay_cases}  return \"\";
 }
 
-}  // namespace tandem::programs
+}  // namespace tandem::deploy
 ")

@@ -34,10 +34,10 @@ absl::StatusOr<std::unique_ptr<House>> House::Open(Options options,
     room.background = environment.new_executor(absl::StrCat(service.name, ".background"));
     runtime::ServiceRuntime::Ports ports;
     ports.clock = environment.clock;
-    ports.lane = room.lane.get();
+    ports.lanes = {room.lane.get()};
     ports.background = room.background.get();
     for (const auto& reader : house->readers_) ports.readers.push_back(reader.get());
-    ports.store = room.store.get();
+    ports.stores = {room.store.get()};
     ports.bus = environment.bus;
     ports.peer = house->peer_.get();
     ports.entropy = environment.entropy;

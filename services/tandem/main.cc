@@ -17,6 +17,7 @@
 #include "common/config/options.h"
 #include "common/executor/threaded.h"
 #include "common/host/host.h"
+#include "common/host/version.h"
 #include "common/id/system_entropy.h"
 #include "common/runtime/admin.h"
 #include "common/store/sqlite.h"
@@ -24,7 +25,6 @@
 #include "services/tandem/house.h"
 #include "services/tandem/policies.h"
 #include "services/tandem/replay.h"
-#include "services/tandem/version.h"
 
 namespace tandem::programs {
 namespace {
@@ -42,7 +42,7 @@ int Fail(const absl::Status& status) {
 }
 
 // Asks a service of this process and waits: at the start, before there is a door.
-CallMethod Caller(corridor::Peer& peer, const time::Clock& clock) {
+policy::CallMethod Caller(corridor::Peer& peer, const time::Clock& clock) {
   return [&peer, &clock](const std::string& method,
                          corridor::MessagePtr request) -> absl::StatusOr<corridor::MessagePtr> {
     absl::Notification answered;
@@ -62,7 +62,7 @@ CallMethod Caller(corridor::Peer& peer, const time::Clock& clock) {
 int Serve(const ServeOptions& options) {
   time::SystemClock clock;
   id::SystemEntropy entropy;
-  auto host = host::Host::Create("tandem", kVersion, options.host, &clock);
+  auto host = host::Host::Create("tandem", host::kVersion, options.host, &clock);
   if (!host.ok()) return Fail(host.status());
 
   std::error_code error;
@@ -101,19 +101,19 @@ int Serve(const ServeOptions& options) {
   if (!house.ok()) return Fail(house.status());
   if (absl::Status status = (*house)->Start(); !status.ok()) return Fail(status);
 
-  absl::StatusOr<std::vector<PolicyFile>> files =
+  absl::StatusOr<std::vector<policy::PolicyFile>> files =
       options.policies.empty() ? BuiltInPolicies() : ReadPolicies(options.policies);
   if (!files.ok()) return Fail(files.status());
-  auto applied = ApplyPolicies(*files, Caller((*house)->peer(), clock));
+  auto applied = policy::ApplyPolicies(*files, Caller((*house)->peer(), clock));
   if (!applied.ok()) return Fail(applied.status());
-  for (const AppliedPolicy& policy : *applied) {
+  for (const policy::AppliedPolicy& policy : *applied) {
     if (!policy.is_new) continue;
     (*host)->logger().Log(
         log::Level::kInfo, "policy applied",
         {log::Field::Id("kind", policy.kind), log::Field::Count("version", policy.version)});
   }
 
-  runtime::Admin admin(kVersion, {&clock, &log_executor, log->get(), log->get()},
+  runtime::Admin admin(host::kVersion, {&clock, &log_executor, log->get(), log->get()},
                        (*house)->runtimes(), [&host] { (*host)->Stop(absl::OkStatus()); });
   for (runtime::ServiceRuntime* runtime : (*house)->runtimes()) {
     (*host)->AddReadyCheck({runtime->definition().name(), [runtime] {
@@ -141,7 +141,8 @@ int Serve(const ServeOptions& options) {
 int Main(int argc, char** argv) {
   // Deadlock detection of absl::Mutex costs 8 to 19 % of the echo rate on two cores.
   absl::SetMutexDeadlockDetectionMode(absl::OnDeadlockCycle::kIgnore);
-  config::OptionSet program("tandem", "Customer support and customer success, in step.", kVersion);
+  config::OptionSet program("tandem", "Customer support and customer success, in step.",
+                            host::kVersion);
   program.IgnoreEnvironment("TANDEM_CTL_");
 
   ServeOptions serve_options;

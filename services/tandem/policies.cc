@@ -9,43 +9,16 @@
 #include "absl/strings/str_join.h"
 #include "common/config/text_file.h"
 #include "common/config/yaml.h"
-#include "common/config/yaml_to_proto.h"
-#include "google/protobuf/message.h"
-#include "services/tandem/built_in_policies.h"
+#include "deploy/policies/built_in.h"
 
 namespace tandem::programs {
 namespace {
 
 namespace fs = std::filesystem;
-using google::protobuf::FieldDescriptor;
-using google::protobuf::Message;
+using policy::PolicyFile;
 
-absl::StatusOr<std::unique_ptr<Message>> NewRequest(const std::string& method) {
-  const google::protobuf::MethodDescriptor* descriptor = corridor::FindMethod(method);
-  if (descriptor == nullptr) return absl::InternalError(absl::StrCat("there is no ", method));
-  return std::unique_ptr<Message>(google::protobuf::MessageFactory::generated_factory()
-                                      ->GetPrototype(descriptor->input_type())
-                                      ->New());
-}
-
-std::string Method(const std::string& kind, const std::string& name) {
-  return absl::StrCat("tandem.", kind, ".v1.PolicyService/", name);
-}
-
-// Every policy service has the same fields, in messages of its own.
-int64_t IntegerField(const Message& message, const std::string& name) {
-  const FieldDescriptor* field = message.GetDescriptor()->FindFieldByName(name);
-  return message.GetReflection()->GetInt64(message, field);
-}
-
-std::string StringField(const Message& message, const std::string& name) {
-  const FieldDescriptor* field = message.GetDescriptor()->FindFieldByName(name);
-  return message.GetReflection()->GetString(message, field);
-}
-
-const Message& MessageField(const Message& message, const std::string& name) {
-  const FieldDescriptor* field = message.GetDescriptor()->FindFieldByName(name);
-  return message.GetReflection()->GetMessage(message, field);
+std::string ServiceOf(const std::string& kind) {
+  return absl::StrCat("tandem.", kind, ".v1.PolicyService");
 }
 
 }  // namespace
@@ -60,7 +33,8 @@ std::vector<PolicyFile> BuiltInPolicies() {
   std::vector<PolicyFile> files;
   for (const std::string& kind : PolicyKinds()) {
     const std::string name = absl::StrCat(kind, ".yaml");
-    files.push_back({kind, absl::StrCat("built-in ", name), BuiltInPolicyText(name)});
+    files.push_back(
+        {ServiceOf(kind), kind, absl::StrCat("built-in ", name), deploy::BuiltInPolicy(name)});
   }
   return files;
 }
@@ -69,7 +43,8 @@ std::vector<PolicyFile> BuiltInReplayPolicies() {
   std::vector<PolicyFile> files;
   for (const std::string& kind : PolicyKinds()) {
     const std::string name = absl::StrCat(kind, ".yaml");
-    files.push_back({kind, absl::StrCat("built-in replay ", name), BuiltInReplayPolicyText(name)});
+    files.push_back({ServiceOf(kind), kind, absl::StrCat("built-in replay ", name),
+                     deploy::BuiltInReplayPolicy(name)});
   }
   return files;
 }
@@ -86,6 +61,7 @@ absl::StatusOr<std::vector<PolicyFile>> ReadPolicies(const std::string& folder) 
     if (entry.path().extension() != ".yaml") continue;
     PolicyFile file;
     file.kind = entry.path().stem().string();
+    file.service = ServiceOf(file.kind);
     file.name = entry.path().string();
     const std::vector<std::string>& kinds = PolicyKinds();
     if (std::find(kinds.begin(), kinds.end(), file.kind) == kinds.end()) {
@@ -107,49 +83,6 @@ absl::StatusOr<std::vector<PolicyFile>> ReadPolicies(const std::string& folder) 
   std::sort(files.begin(), files.end(),
             [&](const PolicyFile& a, const PolicyFile& b) { return rank(a) < rank(b); });
   return files;
-}
-
-absl::StatusOr<std::unique_ptr<Message>> PolicyRequest(const PolicyFile& file,
-                                                       const std::string& method) {
-  absl::StatusOr<std::unique_ptr<Message>> request = NewRequest(Method(file.kind, method));
-  if (!request.ok()) return request.status();
-  const FieldDescriptor* field = (*request)->GetDescriptor()->FindFieldByName("policy");
-  Message* const policy = (*request)->GetReflection()->MutableMessage(request->get(), field);
-  if (absl::Status read = config::YamlToProto(file.text, file.name, policy); !read.ok())
-    return read;
-  return request;
-}
-
-absl::StatusOr<std::vector<AppliedPolicy>> ApplyPolicies(const std::vector<PolicyFile>& files,
-                                                         const CallMethod& call) {
-  std::vector<AppliedPolicy> applied;
-  for (const PolicyFile& file : files) {
-    absl::StatusOr<std::unique_ptr<Message>> get = NewRequest(Method(file.kind, "GetPolicy"));
-    if (!get.ok()) return get.status();
-    absl::StatusOr<corridor::MessagePtr> current =
-        call(Method(file.kind, "GetPolicy"), corridor::MessagePtr(*std::move(get)));
-    if (!current.ok()) return current.status();
-    const Message& version = MessageField(**current, "version");
-
-    absl::StatusOr<std::unique_ptr<Message>> request = PolicyRequest(file, "ApplyPolicy");
-    if (!request.ok()) return request.status();
-    // The same file on the same version is the same request, however often a start is tried.
-    const std::string request_id =
-        absl::StrCat("policy-file:", IntegerField(version, "version"), ":",
-                     StringField(version, "content_hash").substr(0, 16));
-    const FieldDescriptor* field = (*request)->GetDescriptor()->FindFieldByName("request_id");
-    (*request)->GetReflection()->SetString(request->get(), field, request_id);
-    absl::StatusOr<corridor::MessagePtr> reply =
-        call(Method(file.kind, "ApplyPolicy"), corridor::MessagePtr(*std::move(request)));
-    if (!reply.ok()) {
-      return absl::Status(reply.status().code(),
-                          absl::StrCat(file.name, ": ", std::string(reply.status().message())));
-    }
-    const FieldDescriptor* is_new = (*reply)->GetDescriptor()->FindFieldByName("is_new");
-    applied.push_back({file.kind, file.name, IntegerField(**reply, "version"),
-                       (*reply)->GetReflection()->GetBool(**reply, is_new)});
-  }
-  return applied;
 }
 
 }  // namespace tandem::programs

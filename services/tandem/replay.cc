@@ -49,7 +49,7 @@ absl::Status Replay(const ReplayOptions& options) {
   if (!text.ok()) return text.status();
   absl::StatusOr<IncidentLog> log = ParseLog(*std::move(text), options.log, *mapping);
   if (!log.ok()) return log.status();
-  absl::StatusOr<std::vector<PolicyFile>> policies =
+  absl::StatusOr<std::vector<policy::PolicyFile>> policies =
       options.policies.empty() ? BuiltInReplayPolicies() : ReadPolicies(options.policies);
   if (!policies.ok()) return policies.status();
 

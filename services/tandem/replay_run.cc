@@ -141,12 +141,12 @@ void ReportWork(const House& house, WorkCounts* work) {
 
 }  // namespace
 
-absl::StatusOr<ReplayStaff> StaffOfPolicies(const std::vector<PolicyFile>& policies) {
+absl::StatusOr<ReplayStaff> StaffOfPolicies(const std::vector<policy::PolicyFile>& policies) {
   ReplayStaff staff;
-  for (const PolicyFile& file : policies) {
+  for (const policy::PolicyFile& file : policies) {
     if (file.kind != "triage" && file.kind != "account") continue;
     absl::StatusOr<std::unique_ptr<google::protobuf::Message>> request =
-        PolicyRequest(file, "ApplyPolicy");
+        policy::PolicyRequest(file, "ApplyPolicy");
     if (!request.ok()) return request.status();
     if (file.kind == "account") {
       const auto& policy = static_cast<const account::v1::ApplyPolicyRequest&>(**request).policy();
@@ -179,7 +179,7 @@ absl::StatusOr<ReplayStaff> StaffOfPolicies(const std::vector<PolicyFile>& polic
 }
 
 absl::StatusOr<ReplayReport> RunReplay(const IncidentLog& log, const Mapping& mapping,
-                                       const std::vector<PolicyFile>& policies,
+                                       const std::vector<policy::PolicyFile>& policies,
                                        const std::string& data,
                                        const std::function<void(int64_t rows_done)>& progress) {
   absl::StatusOr<ReplayStaff> staff = StaffOfPolicies(policies);
@@ -210,12 +210,12 @@ absl::StatusOr<ReplayReport> RunReplay(const IncidentLog& log, const Mapping& ma
   if (absl::Status status = stage.Settle(); !status.ok()) return status;
 
   ReplayReport report;
-  absl::StatusOr<std::vector<AppliedPolicy>> applied =
-      ApplyPolicies(policies, [&stage](const std::string& method, corridor::MessagePtr request) {
+  absl::StatusOr<std::vector<policy::AppliedPolicy>> applied = policy::ApplyPolicies(
+      policies, [&stage](const std::string& method, corridor::MessagePtr request) {
         return stage.Call(method, std::move(request));
       });
   if (!applied.ok()) return applied.status();
-  for (const AppliedPolicy& policy : *applied) {
+  for (const policy::AppliedPolicy& policy : *applied) {
     PolicyUsed* const entry = report.add_policies();
     entry->set_kind(policy.kind);
     entry->set_version(policy.version);

@@ -21,12 +21,12 @@ namespace tandem::programs {
 // and policies give the same report. INTERNAL when a command is never answered or the bus cannot be
 // read: a defect.
 absl::StatusOr<ReplayReport> RunReplay(const IncidentLog& log, const Mapping& mapping,
-                                       const std::vector<PolicyFile>& policies,
+                                       const std::vector<policy::PolicyFile>& policies,
                                        const std::string& data,
                                        const std::function<void(int64_t rows_done)>& progress);
 
 // The queues and the staff that the policies name. INVALID_ARGUMENT as PolicyRequest.
-absl::StatusOr<ReplayStaff> StaffOfPolicies(const std::vector<PolicyFile>& policies);
+absl::StatusOr<ReplayStaff> StaffOfPolicies(const std::vector<policy::PolicyFile>& policies);
 
 }  // namespace tandem::programs
 

@@ -9,11 +9,11 @@
 #include "absl/strings/str_join.h"
 #include "absl/strings/str_split.h"
 #include "common/config/options.h"
+#include "common/host/version.h"
 #include "common/id/id.h"
 #include "services/tandemctl/command.h"
 #include "services/tandemctl/completion.h"
 #include "services/tandemctl/session.h"
-#include "services/tandemctl/version.h"
 
 namespace tandem::tandemctl {
 namespace {
@@ -118,7 +118,8 @@ std::string DefaultCaller(const std::string& user, const std::string& host) {
 
 int Run(const std::vector<std::string>& arguments,
         const std::map<std::string, std::string>& environment, const World& world) {
-  config::OptionSet program("tandemctl", "Asks and steers Tandem from the command line.", kVersion);
+  config::OptionSet program("tandemctl", "Asks and steers Tandem from the command line.",
+                            host::kVersion);
   program.SetEnvironmentPrefix("TANDEM_CTL_");
   Options options;
   options.caller = world.caller;

@@ -591,13 +591,6 @@ TEST_P(InboxContract, ADiscardedEventIsDiscardedForGood) {
   EXPECT_EQ(rig.Count("parked_subjects"), 0);
 }
 
-// SharedInboxContract: what only several members on one database can show, two rigs on one ground.
-// It comes with the first engine that several processes share, with these cases:
-//
-// * ARebalanceAppliesEachEventOnce, with a run of the former owner in its lane.
-// * AMemberThatFellSilentIsFenced: woken after its session ran out it applies nothing.
-// * WhoLostAPartitionClaimsItAgainOnlyAfterASessionTimeout, if it is then still assigned.
-
 }  // namespace tandem::contract
 
 #endif  // TANDEM_TESTS_CONTRACT_INBOX_CONTRACT_H_

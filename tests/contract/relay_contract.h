@@ -1,8 +1,7 @@
 // What the relay (common/outbox/relay.h) promises, whatever store and bus it stands between: every
 // committed event reaches the bus, in the order of the commits, at least once, and nothing polls.
 //
-// The cases here need one process. An engine where several processes write one outbox adds them as
-// SharedRelayContract; see the end of the file.
+// The cases here need one process; what several show is in replicas_test.cc.
 #ifndef TANDEM_TESTS_CONTRACT_RELAY_CONTRACT_H_
 #define TANDEM_TESTS_CONTRACT_RELAY_CONTRACT_H_
 
@@ -384,16 +383,6 @@ TEST_P(RelayContract, ADeletionThatFailedIsTriedAgainInTheSameProcess) {
   rig.Advance(absl::Minutes(1));
   EXPECT_EQ(rig.Count("outbox"), 0);
 }
-
-// SharedRelayContract: what only several processes on one outbox can show, two rigs on one ground.
-// It comes with the first engine that several processes share, with these cases:
-//
-// * OneLeaderPublishes: of two relays the one with the lease row does, the other waits.
-// * ALeaseThatRanOutIsTakenOver, by the database's clock, with a higher epoch.
-// * ALeaderThatStoodStillIsFenced: woken after its lease ran out it deletes nothing, discards its
-//   producer and appends no more; what it appended twice is a repetition, not a reordering.
-// * AnIdThatBecomesVisibleLateIsNotSkipped: a store that shows a later id first (the gap rule).
-// * ARowOfAnotherProcessIsSeenWithinItsPollingTime.
 
 }  // namespace tandem::contract
 

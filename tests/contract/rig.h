@@ -170,6 +170,8 @@ class SpoiltStore : public store::Store {
     own_reader_.behind = &behind_->reader();
     return own_reader_;
   }
+  bool is_shared() const override { return behind_->is_shared(); }
+  std::string_view SkipLocked() const override { return behind_->SkipLocked(); }
   absl::StatusOr<std::unique_ptr<store::Reader>> OpenReader() override {
     auto opened = behind_->OpenReader();
     if (!opened.ok()) return opened.status();
@@ -200,6 +202,8 @@ class SpoiltStore : public store::Store {
     absl::StatusOr<std::unique_ptr<store::Reader>> OpenReader() override {
       return behind->OpenReader();
     }
+    bool is_shared() const override { return behind->is_shared(); }
+    std::string_view SkipLocked() const override { return behind->SkipLocked(); }
     store::Store* const behind;
   };
   store::CommitResult Spoil(Fault fault, const std::vector<store::Write>& batch) {
@@ -584,10 +588,10 @@ class Rig {
   runtime::ServiceRuntime::Ports Ports() {
     runtime::ServiceRuntime::Ports ports;
     ports.clock = &clock_;
-    ports.lane = lane_executor_.get();
+    ports.lanes = {lane_executor_.get()};
     ports.background = background_.get();
     ports.readers = {reader_executor_.get()};
-    ports.store = &store_;
+    ports.stores = {&store_};
     ports.bus = &bus_;
     ports.peer = &peer_;
     ports.entropy = &entropy_;

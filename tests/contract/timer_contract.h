@@ -1,9 +1,7 @@
 // What durable timers promise, whatever store and bus they stand on: the gate (common/timer), the
 // lane's firing, and the position that a fact-bound timer waits for.
 //
-// The cases here need one process. An engine whose timers several processes share adds them as
-// SharedTimerContract, over a ground that carries two rigs on one database; see the end of the
-// file.
+// The cases here need one process; what several show is in replicas_test.cc.
 #ifndef TANDEM_TESTS_CONTRACT_TIMER_CONTRACT_H_
 #define TANDEM_TESTS_CONTRACT_TIMER_CONTRACT_H_
 
@@ -1040,23 +1038,6 @@ TEST_P(TimerContract, AFactBoundOneSetAfterTheClockWentBackIsNotEarly) {
 TEST_P(TimerContract, WhateverOfBothSortsIsSetMovedAndCancelledFiresOnceAndInTime) {
   for (uint32_t seed = 1; seed <= 50; ++seed) SetMoveAndCancel(seed, {"plain", "bound"});
 }
-
-// SharedTimerContract: what only several processes on one database can show, two rigs on one
-// ground. It comes with the first engine that several processes share, with these cases:
-//
-// * ARowIsClaimedByOneProcess: two gates that look at once hand a row out once; the claim is a
-// token
-//   that the deciding commit names (`WHERE id AND due AND claim`).
-// * AClaimThatRanOutIsTakenOver: after `claimed_until` by the database's clock another process
-//   fires the row; the first one's commit misses and its firing is dropped.
-// * AFiringWithLessThanTwoSecondsOfClaimLeftIsDroppedBeforeItsLoad, and is claimed again.
-// * OnlyAKeysEarliestRowIsClaimed, so that two processes keep the order of due instants per key.
-// * AtMostTheLanesFreeSlotsAreClaimed: a process that is busy leaves rows to the others.
-// * ACommandToAPeerHoldsItsClaimForItsDeadlineAndFiveSeconds, one in flight a key.
-// * AnOwnerThatStoodStillIsFenced: stopped inside its commit and woken after its claim ran out, it
-//   decides nothing.
-// * ARowOfAnotherProcessIsSeenWithinASecond: where other processes write, the gate looks again.
-// * DueIsJudgedByTheDatabasesClock, also with the processes' clocks apart.
 
 }  // namespace tandem::contract
 

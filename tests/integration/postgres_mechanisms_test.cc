@@ -1,7 +1,9 @@
-// Lane, timers, relay and inbox over PostgreSQL, one process: the suites that they pass on SQLite.
-// So all SQL of the mechanism is run on this engine too.
+// Lane, timers, relay and inbox over PostgreSQL, one process that has the database for itself: the
+// suites that they pass on SQLite. Time is simulated, which the server's clock is not: what rests
+// on that clock, claims and the lease, is in postgres_replicas_test.cc.
 #include <memory>
 #include <utility>
+#include <vector>
 
 #include "common/bus/memory_bus.h"
 #include "common/lane/migrations.h"
@@ -16,6 +18,22 @@
 
 namespace tandem::contract {
 namespace {
+
+// A database that nobody else writes.
+class Alone final : public store::Store {
+ public:
+  explicit Alone(std::unique_ptr<store::Store> behind) : behind_(std::move(behind)) {}
+  store::CommitResult Commit(const std::vector<store::Write>& batch) override {
+    return behind_->Commit(batch);
+  }
+  store::Reader& reader() override { return behind_->reader(); }
+  absl::StatusOr<std::unique_ptr<store::Reader>> OpenReader() override {
+    return behind_->OpenReader();
+  }
+
+ private:
+  const std::unique_ptr<store::Store> behind_;
+};
 
 // A schema of its own, which survives the service, and a bus in memory.
 class PostgresGround final : public Ground {
@@ -48,7 +66,7 @@ class PostgresGround final : public Ground {
     options.migrate = true;
     auto opened = store::OpenPostgres(std::move(options));
     Rig::Must(opened.status());
-    store_ = *std::move(opened);
+    store_ = std::make_unique<Alone>(*std::move(opened));
   }
 
   const store::SchemaOfTest schema_{store::PostgresServer::Shared()};

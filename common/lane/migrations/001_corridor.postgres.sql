@@ -1,6 +1,10 @@
 -- serves_from: 1
 -- The mechanism's own tables, the same in every service's database. Keys are compared byte by byte, as SQLite does.
 
+-- Microseconds since 1970 by this server's clock, which judges claims and leases.
+CREATE FUNCTION database_now() RETURNS BIGINT LANGUAGE SQL VOLATILE
+  AS $$ SELECT CAST(EXTRACT(EPOCH FROM clock_timestamp()) * 1000000 AS BIGINT) $$;
+
 -- Requests that were answered: scope = hash(caller, method, request_id). The reply holds ids only.
 -- rowid, which SQLite has by itself, gives the order of their coming, which is all that pruning needs.
 CREATE TABLE request_marks (
@@ -51,7 +55,8 @@ CREATE TABLE outbox (
   autovacuum_vacuum_cost_delay = 0, vacuum_truncate = off
 );
 
--- Timers. bound = the partition whose facts a firing waits for, -1 = none.
+-- Timers. bound = the partition whose facts a firing waits for, -1 = none. claim = who fires it, until then by the
+-- database's clock.
 -- The rows that are due are the next to be deleted, so their index is dead where the gate reads it: as the outbox.
 CREATE TABLE timers (
   id TEXT COLLATE "C" PRIMARY KEY,
@@ -60,7 +65,9 @@ CREATE TABLE timers (
   key TEXT COLLATE "C" NOT NULL,
   bound BIGINT NOT NULL,
   payload BYTEA NOT NULL,
-  traceparent TEXT COLLATE "C" NOT NULL
+  traceparent TEXT COLLATE "C" NOT NULL,
+  claim TEXT COLLATE "C" NOT NULL DEFAULT '',
+  claimed_until BIGINT NOT NULL DEFAULT 0
 ) WITH (
   autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 1000,
   autovacuum_analyze_scale_factor = 0, autovacuum_analyze_threshold = 10000,
@@ -95,6 +102,21 @@ CREATE TABLE parked_subjects (
   subject TEXT COLLATE "C" PRIMARY KEY,
   version BIGINT NOT NULL
 );
+
+-- One row: how many partitions the bus had when this database first met it. Positions and the partitions of timers
+-- mean nothing on a bus of another number.
+CREATE TABLE bus_shape (
+  key TEXT COLLATE "C" PRIMARY KEY,
+  partitions BIGINT NOT NULL
+);
+
+-- What one process at a time does for all, until then by the database's clock; the epoch rises with each owner.
+CREATE TABLE leases (
+  name TEXT COLLATE "C" PRIMARY KEY,
+  owner TEXT COLLATE "C" NOT NULL,
+  epoch BIGINT NOT NULL,
+  held_until BIGINT NOT NULL
+) WITH (fillfactor = 20);
 
 -- Versions of the service's policy: "current" and one row a version.
 CREATE TABLE policies (

@@ -39,7 +39,8 @@ CREATE TABLE outbox (
   body BLOB NOT NULL
 );
 
--- Timers. bound = the partition whose facts a firing waits for, -1 = none.
+-- Timers. bound = the partition whose facts a firing waits for, -1 = none. claim = who fires it, until then by the
+-- database's clock: only where several processes share the database.
 CREATE TABLE timers (
   id TEXT PRIMARY KEY,
   due INTEGER NOT NULL,
@@ -47,7 +48,9 @@ CREATE TABLE timers (
   key TEXT NOT NULL,
   bound INTEGER NOT NULL,
   payload BLOB NOT NULL,
-  traceparent TEXT NOT NULL
+  traceparent TEXT NOT NULL,
+  claim TEXT NOT NULL DEFAULT '',
+  claimed_until INTEGER NOT NULL DEFAULT 0
 ) WITHOUT ROWID;
 CREATE INDEX timers_bound_due ON timers (bound, due);
 CREATE INDEX timers_key_due ON timers (key, due);
@@ -77,6 +80,21 @@ CREATE INDEX dead_letters_subject ON dead_letters (parked_subject, id);
 CREATE TABLE parked_subjects (
   subject TEXT PRIMARY KEY,
   version INTEGER NOT NULL
+) WITHOUT ROWID;
+
+-- One row: how many partitions the bus had when this database first met it. Positions and the partitions of timers
+-- mean nothing on a bus of another number.
+CREATE TABLE bus_shape (
+  key TEXT PRIMARY KEY,
+  partitions INTEGER NOT NULL
+) WITHOUT ROWID;
+
+-- What one process at a time does for all, until then by the database's clock; the epoch rises with each owner.
+CREATE TABLE leases (
+  name TEXT PRIMARY KEY,
+  owner TEXT NOT NULL,
+  epoch INTEGER NOT NULL,
+  held_until INTEGER NOT NULL
 ) WITHOUT ROWID;
 
 -- Versions of the service's policy: "current" and one row a version.
