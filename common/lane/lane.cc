@@ -422,7 +422,8 @@ Lane::Next Lane::DecideTimer(std::unique_ptr<TimerFiring>& timer, size_t index, 
   }
   bool stands = false;
   absl::Status status = ports_.store->reader().Query(
-      {"SELECT due FROM timers WHERE id = $1", {timer->timer.id}}, [&](const store::RowView& line) {
+      {"SELECT due FROM timers WHERE id = $1 AND claim = $2", {timer->timer.id, timer->claim}},
+      [&](const store::RowView& line) {
         stands = line.Int(0) == time::ToMicros(timer->timer.due);
       });
   if (!status.ok()) {

@@ -318,6 +318,31 @@ TEST(Replicas, PassADeadOnesClaimsOnWhenTheyHaveEnded) {
   EXPECT_EQ(replicas.BoxOf("box").timers_fired(), 1);
 }
 
+TEST(Replicas, FireNothingThatAnotherHasClaimedMeanwhile) {
+  // Wherever the firing is on its way into the lane.
+  for (const int steps : {0, 1, 2, 3, 4}) {
+    SCOPED_TRACE(steps);
+    Replicas replicas(1);
+    replicas.RunFor(absl::Seconds(1));
+    replicas.AddLater(0, "box", "plain", replicas.Now() + absl::Seconds(1));
+    replicas.RunFor(absl::Milliseconds(900));
+    while (replicas.Number("SELECT COUNT(*) FROM timers WHERE claim = ''") == 1) replicas.Steps(1);
+    replicas.Steps(steps);
+    const int64_t left = replicas.Number("SELECT COUNT(*) FROM timers");
+    replicas.Write(
+        {"timers",
+         "plain:box",
+         {"UPDATE timers SET claim = 'another', claimed_until = database_now() + 5000000 "
+          "WHERE id = 'plain:box'",
+          {}},
+         store::Expect::kAnyRows});
+    replicas.RunFor(absl::Seconds(4));
+    EXPECT_EQ(replicas.BoxOf("box").timers_fired(), 1 - left);
+    replicas.RunFor(absl::Seconds(3));
+    EXPECT_EQ(replicas.BoxOf("box").timers_fired(), 1);
+  }
+}
+
 TEST(Replicas, RefuseNothingByWhatTheyRemember) {
   Replicas replicas(2);
   replicas.RunFor(absl::Seconds(1));
