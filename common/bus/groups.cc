@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "common/bus/joined.h"
 
 namespace tandem::bus {
 
@@ -90,24 +91,6 @@ Groups::Group& Groups::GroupNamed(const std::string& name) {
 }
 
 absl::StatusOr<std::unique_ptr<Consumer>> Groups::Join(std::string name, Listener* listener) {
-  // A member may be in a step's hands when its consumer ends; only the consumer's end is the
-  // member's.
-  class Joined : public Consumer {
-   public:
-    explicit Joined(std::shared_ptr<Member> member) : member_(std::move(member)) {}
-    ~Joined() override { member_->End(); }
-    void Seek(int partition, int64_t offset, int64_t generation) override {
-      member_->Seek(partition, offset, generation);
-    }
-    void More(int partition, int max_records) override { member_->More(partition, max_records); }
-    void ReportPosition(int partition, int64_t next_offset) override {
-      member_->ReportPosition(partition, next_offset);
-    }
-
-   private:
-    const std::shared_ptr<Member> member_;
-  };
-
   if (name.empty()) return absl::InvalidArgumentError("a consumer group needs a name");
   const absl::MutexLock lock(&mutex_);
   if (closed_) return absl::CancelledError("the bus is ending");
@@ -118,7 +101,7 @@ absl::StatusOr<std::unique_ptr<Consumer>> Groups::Join(std::string name, Listene
   auto member = std::make_shared<Member>(shared_from_this(), name, listener, bounds_.size());
   GroupNamed(name).members.push_back(member);
   PostRebalance(name);
-  return std::make_unique<Joined>(std::move(member));
+  return std::make_unique<Joined<Member>>(std::move(member));
 }
 
 void Groups::Rebalance(const std::string& name) {

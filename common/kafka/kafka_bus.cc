@@ -5,26 +5,11 @@
 #include "absl/base/thread_annotations.h"
 #include "absl/strings/str_cat.h"
 #include "absl/synchronization/mutex.h"
+#include "common/bus/joined.h"
 #include "common/kafka/kafka_producer.h"
 
 namespace tandem::bus {
 namespace {
-
-class Joined : public Consumer {
- public:
-  explicit Joined(std::shared_ptr<KafkaMember> member) : member_(std::move(member)) {}
-  ~Joined() override { member_->End(); }
-  void Seek(int partition, int64_t offset, int64_t generation) override {
-    member_->Seek(partition, offset, generation);
-  }
-  void More(int partition, int max_records) override { member_->More(partition, max_records); }
-  void ReportPosition(int partition, int64_t next_offset) override {
-    member_->ReportPosition(partition, next_offset);
-  }
-
- private:
-  const std::shared_ptr<KafkaMember> member_;
-};
 
 class OpenedBus : public KafkaBus {
  public:
@@ -78,7 +63,7 @@ class OpenedBus : public KafkaBus {
     const absl::MutexLock lock(&mutex_);
     std::erase_if(members_, [](const auto& known) { return known.expired(); });
     members_.push_back(*member);
-    return std::make_unique<Joined>(*std::move(member));
+    return std::make_unique<Joined<KafkaMember>>(*std::move(member));
   }
 
   KafkaHealth Health() const override { return offsets_->Health(); }

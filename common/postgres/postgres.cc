@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <cstddef>
-#include <numeric>
 #include <random>
 #include <utility>
 
@@ -11,6 +10,7 @@
 #include "common/postgres/countdown.h"
 #include "common/postgres/postgres_connection.h"
 #include "common/postgres/postgres_migrate.h"
+#include "common/store/lock_order.h"
 
 namespace tandem::store {
 namespace {
@@ -161,15 +161,8 @@ class PostgresStore final : public Store {
   }
 
  private:
-  // The batch by (table, key), lines of one key as given.
   void Sort(const std::vector<Write>& batch) {
-    order_.resize(batch.size());
-    std::iota(order_.begin(), order_.end(), size_t{0});
-    std::sort(order_.begin(), order_.end(), [&batch](size_t a, size_t b) {
-      if (const int tables = batch[a].table.compare(batch[b].table); tables != 0) return tables < 0;
-      if (const int keys = batch[a].key.compare(batch[b].key); keys != 0) return keys < 0;
-      return a < b;
-    });
+    SortForLocking(batch, order_);
     lines_.clear();
     for (const size_t i : order_) {
       const Write& write = batch[i];

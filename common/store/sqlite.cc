@@ -4,11 +4,9 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include <algorithm>
 #include <atomic>
 #include <cerrno>
 #include <filesystem>
-#include <numeric>
 #include <optional>
 #include <system_error>
 #include <thread>
@@ -17,6 +15,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/synchronization/mutex.h"
 #include "common/store/file_lock.h"
+#include "common/store/lock_order.h"
 #include "common/store/sqlite_connection.h"
 #include "common/store/sqlite_migrate.h"
 
@@ -105,7 +104,7 @@ class SqliteStore final : public Store {
       return Refused(code, seat_->connection().Error(code, "BEGIN IMMEDIATE"));
     }
     SqliteConnection& db = seat_->connection();
-    Sort(batch);
+    SortForLocking(batch, order_);
     for (const size_t i : order_) {
       SqliteConnection::LineResult line = db.Run(batch[i].statement, batch[i].expect);
       if (line.kind == SqliteConnection::LineResult::Kind::kDone) continue;
@@ -190,17 +189,6 @@ class SqliteStore final : public Store {
     } else if (db.Run(Transaction::kUndoStep) == SQLITE_OK) {
       db.Run(Transaction::kEndStep);
     }
-  }
-
-  // The batch by (table, key), lines of one key as given: indexes only, in a vector that is kept.
-  void Sort(const std::vector<Write>& batch) {
-    order_.resize(batch.size());
-    std::iota(order_.begin(), order_.end(), size_t{0});
-    std::sort(order_.begin(), order_.end(), [&batch](size_t a, size_t b) {
-      if (const int tables = batch[a].table.compare(batch[b].table); tables != 0) return tables < 0;
-      if (const int keys = batch[a].key.compare(batch[b].key); keys != 0) return keys < 0;
-      return a < b;
-    });
   }
 
   const SqliteOptions options_;
