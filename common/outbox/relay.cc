@@ -76,6 +76,8 @@ void Relay::GotLease(absl::Time asked_at, const absl::Status& status) {
   const bool is_new = is_ours && !(leads_ && ports_.clock->Now() < leads_until_);
   leads_ = is_ours;
   leads_until_ = is_ours ? asked_at + options_.lease : absl::InfinitePast();
+  // Whoever publishes now says what troubles it.
+  if (!is_ours) trouble_ = absl::OkStatus();
   if (!is_new) return;
   scan_all_at_ = absl::InfinitePast();
   poll_ = options_.first_poll;

@@ -30,6 +30,31 @@ namespace {
 using ::testing::IsEmpty;
 using ::testing::SizeIs;
 
+// A bus that takes no events while it is told so.
+class MoodyBus : public bus::Bus {
+ public:
+  MoodyBus(executor::Executor* executor, bus::Bus* behind) : executor_(executor), behind_(behind) {}
+  int partitions() const override { return behind_->partitions(); }
+  void Append(std::vector<bus::Event> events,
+              absl::AnyInvocable<void(absl::Status)> done) override {
+    if (!refuses) return behind_->Append(std::move(events), std::move(done));
+    executor_->Post(
+        [done = std::move(done)]() mutable { done(absl::UnavailableError("no broker")); });
+  }
+  void EndOffset(int partition, absl::AnyInvocable<void(absl::StatusOr<int64_t>)> done) override {
+    behind_->EndOffset(partition, std::move(done));
+  }
+  absl::StatusOr<std::unique_ptr<bus::Consumer>> Join(std::string group,
+                                                      bus::Listener* listener) override {
+    return behind_->Join(std::move(group), listener);
+  }
+  bool refuses = false;
+
+ private:
+  executor::Executor* const executor_;
+  bus::Bus* const behind_;
+};
+
 class Replicas {
  public:
   explicit Replicas(int count, std::optional<uint64_t> shuffle = std::nullopt, int lanes = 2)
@@ -79,7 +104,7 @@ class Replicas {
     ports.clock = scheduler_.clock();
     ports.background = replica.background.get();
     ports.readers = {replica.reader.get()};
-    ports.bus = &bus_;
+    ports.bus = &moody_;
     ports.entropy = &entropy_;
     RuntimeOptions options;
     options.owner = name;
@@ -156,6 +181,14 @@ class Replicas {
     bus_.Append({event}, [](const absl::Status&) {});
   }
 
+  void SetBusRefuses(bool refuses) { moody_.refuses = refuses; }
+  std::vector<std::string> NotReady(size_t i) {
+    std::vector<std::string> reasons;
+    runtime(i).Sample([&](absl::StatusOr<ServiceSample> sample) { reasons = sample->not_ready; });
+    RunFor(absl::ZeroDuration());
+    return reasons;
+  }
+
   testing::Box BoxOf(const std::string& box_id) {
     testing::Box box;
     const absl::Status status = store_->reader().Query(
@@ -202,6 +235,7 @@ class Replicas {
   executor::DeterministicScheduler scheduler_;
   const std::unique_ptr<executor::Executor> bus_executor_;
   bus::MemoryBus bus_;
+  MoodyBus moody_{bus_executor_.get(), &bus_};
   std::unique_ptr<store::Store> store_;
   id::SeededEntropy entropy_{1};
   std::vector<Replica> replicas_;
@@ -270,6 +304,22 @@ TEST(Replicas, PublishARowThatBecomesVisibleBehindTheCursor) {
   replicas.RunFor(absl::Seconds(2));
   EXPECT_THAT(replicas.Published(), SizeIs(6));
   EXPECT_EQ(replicas.Number("SELECT COUNT(*) FROM outbox"), 0);
+}
+
+TEST(Replicas, AreReadyAgainWhenAnotherHasTheTroubleWithTheBus) {
+  Replicas replicas(1);
+  replicas.RunFor(absl::Seconds(1));
+  replicas.SetBusRefuses(true);
+  replicas.Add(0, "box");
+  replicas.RunFor(absl::Seconds(1));
+  EXPECT_THAT(replicas.NotReady(0), SizeIs(1));
+  replicas.Write(
+      {"leases",
+       "relay",
+       {"UPDATE leases SET owner = 'another', held_until = database_now() + 60000000", {}},
+       store::Expect::kAnyRows});
+  replicas.RunFor(absl::Seconds(10));
+  EXPECT_THAT(replicas.NotReady(0), IsEmpty());
 }
 
 TEST(Replicas, HandTheLeaseOverAtOnceWhenTheLeaderDrains) {
