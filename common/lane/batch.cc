@@ -6,6 +6,7 @@
 #include "absl/strings/str_cat.h"
 #include "common/corridor/errors.h"
 #include "common/id/id.h"
+#include "common/plant/plant.h"
 #include "common/time/micros.h"
 
 namespace tandem::lane {
@@ -282,6 +283,14 @@ void Batch::DeleteTimer(size_t member, const std::string& id, absl::Time due, st
 }
 
 void Batch::MovePosition(size_t member, int partition, int64_t from, int64_t to, int64_t epoch) {
+  if (plant::Has(plant::Mistake::kNoEpoch)) {
+    AddLine(member, {"positions",
+                     absl::StrCat(partition),
+                     {"UPDATE positions SET next_offset = $1 WHERE partition = $2",
+                      {to, int64_t{partition}}},
+                     Expect::kAnyRows});
+    return;
+  }
   AddLine(member,
           {"positions",
            absl::StrCat(partition),

@@ -6,6 +6,7 @@
 #include "absl/strings/str_cat.h"
 #include "common/corridor/errors.h"
 #include "common/id/id.h"
+#include "common/plant/plant.h"
 #include "common/time/micros.h"
 
 namespace tandem::lane {
@@ -561,7 +562,9 @@ Lane::EventVerdict Lane::DecideEvent(RunEvent& event, size_t index, Batch& batch
   const std::string stream = Stream(e);
   absl::StatusOr<int64_t> last = batch.LastSequence(stream);
   if (!last.ok()) return {Kind::kRetry, {}, last.status()};
-  if (e.sequence <= *last) return {Kind::kApplied, {}, absl::OkStatus()};
+  if (e.sequence <= *last && !plant::Has(plant::Mistake::kNoDedupe)) {
+    return {Kind::kApplied, {}, absl::OkStatus()};
+  }
   if (!retrying && parked_.contains(e.subject)) {
     return Park(event, "behind", index, batch, member);
   }

@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "common/plant/plant.h"
 #include "common/time/micros.h"
 
 namespace tandem::outbox {
@@ -114,7 +115,7 @@ void Relay::Step() {
     leads_ = false;
     return;
   }
-  const bool scans_all = now >= scan_all_at_;
+  const bool scans_all = now >= scan_all_at_ && !plant::Has(plant::Mistake::kRelayCursor);
   if (scans_all) scan_all_at_ = now + options_.full_scan_every;
   const int64_t after = scans_all ? 0 : last_acknowledged_;
   std::set<int64_t> undeleted;
@@ -183,8 +184,14 @@ void Relay::Appended(std::vector<int64_t> ids, const absl::Status& status) {
   last_acknowledged_ = std::max(last_acknowledged_, ids.back());
   if (ports_.store->is_shared()) acknowledged_.insert(ids.begin(), ids.end());
   published_ += static_cast<int64_t>(ids.size());
-  // By id, not "up to id": never a row that was not acknowledged.
   std::vector<store::Write> lines;
+  if (plant::Has(plant::Mistake::kRelayCursor)) {
+    lines.push_back({"outbox",
+                     "",
+                     {"DELETE FROM outbox WHERE id <= $1", {ids.back()}},
+                     store::Expect::kAnyRows});
+  }
+  // By id, not "up to id": never a row that was not acknowledged.
   lines.reserve(ids.size());
   for (const int64_t id : ids) {
     lines.push_back(

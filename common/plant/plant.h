@@ -1,0 +1,44 @@
+// Classic mistakes of systems like this one, which tests plant to prove that they would be noticed.
+// A place that a mistake concerns asks `Has` and then does the wrong thing. No program can be told
+// to: `Set` is called by tests alone, and by the programs that tests/chaos makes for itself. Asking
+// costs one load of a word that nobody writes.
+#ifndef TANDEM_COMMON_PLANT_PLANT_H_
+#define TANDEM_COMMON_PLANT_PLANT_H_
+
+#include <atomic>
+#include <cstdint>
+#include <string_view>
+#include <vector>
+
+#include "absl/status/statusor.h"
+
+namespace tandem::plant {
+
+enum class Mistake : uint8_t {
+  kNoDedupe,     // an event that was applied is applied again
+  kNoEpoch,      // a partition's former owner may go on writing
+  kRelayCursor,  // the relay reads and deletes behind a cursor: ids may become visible out of order
+};
+
+// All of them, in order.
+const std::vector<Mistake>& AllMistakes();
+// "no_dedupe" for kNoDedupe.
+std::string_view NameOf(Mistake mistake);
+// INVALID_ARGUMENT names the known ones.
+absl::StatusOr<Mistake> MistakeOf(std::string_view name);
+
+namespace internal {
+extern std::atomic<uint32_t> planted;
+}  // namespace internal
+
+inline bool Has(Mistake mistake) {
+  return (internal::planted.load(std::memory_order_relaxed) >> static_cast<unsigned>(mistake) &
+          1) != 0;
+}
+
+// From now on, in this process: these and no others. Any thread, while nothing runs that may ask.
+void Set(const std::vector<Mistake>& mistakes);
+
+}  // namespace tandem::plant
+
+#endif  // TANDEM_COMMON_PLANT_PLANT_H_
