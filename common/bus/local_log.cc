@@ -8,6 +8,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/types/span.h"
 #include "common/bus/headers.h"
+#include "common/bus/log_segments.h"
 #include "common/bus/segment.h"
 #include "common/time/micros.h"
 
@@ -20,11 +21,10 @@ using store::RowView;
 using store::Value;
 using store::Write;
 
-// A reader of old records decodes whole segments: these bound what it throws away, and with
-// kSegmentsPerRead how long one read holds up the appends.
+// A reader of old records decodes whole segments: these bound what it throws away, and how long one
+// read holds up the appends.
 constexpr size_t kSegmentEvents = 256;
 constexpr size_t kSegmentBytes = 256 << 10;
-constexpr int64_t kSegmentsPerRead = 8;
 // One commit of pruning; appends take their turn between two of them.
 constexpr int64_t kSegmentsPerPrune = 64;
 
@@ -68,33 +68,13 @@ absl::Status Outside(int partition, int64_t offset, const Bounds& bounds) {
 
 }  // namespace
 
-absl::StatusOr<std::vector<Bounds>> LocalLog::LoadBounds(store::Reader& reader, int partitions) {
-  std::vector<Bounds> all(static_cast<size_t>(partitions));
-  for (int p = 0; p < partitions; ++p) {
-    Bounds& bounds = all[static_cast<size_t>(p)];
-    absl::Status status = reader.Query(
-        {"SELECT first_offset FROM log_segments WHERE partition=$1 ORDER BY last_offset LIMIT 1",
-         {Value(int64_t{p})}},
-        [&](const RowView& row) { bounds.first = row.Int(0); });
-    if (!status.ok()) return status;
-    status = reader.Query({"SELECT last_offset FROM log_segments WHERE partition=$1 "
-                           "ORDER BY last_offset DESC LIMIT 1",
-                           {Value(int64_t{p})}},
-                          [&](const RowView& row) { bounds.end = row.Int(0) + 1; });
-    if (!status.ok()) return status;
-  }
-  return all;
-}
-
 absl::StatusOr<std::unique_ptr<LocalLog>> LocalLog::Open(store::Store* store,
                                                          const time::Clock* clock,
                                                          executor::Executor* executor,
                                                          LocalLogOptions options) {
-  std::optional<int64_t> stored;
-  absl::Status status =
-      store->reader().Query({"SELECT partitions FROM log_shape WHERE key='log'", {}},
-                            [&](const RowView& row) { stored = row.Int(0); });
-  if (!status.ok()) return status;
+  const absl::StatusOr<std::optional<int64_t>> read = ReadPartitions(store->reader());
+  if (!read.ok()) return read.status();
+  const std::optional<int64_t> stored = *read;
   if (!stored.has_value()) {
     const CommitResult made =
         store->Commit({{"log_shape",
@@ -102,18 +82,18 @@ absl::StatusOr<std::unique_ptr<LocalLog>> LocalLog::Open(store::Store* store,
                         {"INSERT INTO log_shape (key, partitions) VALUES ('log', $1)",
                          {Value(int64_t{options.partitions})}},
                         Expect::kOneRow}});
-    if (status = StatusOf(made); !status.ok()) return status;
+    if (absl::Status status = StatusOf(made); !status.ok()) return status;
   } else if (*stored != options.partitions) {
     return absl::FailedPreconditionError(
         absl::StrCat("the log has ", *stored, " partitions, not ", options.partitions,
                      "; its keys are spread over them, so their number stays as it was made"));
   }
-  absl::StatusOr<std::vector<Bounds>> bounds = LoadBounds(store->reader(), options.partitions);
+  absl::StatusOr<std::vector<Bounds>> bounds = ReadBounds(store->reader(), options.partitions);
   if (!bounds.ok()) return bounds.status();
   std::set<std::string> known;
-  status = store->reader().Query({"SELECT name FROM log_groups", {}}, [&](const RowView& row) {
-    known.insert(std::string(row.Text(0)));
-  });
+  absl::Status status =
+      store->reader().Query({"SELECT name FROM log_groups", {}},
+                            [&](const RowView& row) { known.insert(std::string(row.Text(0))); });
   if (!status.ok()) return status;
   absl::StatusOr<std::unique_ptr<store::Reader>> reader = store->OpenReader();
   if (!reader.ok()) return reader.status();
@@ -266,7 +246,7 @@ void LocalLog::Remember(std::vector<std::vector<RecordPtr>> appended) {
 
 absl::Status LocalLog::Reload() {
   const absl::StatusOr<std::vector<Bounds>> bounds =
-      LoadBounds(store_->reader(), options_.partitions);
+      ReadBounds(store_->reader(), options_.partitions);
   if (!bounds.ok()) return bounds.status();
   for (size_t p = 0; p < bounds->size(); ++p) {
     {
@@ -381,48 +361,11 @@ std::vector<RecordPtr> LocalLog::ReadTail(int partition, int64_t from, int max_r
   return {begin, begin + static_cast<std::ptrdiff_t>(count)};
 }
 
-absl::StatusOr<std::vector<RecordPtr>> LocalLog::ReadStored(store::Reader& reader, int partition,
-                                                            int64_t from) {
-  std::vector<RecordPtr> records;
-  absl::Status damage;
-  int64_t next = from;
-  const absl::Status status = reader.Query(
-      {"SELECT first_offset, last_offset, events FROM log_segments "
-       "WHERE partition=$1 AND last_offset>=$2 ORDER BY last_offset LIMIT $3",
-       {Value(int64_t{partition}), Value(from), Value(kSegmentsPerRead)}},
-      [&](const RowView& row) {
-        if (!damage.ok()) return;
-        const int64_t first = row.Int(0);
-        const auto count = static_cast<size_t>(row.Int(1) - first + 1);
-        absl::StatusOr<std::vector<Event>> events = DecodeSegment(row.Text(2));
-        // Only the first segment may begin before what is asked for.
-        if (!events.ok() || events->size() != count ||
-            (records.empty() ? first > next : first != next)) {
-          damage = absl::DataLossError(
-              absl::StrCat("partition ", partition, ": the segment of offsets ", first, " to ",
-                           row.Int(1), " cannot be read as what follows offset ", next - 1));
-          return;
-        }
-        for (size_t i = 0; i < count; ++i) {
-          const int64_t offset = first + static_cast<int64_t>(i);
-          if (offset < from) continue;
-          records.push_back(
-              std::make_shared<const Record>(Record{partition, offset, std::move((*events)[i])}));
-        }
-        next = first + static_cast<int64_t>(count);
-      });
-  if (!status.ok()) return status;
-  // What was read before the damage is good, and is delivered; the next read meets the damage
-  // first.
-  if (records.empty() && !damage.ok()) return damage;
-  return records;
-}
-
 absl::StatusOr<Source::Batch> LocalLog::Read(int partition, int64_t from, int max_records) {
   Batch batch;
   batch.records = ReadTail(partition, from, max_records);
   if (batch.records.empty()) {
-    absl::StatusOr<std::vector<RecordPtr>> stored = ReadStored(store_->reader(), partition, from);
+    absl::StatusOr<std::vector<RecordPtr>> stored = ReadSegments(store_->reader(), partition, from);
     if (!stored.ok()) return stored.status();
     batch.records = *std::move(stored);
   }
@@ -447,7 +390,7 @@ absl::StatusOr<std::vector<RecordPtr>> LocalLog::ReadRange(int partition, int64_
   if (from < bounds.first || from > bounds.end) return Outside(partition, from, bounds);
   if (!records.empty() || from == bounds.end) return records;
   const absl::MutexLock lock(&reader_mutex_);
-  absl::StatusOr<std::vector<RecordPtr>> stored = ReadStored(*reader_, partition, from);
+  absl::StatusOr<std::vector<RecordPtr>> stored = ReadSegments(*reader_, partition, from);
   if (stored.ok() && stored->size() > static_cast<size_t>(max_records)) {
     stored->resize(static_cast<size_t>(max_records));
   }

@@ -92,9 +92,6 @@ class LocalLog : public Bus, public LogReader, private Source {
            LocalLogOptions options, std::vector<Bounds> bounds, std::set<std::string> known_groups,
            std::unique_ptr<store::Reader> reader);
 
-  static absl::StatusOr<std::vector<Bounds>> LoadBounds(store::Reader& reader, int partitions);
-  absl::StatusOr<std::vector<RecordPtr>> ReadStored(store::Reader& reader, int partition,
-                                                    int64_t from);
   // The records from `from` on that are in the tail; none if it begins later.
   std::vector<RecordPtr> ReadTail(int partition, int64_t from, int max_records) const;
 

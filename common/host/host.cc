@@ -99,6 +99,16 @@ class Checks {
 
 enum class Phase { kStarting, kServing, kDraining };
 
+// Between attempts of a step of the start: doubles from the first to the last.
+constexpr absl::Duration kFirstStartPause = absl::Milliseconds(100);
+constexpr absl::Duration kLastStartPause = absl::Seconds(5);
+
+// Whether the same attempt may succeed later although nobody changes what it was told.
+bool MayPass(const absl::Status& status) {
+  return absl::IsUnavailable(status) || absl::IsDeadlineExceeded(status) ||
+         absl::IsResourceExhausted(status) || absl::IsAborted(status);
+}
+
 class ProcessHost final : public Host {
  public:
   ProcessHost(const std::string& service, const std::string& version, const Options& options,
@@ -110,7 +120,12 @@ class ProcessHost final : public Host {
         library_logs_(&logger_),
         registry_(version),
         signals_(OpenSignals()),
-        stop_(eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)) {}
+        stop_(eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)) {
+    registry_.SetStartTime(clock->Now());
+    is_ready_ = registry_.In({{"service", service}})
+                    .Asked("tandem_ready", "1 while /readyz says so, else 0.",
+                           [this] { return AskReady().ok() ? 1.0 : 0.0; });
+  }
 
   absl::Status StartHttp() {
     if (signals_.get() < 0 || stop_.get() < 0) {
@@ -133,6 +148,30 @@ class ProcessHost final : public Host {
   void AddLiveCheck(metrics::Check check) override { live_.Add(std::move(check)); }
   void OnDrain(const std::string& name, std::function<absl::Status(absl::Time)> drain) override {
     drains_.emplace_back(name, std::move(drain));
+  }
+
+  absl::Status Start(const std::vector<StartStep>& steps) override {
+    std::minstd_rand random{std::random_device{}()};
+    for (const StartStep& step : steps) {
+      absl::Duration pause = kFirstStartPause;
+      absl::Status last;
+      for (;;) {
+        const absl::Status status = Attempt(step);
+        if (status.ok()) break;
+        if (!MayPass(status)) return status;
+        if (status != last) {
+          logger_.Log(log::Level::kWarning, "waiting at the start",
+                      {log::Field::Id("step", step.name), log::Field::Error(status)});
+          SetStarting(absl::StrCat(step.name, ": ", std::string(status.message())));
+        }
+        last = status;
+        // Half by chance, so that those who lost a server together do not return together.
+        EndIfTold(Wait(pause * std::uniform_real_distribution<double>(0.5, 1)(random)));
+        pause = std::min(pause * 2, kLastStartPause);
+      }
+      SetStarting("");
+    }
+    return absl::OkStatus();
   }
 
   absl::Status Serve(const std::vector<corridor::Endpoint*>& endpoints) override {
@@ -188,6 +227,7 @@ class ProcessHost final : public Host {
   void Stop(const absl::Status& why) override {
     {
       absl::MutexLock lock(&mutex_);
+      is_stopping_ = true;
       if (why_.ok()) why_ = why;
     }
     if (!why.ok()) {
@@ -207,8 +247,11 @@ class ProcessHost final : public Host {
 
   absl::Status AskReady() const {
     switch (phase_.load()) {
-      case Phase::kStarting:
-        return absl::UnavailableError("starting");
+      case Phase::kStarting: {
+        absl::MutexLock lock(&mutex_);
+        return absl::UnavailableError(
+            starting_.empty() ? "starting" : absl::StrCat("starting, waits for ", starting_));
+      }
       case Phase::kDraining:
         return absl::UnavailableError("draining");
       case Phase::kServing:
@@ -255,6 +298,38 @@ class ProcessHost final : public Host {
       const Woken woken = Wait(countdown.left());
       if (woken.signal.has_value() || !woken.stop) return woken.signal;
     }
+  }
+
+  // On a thread of its own, as it may block for seconds, and a signal is not to wait for it.
+  absl::Status Attempt(const StartStep& step) {
+    absl::Status status;
+    std::thread attempting([&] {
+      status = step.attempt();
+      Wake();
+    });
+    // This wake is always taken here: left over, it would look like Stop to whoever waits next.
+    EndIfTold(Wait(std::nullopt));
+    attempting.join();
+    return status;
+  }
+
+  // Before Run: by a signal or by Stop.
+  void EndIfTold(const Woken& woken) const {
+    absl::Status why;
+    {
+      absl::MutexLock lock(&mutex_);
+      if (!woken.signal.has_value() && !is_stopping_) return;
+      why = why_;
+    }
+    logger_.Log(log::Level::kInfo, "stopped", {log::Field::Flag("clean", why.ok())});
+    sink_->Flush();
+    // Not by the way of the destructors: an attempt may be under way.
+    std::_Exit(why.ok() ? EXIT_SUCCESS : EXIT_FAILURE);
+  }
+
+  void SetStarting(const std::string& waits_for) {
+    absl::MutexLock lock(&mutex_);
+    starting_ = waits_for;
   }
 
   void Drain(const Countdown& countdown, std::atomic<bool>& failed) {
@@ -318,9 +393,12 @@ class ProcessHost final : public Host {
   std::atomic<Phase> phase_ = Phase::kStarting;
   std::atomic<bool> drained_ = false;
   Checks live_, ready_;
+  metrics::AskedGauge is_ready_;
   std::vector<std::pair<std::string, std::function<absl::Status(absl::Time)>>> drains_;
-  absl::Mutex mutex_;
+  mutable absl::Mutex mutex_;
+  bool is_stopping_ ABSL_GUARDED_BY(mutex_) = false;
   absl::Status why_ ABSL_GUARDED_BY(mutex_);
+  std::string starting_ ABSL_GUARDED_BY(mutex_);  // what is waited for, and why
   std::string waiting_for_ ABSL_GUARDED_BY(mutex_);
   std::unique_ptr<rpc::Server> server_;
   std::unique_ptr<metrics::HttpServer> http_;

@@ -5,7 +5,8 @@
 //     host::Options options;
 //     ... options.AddTo(set); parse ...
 //     auto host = host::Host::Create("triage", kVersion, options, &clock);
-//     ... make the service, with host->logger() and host->registry() ...
+//     ... make the service, with host->logger() and host->registry(); if it needs servers:
+//     if (auto started = host->Start({{"database", [&] { return Open(); }}}); !started.ok()) ...
 //     host->AddReadyCheck({"bus", [&] { return bus.status(); }});
 //     host->OnDrain("triage", [&](absl::Time deadline) { return runtime.Drain(deadline); });
 //     if (absl::Status served = host->Serve({&endpoint}); !served.ok()) ...
@@ -70,6 +71,19 @@ class Host {
   // 1, and the later ones still run.
   virtual void OnDrain(const std::string& name,
                        std::function<absl::Status(absl::Time deadline)> drain) = 0;
+
+  // What must succeed before the process serves, in this order; each is called again until it does.
+  struct StartStep {
+    std::string name;
+    std::function<absl::Status()> attempt;
+  };
+  // Before Serve. Returns OK once all have succeeded, or the first error that waiting does not
+  // mend: any but UNAVAILABLE, DEADLINE_EXCEEDED, RESOURCE_EXHAUSTED and ABORTED, after which an
+  // attempt is made again, for ever, with pauses that double from 100 ms to 5 s, half of them by
+  // chance. /readyz and the log say which step and why. Attempts run on a thread of the host's, one
+  // after another. A signal or Stop ends the process at once, with 0, or 1 after Stop with an
+  // error: who has not served yet has nothing to finish.
+  virtual absl::Status Start(const std::vector<StartStep>& steps) = 0;
 
   // Opens the gRPC door; its health says NOT_SERVING until Run. Once.
   virtual absl::Status Serve(const std::vector<corridor::Endpoint*>& endpoints) = 0;

@@ -218,7 +218,9 @@ TEST(Host, AnswersProbesMetricsAndCalls) {
   const std::string http = child.Address("http");
   EXPECT_THAT(Get(http, "/livez"), StartsWith("HTTP/1.1 200"));
   EXPECT_THAT(Get(http, "/readyz"), StartsWith("HTTP/1.1 200"));
-  EXPECT_THAT(Get(http, "/metrics"), HasSubstr("tandem_build_info"));
+  EXPECT_THAT(Get(http, "/metrics"),
+              AllOf(HasSubstr("tandem_build_info"), HasSubstr("tandem_ready{service=\"test\"} 1\n"),
+                    HasSubstr("\nprocess_start_time_seconds 1")));
   EXPECT_TRUE(EndsWith(absl::StatusCode::kOk, child.Address("grpc"), ""));
   EXPECT_THAT(Get(http, "/metrics"), HasSubstr("tandem_rpc_requests_total{"));
 }
@@ -230,6 +232,7 @@ TEST(Host, IsNotReadyWhileACheckFails) {
   const std::string http = child.Address("http");
   EXPECT_THAT(Get(http, "/readyz"),
               AllOf(StartsWith("HTTP/1.1 503"), HasSubstr("bus: partition 3 is stopped")));
+  EXPECT_THAT(Get(http, "/metrics"), HasSubstr("tandem_ready{service=\"test\"} 0\n"));
   EXPECT_THAT(Get(http, "/livez"), StartsWith("HTTP/1.1 200"));
 }
 
@@ -322,6 +325,91 @@ TEST(Host, StopsWithOneWhenAPartReportsAFatalError) {
 TEST(Host, StopsCleanlyWhenAsked) {
   Child child(nullptr, [](Host& host) { host.Stop(absl::OkStatus()); });
   EXPECT_EQ(child.ExitCode(), 0);
+}
+
+// Where a host that does not serve yet answers.
+std::string StartingAddress(Child& child) {
+  child.HearUntil("\"event\":\"prepared\"");
+  const std::string key = "\"http\":\"";
+  const size_t from = child.heard().find(key) + key.size();
+  return child.heard().substr(from, child.heard().find('"', from) - from);
+}
+void SayPrepared(Host& host) {
+  host.logger().Log(log::Level::kInfo, "prepared", {log::Field::Id("http", host.http_address())});
+}
+
+TEST(HostStart, TriesAgainUntilWhatItNeedsIsThereAndSaysWhatItWaitsFor) {
+  const std::string there = testing::TempDir() + "host_start_" + std::to_string(getpid());
+  Child child(nullptr, [&](Host& host) {
+    SayPrepared(host);
+    const absl::Status started =
+        host.Start({{"first", [] { return absl::OkStatus(); }},
+                    {"database", [&] {
+                       return access(there.c_str(), F_OK) == 0
+                                  ? absl::OkStatus()
+                                  : absl::UnavailableError("nobody listens at db:5432");
+                     }}});
+    if (!started.ok()) std::_Exit(3);
+  });
+  const std::string http = StartingAddress(child);
+  child.HearUntil("\"step\":\"database\"");
+  EXPECT_THAT(child.heard(), HasSubstr("nobody listens at db:5432"));
+  EXPECT_THAT(Get(http, "/livez"), StartsWith("HTTP/1.1 200"));
+  EXPECT_THAT(Get(http, "/readyz"),
+              AllOf(StartsWith("HTTP/1.1 503"),
+                    HasSubstr("starting, waits for database: nobody listens at db:5432")));
+  close(open(there.c_str(), O_CREAT | O_CLOEXEC | O_WRONLY, 0600));
+  EXPECT_EQ(child.Address("http"), http);
+  EXPECT_THAT(Get(http, "/readyz"), StartsWith("HTTP/1.1 200"));
+  child.Signal(SIGTERM);
+  EXPECT_EQ(child.ExitCode(), 0);
+  unlink(there.c_str());
+}
+
+TEST(HostStart, ReturnsWhatWaitingDoesNotMend) {
+  Child child(nullptr, [](Host& host) {
+    const absl::Status started = host.Start(
+        {{"database", [] { return absl::PermissionDeniedError("the password is wrong"); }},
+         {"bus", [] { return absl::InternalError("asked although the first has failed"); }}});
+    std::_Exit(absl::IsPermissionDenied(started) ? 3 : 5);
+  });
+  EXPECT_EQ(child.ExitCode(), 3);
+}
+
+TEST(HostStart, EndsAtOnceAndCleanlyByASignalWhileItWaits) {
+  Child child(nullptr, [](Host& host) {
+    host.Start({{"database", [] { return absl::UnavailableError("away"); }}}).IgnoreError();
+  });
+  child.HearUntil("\"event\":\"waiting at the start\"");
+  child.Signal(SIGTERM);
+  EXPECT_EQ(child.ExitCode(), 0);
+}
+
+TEST(HostStart, EndsAtOnceAndCleanlyByASignalDuringAnAttemptThatHangs) {
+  Child child(nullptr, [](Host& host) {
+    host.Start({{"database",
+                 [&host] {
+                   SayPrepared(host);
+                   return HangForever(absl::InfiniteFuture());
+                 }}})
+        .IgnoreError();
+  });
+  child.HearUntil("\"event\":\"prepared\"");
+  child.Signal(SIGTERM);
+  EXPECT_EQ(child.ExitCode(), 0);
+}
+
+TEST(HostStart, EndsWithOneWhenAPartReportsAFatalError) {
+  Child child(nullptr, [](Host& host) {
+    host.Start({{"bus",
+                 [&host] {
+                   host.Stop(absl::DataLossError("the log is gone"));
+                   return HangForever(absl::InfiniteFuture());
+                 }}})
+        .IgnoreError();
+  });
+  EXPECT_EQ(child.ExitCode(), 1);
+  EXPECT_THAT(child.heard(), HasSubstr("the log is gone"));
 }
 
 TEST(Host, NamesAnHttpPortInUse) {

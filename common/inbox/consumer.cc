@@ -260,8 +260,10 @@ void Consumer::Ran(int number, int64_t generation, lane::RunResult result) {
 
 // The position row did not match. With our epoch still there our own commit went through without
 // our knowing: go on from the stored offset. With another epoch somebody else owns the partition:
-// drop what was fetched; if the bus still says that it is ours, claim it again.
+// drop what was fetched; if the bus still says that it is ours, claim it again. Who has left the
+// group reads no more.
 void Consumer::Refence(int number) {
+  if (member_ == nullptr) return;
   Partition& partition = partitions_[number];
   int64_t epoch = -1;
   int64_t next_offset = 0;

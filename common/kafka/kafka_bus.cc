@@ -134,6 +134,14 @@ absl::Status CheckOptions(const KafkaOptions& options) {
 
 }  // namespace
 
+absl::Status CheckKafkaOptions(const KafkaOptions& options) {
+  if (absl::Status status = CheckOptions(options); !status.ok()) return status;
+  absl::StatusOr<std::shared_ptr<const KafkaConfig>> config = ReadKafkaConfig(options.client);
+  if (!config.ok()) return config.status();
+  // librdkafka reads certificates and mechanisms when a client is made.
+  return NewAskingClient(*config).status();
+}
+
 absl::StatusOr<std::unique_ptr<KafkaBus>> OpenKafka(const KafkaOptions& options) {
   if (absl::Status status = CheckOptions(options); !status.ok()) return status;
   absl::StatusOr<std::shared_ptr<const KafkaConfig>> config = ReadKafkaConfig(options.client);

@@ -81,8 +81,13 @@ class KafkaBus : public Bus {
   virtual KafkaGauges Gauges() const = 0;
 };
 
+// Whether OpenKafka would try at all: its errors that no broker is asked for, which are
+// INVALID_ARGUMENT, and what reading a secret's file says.
+absl::Status CheckKafkaOptions(const KafkaOptions& options);
+
 // Blocks until the topic was looked at, options.open_within at most. Errors as ReadKafkaConfig
-// (kafka_client.h) and OpenKafkaTopic (kafka_topic.h); INVALID_ARGUMENT for an option out of range.
+// (kafka_client.h) and OpenKafkaTopic (kafka_topic.h); INVALID_ARGUMENT for an option out of range,
+// PERMISSION_DENIED for a user or a password that the brokers refuse.
 absl::StatusOr<std::unique_ptr<KafkaBus>> OpenKafka(const KafkaOptions& options);
 
 }  // namespace tandem::bus

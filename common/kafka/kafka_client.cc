@@ -55,6 +55,21 @@ KafkaLogLevel LevelOf(int syslog_level) {
   return syslog_level <= 4 ? KafkaLogLevel::kWarning : KafkaLogLevel::kInfo;
 }
 
+// Before 2.6.1 librdkafka sends its own nonce twice (its pull request 4895), which brokers refuse
+// since they compare it, as the answer to CVE-2024-56128: they then call the password wrong.
+constexpr int kSoundScram = 0x020601ff;
+
+std::string HintOnScram(const KafkaConfig& config) {
+  if (rd_kafka_version() >= kSoundScram) return "";
+  for (const auto& [name, value] : config.properties) {
+    if (absl::StartsWith(name, "sasl.mechanism") && absl::StartsWith(value, "SCRAM")) {
+      return absl::StrCat("; SCRAM with a broker of Kafka 4 needs librdkafka 2.6.1, this is ",
+                          rd_kafka_version_str(), ": use PLAIN over TLS");
+    }
+  }
+  return "";
+}
+
 }  // namespace
 
 std::string KafkaConfig::Scrubbed(const std::string& line) const {
@@ -330,10 +345,37 @@ void KafkaClient::Logged(const rd_kafka_t* handle, int level, const char* facili
 }
 
 void KafkaClient::Failed(rd_kafka_t* /*handle*/, int code, const char* reason, void* opaque) {
-  const auto* client = static_cast<const KafkaClient*>(opaque);
+  auto* client = static_cast<KafkaClient*>(opaque);
   client->Log(KafkaLogLevel::kWarning,
               absl::StrCat("kafka: ", rd_kafka_err2name(static_cast<rd_kafka_resp_err_t>(code)),
                            ": ", reason));
+  // It says nothing that the errors of the single brokers have not said before.
+  if (code == RD_KAFKA_RESP_ERR__ALL_BROKERS_DOWN) return;
+  // A broker that dies in the middle of the handshake has refused nobody.
+  const bool is_refusal =
+      code == RD_KAFKA_RESP_ERR__AUTHENTICATION &&
+      !absl::StrContains(reason, rd_kafka_err2str(RD_KAFKA_RESP_ERR__TRANSPORT));
+  const std::lock_guard<std::mutex> lock(client->mutex_);
+  client->trouble_ = absl::Status(
+      is_refusal ? absl::StatusCode::kPermissionDenied : absl::StatusCode::kUnavailable,
+      client->config_->Scrubbed(reason));
+}
+
+absl::Status KafkaClient::trouble() const {
+  const std::lock_guard<std::mutex> lock(mutex_);
+  return trouble_;
+}
+
+absl::Status Explained(KafkaClient& client, const absl::Status& failure) {
+  rd_kafka_poll(client.get(), 0);
+  const absl::Status trouble = client.trouble();
+  if (failure.ok() || trouble.ok()) return failure;
+  if (absl::IsPermissionDenied(trouble)) {
+    return absl::PermissionDeniedError(absl::StrCat(
+        "kafka: ", trouble.message(), "; look at sasl.mechanism, sasl.username and sasl.password",
+        HintOnScram(client.config())));
+  }
+  return absl::Status(failure.code(), absl::StrCat(failure.message(), ": ", trouble.message()));
 }
 
 void KafkaClient::Log(KafkaLogLevel level, const std::string& line) const {

@@ -148,6 +148,10 @@ class KafkaClient {
 
   rd_kafka_t* get() const { return handle_; }
   const KafkaConfig& config() const { return *config_; }
+  // Why a broker could not be reached or spoken to, as librdkafka told last inside a poll of the
+  // handle: PERMISSION_DENIED if a broker refused the user or the password, else UNAVAILABLE; OK if
+  // it told nothing yet. What was told stays although it may have passed: for explaining a failure.
+  absl::Status trouble() const;
   // Logs no more: what `config` logs into may be about to end.
   void Mute() { muted_ = true; }
   // The end does not close the consumer: it was closed, or could not be in time.
@@ -163,9 +167,15 @@ class KafkaClient {
   const std::shared_ptr<const KafkaConfig> config_;
   const Hooks hooks_;
   std::atomic<bool> muted_{false};
+  mutable std::mutex mutex_;
+  absl::Status trouble_;  // under mutex_
   bool skip_close_ = false;
   rd_kafka_t* handle_ = nullptr;
 };
+
+// `failure`, with what troubles the client's connections; polls the handle to hear of it. A refusal
+// of the user or the password, which no waiting mends, takes the failure's place.
+absl::Status Explained(KafkaClient& client, const absl::Status& failure);
 
 }  // namespace tandem::bus
 

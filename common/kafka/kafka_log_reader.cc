@@ -29,7 +29,13 @@ class OpenedReader : public KafkaLogReader {
 
   Bounds BoundsOf(int partition) const override {
     const absl::MutexLock lock(&mutex_);
-    AskBounds(partition).IgnoreError();
+    Ask(partition).IgnoreError();
+    return bounds_[static_cast<size_t>(partition)];
+  }
+
+  absl::StatusOr<Bounds> AskBounds(int partition) override {
+    const absl::MutexLock lock(&mutex_);
+    if (absl::Status status = Ask(partition); !status.ok()) return status;
     return bounds_[static_cast<size_t>(partition)];
   }
 
@@ -40,7 +46,7 @@ class OpenedReader : public KafkaLogReader {
           absl::StrCat("cannot read ", max_records, " records of partition ", partition));
     }
     const absl::MutexLock lock(&mutex_);
-    if (absl::Status status = AskBounds(partition); !status.ok()) return status;
+    if (absl::Status status = Ask(partition); !status.ok()) return status;
     const Bounds bounds = bounds_[static_cast<size_t>(partition)];
     if (from < bounds.first || from > bounds.end) {
       return absl::OutOfRangeError(absl::StrCat("partition ", partition, ": offset ", from,
@@ -59,7 +65,7 @@ class OpenedReader : public KafkaLogReader {
   }
 
  private:
-  absl::Status AskBounds(int partition) const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
+  absl::Status Ask(int partition) const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
     const auto list = [&](int64_t where) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
       return ListKafkaOffsets(*client_, options_.topic, {partition}, where, options_.ask_timeout);
     };
@@ -131,6 +137,9 @@ absl::StatusOr<std::unique_ptr<KafkaLogReader>> OpenKafkaLogReader(
                          {"auto.offset.reset", "error"},
                          {"isolation.level", "read_committed"},
                          {"check.crcs", "true"},
+                         // What is read is there already. A fetch that waits at the broker for
+                         // more, once a partition is read, would hold up the next one's.
+                         {"fetch.wait.max.ms", "10"},
                          {"allow.auto.create.topics", "false"},
                          {"socket.timeout.ms", absl::StrCat(Millis(options.ask_timeout) + 1'000)},
                          {"queued.max.messages.kbytes", "8192"},

@@ -21,13 +21,15 @@ struct KafkaLogReaderOptions {
   absl::Duration read_timeout = absl::Seconds(10);  // one ReadRange
 };
 
-// Callable from any thread, one call at a time; both methods ask a broker and wait for it.
+// Callable from any thread, one call at a time; each method asks a broker and waits for it.
 class KafkaLogReader : public LogReader {
  public:
   // The topic's number, as it was at the start.
   virtual int partitions() const = 0;
   // As LogReader; where no broker answers, the bounds that were asked for last (0 and 0 at first).
   Bounds BoundsOf(int partition) const override = 0;
+  // The bounds, or UNAVAILABLE where no broker answers. 0 <= partition < partitions().
+  virtual absl::StatusOr<Bounds> AskBounds(int partition) = 0;
 };
 
 // NOT_FOUND if there is no such topic, UNAVAILABLE if no broker answers. Its settings are not

@@ -124,6 +124,7 @@ struct KafkaMember::State : std::enable_shared_from_this<State> {
   QueuePtr group_queue;
   std::vector<Feed> feeds;  // end before the client
   absl::Time commit_at;
+  bool has_been_assigned = false;  // anything, or expressly nothing
   bool has_told_fatal = false;
 
   // Held during a call of the listener or of `fatal`.
@@ -355,6 +356,7 @@ void KafkaMember::State::Assigned(rd_kafka_topic_partition_list_t* partitions) {
     config->Log(KafkaLogLevel::kError, std::string(status.message()));
     return TellFatal(status);
   }
+  has_been_assigned = true;
   if (mine.empty()) return;
   {
     const absl::MutexLock lock(&mutex);
@@ -665,6 +667,22 @@ void KafkaMember::State::CommitPositions(bool is_last) {
 void KafkaMember::State::Leave() {
   CommitPositions(/*is_last=*/true);
   const absl::Time deadline = settings.clock->Now() + settings.end_within;
+  // Up to its release 2.1 librdkafka ends the program when a member is closed or destroyed that has
+  // joined and was given nothing yet (its issue 4312). So the first answer of the group is waited
+  // for, and a member that gets none is left to the group's session timeout.
+  while (!has_been_assigned && settings.clock->Now() < deadline) {
+    if (!PollGroup()) bell.Wait(kLookAnyway);
+  }
+  if (!has_been_assigned) {
+    config->Log(KafkaLogLevel::kWarning,
+                absl::StrCat("group ", settings.group_id,
+                             " gave no answer to a member that leaves; it is left"));
+    client->Mute();
+    feeds.clear();
+    group_queue.reset();
+    static_cast<void>(client.release());
+    return;
+  }
   {
     const QueuePtr closing(rd_kafka_queue_new(client->get()));
     RingOn(closing.get(), &bell);

@@ -171,7 +171,7 @@ void KafkaOffsets::Probe(State& state) {
   const rd_kafka_metadata_t* metadata = nullptr;
   const rd_kafka_resp_err_t code = rd_kafka_metadata(state.client->get(), 0, topic.get(), &metadata,
                                                      Millis(state.settings.ask_timeout));
-  Reached(state, KafkaError(code, absl::StrCat("asking for the brokers")));
+  Reached(state, KafkaError(code, "asking for the brokers"));
   if (code != RD_KAFKA_RESP_ERR_NO_ERROR) return;
   const int partitions =
       metadata->topic_cnt == 1 && metadata->topics[0].err == RD_KAFKA_RESP_ERR_NO_ERROR
@@ -195,8 +195,10 @@ void KafkaOffsets::Probe(State& state) {
 }
 
 void KafkaOffsets::Reached(State& state, const absl::Status& status) {
+  // Only for its words: whoever refuses this client now may take it again, as it did before.
+  const absl::Status why = Explained(*state.client, status);
   const absl::MutexLock lock(&state.mutex);
-  state.health.trouble = status;
+  state.health.trouble = absl::Status(status.code(), why.message());
   // A broker that refuses has answered.
   if (!absl::IsUnavailable(status)) {
     state.health.unreachable_since.reset();

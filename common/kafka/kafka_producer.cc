@@ -196,23 +196,10 @@ absl::Status KafkaProducer::State::MakeClient() {
 
 absl::Status KafkaProducer::State::Enqueue(const Event& event, const std::vector<Header>& headers,
                                            Batch* batch) {
-  rd_kafka_headers_t* raw = rd_kafka_headers_new(headers.size());
-  for (const Header& header : headers) {
-    rd_kafka_header_add(raw, header.name.data(), static_cast<ssize_t>(header.name.size()),
-                        header.value.data(), static_cast<ssize_t>(header.value.size()));
-  }
-  // Its parameters are not const; it copies what they point to.
-  const auto bytes = [](const std::string& text) {
-    return static_cast<void*>(const_cast<char*>(text.data()));
-  };
-  const rd_kafka_resp_err_t code = rd_kafka_producev(
-      client->get(), RD_KAFKA_V_TOPIC(settings.topic.c_str()),
-      RD_KAFKA_V_PARTITION(PartitionOf(event.key, settings.partitions)),
-      RD_KAFKA_V_MSGFLAGS(RD_KAFKA_MSG_F_COPY), RD_KAFKA_V_KEY(bytes(event.key), event.key.size()),
-      RD_KAFKA_V_VALUE(bytes(event.body), event.body.size()), RD_KAFKA_V_HEADERS(raw),
-      RD_KAFKA_V_OPAQUE(batch), RD_KAFKA_V_END);
+  const rd_kafka_resp_err_t code =
+      Produce(client->get(), settings.topic, PartitionOf(event.key, settings.partitions), event,
+              headers, batch);
   if (code == RD_KAFKA_RESP_ERR_NO_ERROR) return absl::OkStatus();
-  rd_kafka_headers_destroy(raw);
   return KafkaError(code, absl::StrCat("event \"", event.id, "\""));
 }
 

@@ -60,6 +60,26 @@ ReadRecord ToRecord(const rd_kafka_message_t& message) {
                   {static_cast<const char*>(message.payload), message.len});
 }
 
+rd_kafka_resp_err_t Produce(rd_kafka_t* producer, const std::string& topic, int partition,
+                            const Event& event, const std::vector<Header>& headers, void* opaque) {
+  rd_kafka_headers_t* raw = rd_kafka_headers_new(headers.size());
+  for (const Header& header : headers) {
+    rd_kafka_header_add(raw, header.name.data(), static_cast<ssize_t>(header.name.size()),
+                        header.value.data(), static_cast<ssize_t>(header.value.size()));
+  }
+  // Its parameters are not const; it copies what they point to.
+  const auto bytes = [](const std::string& text) {
+    return static_cast<void*>(const_cast<char*>(text.data()));
+  };
+  const rd_kafka_resp_err_t code = rd_kafka_producev(
+      producer, RD_KAFKA_V_TOPIC(topic.c_str()), RD_KAFKA_V_PARTITION(partition),
+      RD_KAFKA_V_MSGFLAGS(RD_KAFKA_MSG_F_COPY), RD_KAFKA_V_KEY(bytes(event.key), event.key.size()),
+      RD_KAFKA_V_VALUE(bytes(event.body), event.body.size()), RD_KAFKA_V_HEADERS(raw),
+      RD_KAFKA_V_OPAQUE(opaque), RD_KAFKA_V_END);
+  if (code != RD_KAFKA_RESP_ERR_NO_ERROR) rd_kafka_headers_destroy(raw);
+  return code;
+}
+
 size_t WireBytes(const Event& event, const std::vector<Header>& headers) {
   size_t bytes = kRecordOverhead + event.key.size() + event.body.size();
   for (const Header& header : headers) {

@@ -34,6 +34,11 @@ ReadRecord ToRecord(int partition, int64_t offset, const std::vector<Header>& he
 // The same for a message that a consumer of librdkafka returned.
 ReadRecord ToRecord(const rd_kafka_message_t& message);
 
+// Puts the event into the producer's queue, for this partition; `opaque` comes back with its
+// delivery. librdkafka copies what it is given. Any thread that may produce with the handle.
+rd_kafka_resp_err_t Produce(rd_kafka_t* producer, const std::string& topic, int partition,
+                            const Event& event, const std::vector<Header>& headers, void* opaque);
+
 // What librdkafka and a broker count an event as, in bytes: its key, its body and its headers.
 size_t WireBytes(const Event& event, const std::vector<Header>& headers);
 

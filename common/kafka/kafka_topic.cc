@@ -84,8 +84,8 @@ absl::StatusOr<std::optional<KafkaTopicSettings>> AskMetadata(KafkaClient& clien
   const rd_kafka_resp_err_t code =
       rd_kafka_metadata(client.get(), 0, topic.get(), &metadata, Millis(timeout));
   if (code != RD_KAFKA_RESP_ERR_NO_ERROR) {
-    return KafkaError(code,
-                      absl::StrCat("asking ", client.config().brokers, " about topic ", name));
+    return Explained(client, KafkaError(code, absl::StrCat("asking ", client.config().brokers,
+                                                           " about topic ", name)));
   }
   struct MetadataDeleter {
     void operator()(const rd_kafka_metadata_t* given) const { rd_kafka_metadata_destroy(given); }

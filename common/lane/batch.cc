@@ -121,7 +121,6 @@ absl::StatusOr<Batch::Row*> Batch::Find(const store::RecordTable& table, std::st
   if (const CachedRecord* cached = cache_->records.Find(place)) {
     row->base = row->version = cached->version;
     row->before = row->body = cached->body;
-    row->cached = true;
   } else {
     bool parsed = true;
     absl::Status status = reader_->Query(table.SelectByKey(key), [&](const store::RowView& line) {
@@ -145,7 +144,6 @@ absl::StatusOr<Batch::Row*> Batch::Find(const store::RecordTable& table, std::st
 absl::StatusOr<bool> Batch::StillCurrent() {
   bool is_current = true;
   for (const Row* row : view_->loaded()) {
-    if (!row->cached) continue;
     const auto place = std::find_if(rows_.begin(), rows_.end(),
                                     [&](const auto& one) { return one.second.get() == row; });
     int64_t version = 0;
@@ -366,17 +364,20 @@ std::vector<store::Write> Batch::TakeLines() {
           definition_->timers().find(row.set->kind)->second;
       const bool bound = kind.readiness == corridor::Readiness::kFactBound;
       const int64_t partition = bound ? bus::PartitionOf(row.set->key, partitions_) : -1;
-      std::string payload;
+      std::string payload, subject;
       if (row.set->payload != nullptr) row.set->payload->SerializeToString(&payload);
+      if (row.set->payload != nullptr && kind.subject_of) {
+        subject = kind.subject_of(*row.set->payload);
+      }
       Emit(lines,
            {"timers",
             timer_id,
-            {"INSERT INTO timers (id, due, kind, key, bound, payload, traceparent) "
-             "VALUES ($1, $2, $3, $4, $5, $6, $7) ON CONFLICT (id) DO UPDATE SET due = $2, "
-             "kind = $3, key = $4, bound = $5, payload = $6, traceparent = $7, claim = '', "
-             "claimed_until = 0",
+            {"INSERT INTO timers (id, due, kind, key, bound, payload, traceparent, subject) "
+             "VALUES ($1, $2, $3, $4, $5, $6, $7, $8) ON CONFLICT (id) DO UPDATE SET due = $2, "
+             "kind = $3, key = $4, bound = $5, payload = $6, traceparent = $7, subject = $8, "
+             "claim = '', claimed_until = 0",
              {timer_id, time::ToMicros(row.set->due), row.set->kind, row.set->key, partition,
-              Blob{std::move(payload)}, row.traceparent}},
+              Blob{std::move(payload)}, row.traceparent, std::move(subject)}},
             Expect::kAnyRows},
            std::move(members));
     } else if (!row.fired.has_value()) {

@@ -47,9 +47,10 @@ class Batch {
   bool NeedsFreshBatch() const;
   bool empty() const { return applied_ == 0; }
 
-  // Where others write to the same database: whether the records that the undecided member loaded
-  // from memory are still as they are there. What is not is forgotten; a decision that leaves
-  // nothing to commit, and so nothing to check, has to be made again then.
+  // Where others write to the same database: whether the records that the undecided member loaded,
+  // from memory or one after another from the database, are still as they are there. What is not is
+  // forgotten; a decision that leaves nothing to commit, and so nothing to check, has to be made
+  // again then.
   absl::StatusOr<bool> StillCurrent();
 
   // Adds a decision of `member`: its rows, its events with their ids, its timers, and a
@@ -97,7 +98,6 @@ class Batch {
     std::shared_ptr<const google::protobuf::Message> body;
     bool checked = false;  // some member relied on it
     bool blind = false;    // inserted without loading
-    bool cached = false;   // the base is what memory says
     std::vector<size_t> members;
   };
   struct Counter {

@@ -36,6 +36,23 @@ bool IsPassing(const absl::Status& status) {
   }
 }
 
+// For planted mistakes: commits the lines that begin so before the others, which then stand alone.
+CommitResult CommitFirst(store::Store& store, std::string_view begin,
+                         std::vector<store::Write>& lines) {
+  std::vector<store::Write> first;
+  for (store::Write& line : lines) {
+    if (line.statement.sql.text().substr(0, begin.size()) != begin) continue;
+    first.push_back(line);
+    line.statement = {"SELECT 1", {}};
+    line.expect = Expect::kFinds;
+  }
+  CommitResult result;
+  if (!first.empty()) result = store.Commit(first);
+  // The lines are not those of the batch, so nobody can be named.
+  result.missed.clear();
+  return result;
+}
+
 }  // namespace
 
 // What stands in the batch, and what happens when it is committed.
@@ -149,11 +166,11 @@ void Lane::ForgetParked() {
   parked_.clear();
 }
 
-bool Lane::IsStale(Batch& batch) const {
+absl::StatusOr<bool> Lane::IsStale(Batch& batch) const {
   if (!ports_.store->is_shared()) return false;
-  // A database that cannot be read now answers the next attempt.
   const absl::StatusOr<bool> current = batch.StillCurrent();
-  return current.ok() && !*current;
+  if (!current.ok()) return current.status();
+  return !*current;
 }
 
 void Lane::RunBatch(std::deque<Work> works, bool alone) {
@@ -178,31 +195,40 @@ void Lane::RunBatch(std::deque<Work> works, bool alone) {
     }
     if (members.empty()) continue;
 
-    const std::vector<store::Write> lines = batch.TakeLines();
+    std::vector<store::Write> lines = batch.TakeLines();
     const absl::Time before = ports_.clock->Now();
     CommitResult result;
-    if (!lines.empty()) result = ports_.store->Commit(lines);
+    if (plant::Has(plant::Mistake::kReplyFirst)) AnswerEarly(members);
+    if (plant::Has(plant::Mistake::kOffsetFirst)) {
+      result = CommitFirst(*ports_.store, "UPDATE positions SET next_offset", lines);
+    }
+    if (plant::Has(plant::Mistake::kTimerFirst)) {
+      result = CommitFirst(*ports_.store, "DELETE FROM timers WHERE id = $1 AND due", lines);
+    }
+    if (!lines.empty() && result.kind == CommitResult::Kind::kCommitted) {
+      result = ports_.store->Commit(lines);
+    }
+    Committed committed;
+    committed.outcome = result.kind;
+    committed.members = members.size();
+    committed.took = ports_.clock->Now() - before;
     if (result.kind == CommitResult::Kind::kCommitted) {
       batch.Remember();
-      Committed committed;
-      committed.members = members.size();
       committed.lines = lines.size();
       committed.events = batch.events();
       committed.earliest_timer = batch.earliest_timer();
-      committed.took = ports_.clock->Now() - before;
       for (Member& member : members) {
         committed.dead_letters += member.dead_letters;
+        for (const auto& [subject, version] : member.parked) {
+          committed.has_unparked = committed.has_unparked || version == 0;
+        }
         Finish(member);
       }
       if (observer_ && !lines.empty()) observer_(committed);
       continue;
     }
 
-    if (result.kind == CommitResult::Kind::kUnknown && observer_) {
-      Committed unknown;
-      unknown.is_unknown = true;
-      observer_(unknown);
-    }
+    if (observer_) observer_(committed);
     batch.Forget();
     ForgetParked();
     if (result.kind == CommitResult::Kind::kFailed) {
@@ -263,6 +289,16 @@ void Lane::Rejoin(Member& member, size_t joined, std::deque<Work>& again) {
   command->body_hash = first.body_hash;
   command->done = std::move(member.joined[joined]);
   again.push_back({std::move(command)});
+}
+
+// A planted mistake.
+void Lane::AnswerEarly(std::vector<Member>& members) {
+  for (Member& member : members) {
+    auto* const command = std::get_if<std::unique_ptr<Command>>(&member.work.what);
+    if (command == nullptr) continue;
+    (*command)->done(member.reply);
+    (*command)->done = [](const absl::StatusOr<corridor::MessagePtr>&) {};
+  }
 }
 
 void Lane::Finish(Member& member) {
@@ -397,8 +433,9 @@ Lane::Next Lane::DecideCommand(std::unique_ptr<Command>& command, size_t index, 
     status = batch.Apply(index, *decision, {command->scope, command->context.traceparent, now});
   }
   if (!status.ok()) {
-    if (IsStale(batch)) return Next::kNeedsFreshBatch;
-    command->done(std::move(status));
+    const absl::StatusOr<bool> is_stale = IsStale(batch);
+    if (is_stale.ok() && *is_stale) return Next::kNeedsFreshBatch;
+    command->done(is_stale.ok() ? std::move(status) : is_stale.status());
     return Next::kAnswered;
   }
   RequestMark own;
@@ -465,7 +502,14 @@ Lane::Next Lane::DecideTimer(std::unique_ptr<TimerFiring>& timer, size_t index, 
     timer->done(TimerOutcome::kRetry);
     return Next::kAnswered;
   }
-  if (!status.ok() && IsStale(batch)) return Next::kNeedsFreshBatch;
+  if (!status.ok()) {
+    const absl::StatusOr<bool> is_stale = IsStale(batch);
+    if (is_stale.ok() && *is_stale) return Next::kNeedsFreshBatch;
+    if (!is_stale.ok()) {
+      timer->done(TimerOutcome::kRetry);
+      return Next::kAnswered;
+    }
+  }
   batch.DeleteTimer(index, timer->timer.id, timer->timer.due, timer->claim);
   if (!status.ok()) {
     // A timer whose rule cannot be applied is kept as a dead letter, with its reason.
@@ -590,8 +634,10 @@ Lane::EventVerdict Lane::DecideEvent(RunEvent& event, size_t index, Batch& batch
     return {Kind::kApplied, {}, absl::OkStatus()};
   }
   if (IsPassing(status)) return {Kind::kRetry, {}, status};
-  if (event.body != nullptr && IsStale(batch)) {
-    return {Kind::kNeedsFreshBatch, {}, absl::OkStatus()};
+  if (event.body != nullptr) {
+    const absl::StatusOr<bool> is_stale = IsStale(batch);
+    if (!is_stale.ok()) return {Kind::kRetry, {}, is_stale.status()};
+    if (*is_stale) return {Kind::kNeedsFreshBatch, {}, absl::OkStatus()};
   }
   if (retrying) return {Kind::kStopped, {}, status};
   if (!MayPark()) {

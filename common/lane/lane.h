@@ -42,16 +42,18 @@ struct LaneOptions {
   int parked_subjects_per_minute = 100;
 };
 
-// Told after each commit, on the lane's thread.
+// Told after each commit, also one that came to nothing, on the lane's thread.
 struct Committed {
   size_t members = 0;                                  // decisions in the batch
   size_t lines = 0;                                    // lines written
   size_t events = 0;                                   // outbox rows added
   size_t dead_letters = 0;                             // events and timers set aside
+  bool has_unparked = false;                           // a subject's timers are held no more
   absl::Time earliest_timer = absl::InfiniteFuture();  // the earliest timer set
   absl::Duration took;                                 // the commit alone
-  // The outcome is unknown: there may be events and timers that nobody was told of.
-  bool is_unknown = false;
+  // What became of it. Unless it was committed, only `members` and `took` say something else than
+  // nothing; where it is unknown there may be events and timers that nobody was told of.
+  store::CommitResult::Kind outcome = store::CommitResult::Kind::kCommitted;
 };
 
 // Submit… may be called from any thread; everything else happens in steps of the executor given.
@@ -141,6 +143,7 @@ class Lane {
 
   // After the commit, after its failure, and for a repeated request whose first decision missed.
   void Finish(Member& member);
+  static void AnswerEarly(std::vector<Member>& members);
   void Fail(Work& work, const absl::Status& status);
   void Rejoin(Member& member, size_t joined, std::deque<Work>& again);
 
@@ -154,7 +157,9 @@ class Lane {
   absl::Status LoadParked();
   void ForgetParked();
   // Whether a decision that commits nothing was made on what others have changed meanwhile.
-  bool IsStale(Batch& batch) const;
+  // The database's own status when it cannot be asked: then nobody may be refused, nothing set
+  // aside.
+  absl::StatusOr<bool> IsStale(Batch& batch) const;
   bool MayPark();
 
   const corridor::ServiceDefinition* const definition_;

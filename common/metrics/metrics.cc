@@ -220,6 +220,15 @@ Scope Registry::In(ConstantLabels labels) {
   return Scope(this, std::move(labels));
 }
 
+void Registry::SetStartTime(absl::Time instant) {
+  prometheus::BuildGauge()
+      .Name("process_start_time_seconds")
+      .Help("Unix time at which the process started.")
+      .Register(state_->registry)
+      .Add({})
+      .Set(absl::ToDoubleSeconds(instant - absl::UnixEpoch()));
+}
+
 std::string Registry::Text() const {
   std::vector<prometheus::MetricFamily> collected = state_->registry.Collect();
   {

@@ -8,8 +8,9 @@
 //   Counter claimed = calls.At({"Claim", "OK"});   // once, at start
 //   claimed.Increment();                           // 15 ns, any thread
 //
-// Names begin with tandem_, counters end in _total, durations in _seconds, sizes in _bytes. A
-// broken name or label is a mistake in the code and ends the program.
+// Names begin with tandem_ (but for process_start_time_seconds), counters end in _total, durations
+// in _seconds, sizes in _bytes. A broken name or label is a mistake in the code and ends the
+// program.
 #pragma once
 
 #include <cstdint>
@@ -197,6 +198,9 @@ class Registry {
   Registry& operator=(const Registry&) = delete;
 
   Scope In(ConstantLabels labels);
+
+  // Shows process_start_time_seconds, the one name that Prometheus itself has for every program.
+  void SetStartTime(absl::Time instant);
 
   // All metrics in Prometheus's text format 0.0.4, sorted by name and labels.
   std::string Text() const;

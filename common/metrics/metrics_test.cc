@@ -141,6 +141,11 @@ TEST_F(MetricsTest, AnAskedGaugeIsAskedAtEachScrapeUntilItIsGone) {
   EXPECT_THAT(registry_.Text(), Not(HasSubstr("tandem_outbox_depth")));
 }
 
+TEST_F(MetricsTest, TheStartIsShownUnderTheNameThatPrometheusHasForIt) {
+  registry_.SetStartTime(absl::FromUnixMillis(1'795'442'400'500));
+  EXPECT_THAT(registry_.Text(), HasSubstr("\nprocess_start_time_seconds 1795442400.5\n"));
+}
+
 TEST_F(MetricsTest, HandlesWithoutARegistryGoNowhere) {
   Counter().Increment();
   Gauge().Set(1);

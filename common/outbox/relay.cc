@@ -1,6 +1,7 @@
 #include "common/outbox/relay.h"
 
 #include <algorithm>
+#include <limits>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
@@ -9,15 +10,16 @@
 
 namespace tandem::outbox {
 
-Relay::Relay(std::string source, Ports ports, RelayOptions options)
+Relay::Relay(std::string source, Ports ports, RelayOptions options, Observer observer)
     : source_(std::move(source)),
       ports_(ports),
       options_(options),
+      observer_(std::move(observer)),
       back_off_(options.first_back_off),
       scope_(ports.executor) {
   if (!ports_.store->is_shared()) return;
   leads_ = false;
-  leads_until_ = scan_all_at_ = absl::InfinitePast();
+  leads_until_ = absl::InfinitePast();
 }
 
 void Relay::Start() {
@@ -80,7 +82,6 @@ void Relay::GotLease(absl::Time asked_at, const absl::Status& status) {
   // Whoever publishes now says what troubles it.
   if (!is_ours) trouble_ = absl::OkStatus();
   if (!is_new) return;
-  scan_all_at_ = absl::InfinitePast();
   poll_ = options_.first_poll;
   Step();
 }
@@ -115,44 +116,16 @@ void Relay::Step() {
     leads_ = false;
     return;
   }
-  const bool scans_all = now >= scan_all_at_ && !plant::Has(plant::Mistake::kRelayCursor);
-  if (scans_all) scan_all_at_ = now + options_.full_scan_every;
-  const int64_t after = scans_all ? 0 : last_acknowledged_;
-  std::set<int64_t> undeleted;
   std::vector<int64_t> ids;
   std::vector<bus::Event> events;
-  absl::Status status = ports_.reader->Query(
-      {"SELECT id, event_id, type, subject, key, time, cause, "
-       "traceparent, body FROM outbox "
-       "WHERE id > $1 ORDER BY id LIMIT $2",
-       {after, static_cast<int64_t>(options_.max_events + (scans_all ? acknowledged_.size() : 0))}},
-      [&](const store::RowView& row) {
-        if (acknowledged_.contains(row.Int(0))) {
-          undeleted.insert(row.Int(0));
-          return;
-        }
-        ids.push_back(row.Int(0));
-        bus::Event& event = events.emplace_back();
-        event.id = row.Text(1);
-        event.source = source_;
-        event.type = row.Text(2);
-        event.subject = row.Text(3);
-        event.key = row.Text(4);
-        event.time = time::FromMicros(row.Int(5));
-        // Rises with every event of the service, so also with those of one
-        // subject; holes are fine.
-        event.sequence = row.Int(0);
-        event.cause = row.Text(6);
-        event.traceparent = row.Text(7);
-        event.body = row.Text(8);
-      });
-  if (!status.ok()) {
+  if (absl::Status status = ReadUnpublished(ids, events); !status.ok()) {
     Appended({}, status);
     return;
   }
-  // What a scan of all does not find any more was deleted.
-  if (scans_all) acknowledged_ = std::move(undeleted);
   if (ids.empty()) {
+    // Nothing waits for anybody: whatever the trouble was, it is over.
+    trouble_ = absl::OkStatus();
+    back_off_ = options_.first_back_off;
     Poll();
     return;
   }
@@ -168,9 +141,71 @@ void Relay::Step() {
       }));
 }
 
+// The oldest rows that the bus does not have yet, in id order.
+absl::Status Relay::ReadUnpublished(std::vector<int64_t>& ids, std::vector<bus::Event>& events) {
+  const bool skips_seen = !ports_.store->is_shared() || plant::Has(plant::Mistake::kRelayCursor);
+  int64_t first = skips_seen ? last_acknowledged_ + 1 : 0;
+  int64_t last = std::numeric_limits<int64_t>::max();
+  std::vector<int64_t> fresh;  // empty = any
+  if (!skips_seen && !acknowledged_.empty()) {
+    if (absl::Status status = ScanIds(fresh); !status.ok() || fresh.empty()) return status;
+    first = fresh.front();
+    last = fresh.back();
+  }
+  return ports_.reader->Query(
+      {"SELECT id, event_id, type, subject, key, time, cause, traceparent, body FROM outbox "
+       "WHERE id >= $1 AND id <= $2 ORDER BY id LIMIT $3",
+       {first, last, static_cast<int64_t>(options_.max_events + acknowledged_.size())}},
+      [&](const store::RowView& row) {
+        const int64_t id = row.Int(0);
+        // What became visible since the scan waits: something older may have with it.
+        if (!fresh.empty() && !std::binary_search(fresh.begin(), fresh.end(), id)) return;
+        ids.push_back(id);
+        bus::Event& event = events.emplace_back();
+        event.id = row.Text(1);
+        event.source = source_;
+        event.type = row.Text(2);
+        event.subject = row.Text(3);
+        event.key = row.Text(4);
+        event.time = time::FromMicros(row.Int(5));
+        // Rises with every event of the service, so also with those of one
+        // subject; holes are fine.
+        event.sequence = id;
+        event.cause = row.Text(6);
+        event.traceparent = row.Text(7);
+        event.body = row.Text(8);
+      });
+}
+
+// The ids of the oldest rows without those that the bus has; forgets the acknowledged ones that are
+// deleted by now.
+absl::Status Relay::ScanIds(std::vector<int64_t>& fresh) {
+  const size_t limit = options_.max_events + acknowledged_.size();
+  std::set<int64_t> undeleted;
+  size_t rows = 0;
+  int64_t end = 0;
+  const absl::Status status = ports_.reader->Query(
+      {"SELECT id FROM outbox ORDER BY id LIMIT $1", {static_cast<int64_t>(limit)}},
+      [&](const store::RowView& row) {
+        ++rows;
+        end = row.Int(0);
+        if (acknowledged_.contains(end)) {
+          undeleted.insert(end);
+        } else if (fresh.size() < options_.max_events) {
+          fresh.push_back(end);
+        }
+      });
+  if (!status.ok()) return status;
+  // Beyond a full page nothing is known.
+  if (rows == limit) undeleted.insert(acknowledged_.upper_bound(end), acknowledged_.end());
+  acknowledged_ = std::move(undeleted);
+  return absl::OkStatus();
+}
+
 void Relay::Appended(std::vector<int64_t> ids, const absl::Status& status) {
   appending_ = false;
   trouble_ = status;
+  if (observer_) observer_(static_cast<int64_t>(status.ok() ? ids.size() : 0), status);
   if (!status.ok()) {
     backing_off_ = true;
     scope_.PostAt(ports_.clock->Now() + back_off_, [this] {

@@ -5,6 +5,7 @@
 #define TANDEM_COMMON_OUTBOX_RELAY_H_
 
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <set>
 #include <string>
@@ -26,13 +27,11 @@ struct RelayOptions {
   absl::Duration first_back_off = absl::Milliseconds(50);
   absl::Duration last_back_off = absl::Seconds(5);
   // Where the database is shared: who asks for the lease, unlike any other; how long it lasts
-  // without being renewed; how soon others' rows are looked for, from busy to idle; how often from
-  // the oldest row on.
+  // without being renewed; how soon others' rows are looked for, from busy to idle.
   std::string owner;
   absl::Duration lease = absl::Seconds(3);
   absl::Duration first_poll = absl::Milliseconds(5);
   absl::Duration last_poll = absl::Milliseconds(200);
-  absl::Duration full_scan_every = absl::Seconds(1);
 };
 
 // Start once, Wake from any thread; the rest in steps of the executor.
@@ -40,10 +39,11 @@ struct RelayOptions {
 // One process with a database of its own: ids become visible in their order, so the cursor is the
 // last acknowledged id, and nothing polls. Where the database is shared, one relay of the service
 // publishes, by a lease that the database's clock judges, and a lower id may become visible after a
-// higher one: a scan begins at the oldest row at least once in full_scan_every. What two lanes
-// decide about one subject becomes visible in the order of its ids all the same, for the second
-// begins after it has seen the first. A relay that was stopped and goes on publishes what another
-// has published, in the same order: consumers drop it.
+// higher one. Every look therefore begins at the oldest row. A look that began behind the last id
+// would publish a subject's next event before one that became visible late, and consumers would
+// take the late one for a duplicate. Of one subject, ids become visible in their order, for a
+// decision begins after it has seen the one before. A relay that was stopped and goes on publishes
+// what another has published, in the same order: consumers drop it.
 class Relay {
  public:
   struct Ports {
@@ -54,7 +54,10 @@ class Relay {
     bus::Bus* bus = nullptr;
     lane::Lane* lane = nullptr;  // deletes and the lease go through it
   };
-  Relay(std::string source, Ports ports, RelayOptions options);
+  // Told in a step after each attempt: how many events the bus has for good now, or why the outbox
+  // could not be read or the bus did not take them. May be empty.
+  using Observer = std::function<void(int64_t published, const absl::Status& status)>;
+  Relay(std::string source, Ports ports, RelayOptions options, Observer observer = nullptr);
   ~Relay() { scope_.Close(); }
   // No step starts after it; the executor may end. Not from inside a step.
   void Close() { scope_.Close(); }
@@ -69,8 +72,8 @@ class Relay {
   const absl::Status& trouble() const { return trouble_; }
   // Gives the lease up, for another to take at once; publishes nothing any more. Any thread.
   void Release();
-  // Whether this relay is the one that publishes.
-  bool leads() const { return leads_; }
+  // Whether this relay is the one that publishes: always, where the database is not shared.
+  bool leads() const { return leads_ && ports_.clock->Now() < leads_until_; }
   // Nothing under way and nothing known to wait.
   bool Idle() const { return !appending_ && !again_ && !backing_off_; }
 
@@ -79,16 +82,18 @@ class Relay {
   void AskForLease();
   void GotLease(absl::Time asked_at, const absl::Status& status);
   void Poll();
+  absl::Status ReadUnpublished(std::vector<int64_t>& ids, std::vector<bus::Event>& events);
+  absl::Status ScanIds(std::vector<int64_t>& fresh);
   void Appended(std::vector<int64_t> ids, const absl::Status& status);
 
   const std::string source_;
   const Ports ports_;
   const RelayOptions options_;
+  const Observer observer_;
   int64_t last_acknowledged_ = 0;  // cursor
   // Where the database is shared.
   bool leads_ = true;
   absl::Time leads_until_ = absl::InfiniteFuture();
-  absl::Time scan_all_at_ = absl::InfiniteFuture();
   std::set<int64_t> acknowledged_;  // and perhaps not deleted yet
   absl::Duration poll_;
   bool polling_ = false;

@@ -9,10 +9,19 @@
 namespace tandem::plant {
 namespace {
 
-constexpr std::array<std::pair<Mistake, std::string_view>, 3> kNames = {{
+constexpr std::array<std::pair<Mistake, std::string_view>, 12> kNames = {{
     {Mistake::kNoDedupe, "no_dedupe"},
     {Mistake::kNoEpoch, "no_epoch"},
     {Mistake::kRelayCursor, "relay_cursor"},
+    {Mistake::kOffsetFirst, "offset_first"},
+    {Mistake::kTimerFirst, "timer_first"},
+    {Mistake::kReplyFirst, "reply_first"},
+    {Mistake::kPauseOffCalendar, "pause_off_calendar"},
+    {Mistake::kStaleClearance, "stale_clearance"},
+    {Mistake::kHoldKept, "hold_kept"},
+    {Mistake::kRemindAnswered, "remind_answered"},
+    {Mistake::kWallClockOrder, "wall_clock_order"},
+    {Mistake::kRetryWithoutId, "retry_without_id"},
 }};
 
 }  // namespace

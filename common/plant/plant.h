@@ -18,6 +18,15 @@ enum class Mistake : uint8_t {
   kNoDedupe,     // an event that was applied is applied again
   kNoEpoch,      // a partition's former owner may go on writing
   kRelayCursor,  // the relay reads and deletes behind a cursor: ids may become visible out of order
+  kOffsetFirst,  // the position moves in a commit of its own, before the effects
+  kTimerFirst,   // a timer is deleted in a commit of its own, before its decision
+  kReplyFirst,   // the answer leaves before the commit
+  kPauseOffCalendar,  // what a pause leaves of a budget is not counted by the calendar
+  kStaleClearance,    // an old answer counts although facts came in since
+  kHoldKept,          // what blocked and is over goes on holding
+  kRemindAnswered,    // a reminder goes out after the answer
+  kWallClockOrder,    // facts of one aggregate are dated by whichever clock is at hand
+  kRetryWithoutId,    // a request is sent again as a new one
 };
 
 // All of them, in order.

@@ -56,6 +56,7 @@ class Link {
     }
     absl::StatusOr<std::unique_ptr<PostgresConnection>> opened =
         PostgresConnection::Open(options_, purpose_);
+    if (options_.reconnected) options_.reconnected(opened.status());
     if (!opened.ok()) {
       Failed(opened.status());
       return opened.status();

@@ -8,6 +8,7 @@
 #ifndef TANDEM_COMMON_POSTGRES_POSTGRES_H_
 #define TANDEM_COMMON_POSTGRES_POSTGRES_H_
 
+#include <functional>
 #include <memory>
 #include <string>
 #include <vector>
@@ -62,6 +63,10 @@ struct PostgresOptions {
   // Between attempts to connect: doubles from the first to the last, half of it by chance.
   absl::Duration first_back_off = absl::Milliseconds(50);
   absl::Duration last_back_off = absl::Seconds(5);
+  // Told of each attempt to open a connection again that was lost: OK, or why it failed. On the
+  // thread of the call that needed the connection; it returns at once and outlives the stores and
+  // readers. May be empty.
+  std::function<void(const absl::Status&)> reconnected = nullptr;
   // For another migrator to end, and for each step.
   absl::Duration migrate_timeout = absl::Minutes(5);
 };

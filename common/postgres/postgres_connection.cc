@@ -196,7 +196,8 @@ absl::StatusOr<std::string> NameOfDatabase(const PostgresOptions& options) {
     if (keyword == "dbname") database = option->val;
   }
   PQconninfoFree(read);
-  return absl::StrCat("postgresql://", host, port, "/", database, ", schema ", options.schema);
+  return absl::StrCat("postgresql://", host, port, "/", database,
+                      options.schema.empty() ? "" : ", schema ", options.schema);
 }
 
 PostgresConnection::PostgresConnection(const PostgresOptions& options, std::string database)

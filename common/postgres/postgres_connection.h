@@ -94,6 +94,14 @@ class PostgresConnection {
   // gives the last one's rows as text.
   absl::StatusOr<Result> Execute(const std::string& sql, const std::vector<std::string>& params,
                                  absl::Duration within);
+  // Only for kMigrates: runs a COPY … FROM STDIN with what `fill` sends, which ends it unfinished
+  // by an error, or a COPY … TO STDOUT whose bytes `take` gets piece by piece. `patience` is for
+  // each step, not for the whole.
+  using Send = absl::FunctionRef<absl::Status(std::string_view bytes)>;
+  absl::Status CopyIn(const std::string& sql, absl::Duration patience,
+                      absl::FunctionRef<absl::Status(const Send&)> fill);
+  absl::Status CopyOut(const std::string& sql, absl::Duration patience,
+                       absl::FunctionRef<absl::Status(std::string_view piece)> take);
   bool in_transaction() const { return PQtransactionStatus(db_) == PQTRANS_INTRANS; }
   // `name` as an SQL identifier.
   std::string Quoted(const std::string& name) const;
@@ -135,6 +143,12 @@ class PostgresConnection {
   void NotPrepared(const Step& step);
   void Refused(const Step& step, const PGresult& result, Answer& answer);
   void Trim();
+
+  // postgres_copy.cc
+  absl::Status BeginCopy(const std::string& sql, ExecStatusType expected, absl::Duration patience);
+  absl::Status FlushCopy();
+  absl::Status EndCopy(const std::string& sql, absl::Duration patience);
+  absl::Status CopyError(const PGresult& result, const std::string& sql);
 
   // Until a result can be taken, all being sent that still waits, or `deadline_` has passed.
   Wait AwaitResult();

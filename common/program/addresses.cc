@@ -5,7 +5,7 @@
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
-#include "absl/strings/strip.h"
+#include "common/kafka/kafka_flags.h"
 
 namespace tandem::program {
 namespace {
@@ -36,28 +36,7 @@ absl::StatusOr<std::string> ParseBus(std::string_view text) {
         "--bus: a local log belongs to one process, so a service alone has nobody to share it "
         "with; use kafka:HOST:PORT, or run all five by `tandem serve`");
   }
-  if (!absl::StartsWith(whole, "kafka:") || whole.size() == 6) {
-    return absl::InvalidArgumentError(
-        absl::StrCat("--bus: \"", whole, "\" is not kafka:HOST:PORT,HOST:PORT"));
-  }
-  return whole.substr(6);
-}
-
-absl::StatusOr<std::map<std::string, std::string>> ParsePairs(
-    std::string_view flag, const std::vector<std::string>& texts) {
-  std::map<std::string, std::string> pairs;
-  for (const std::string& text : texts) {
-    const size_t at = text.find('=');
-    if (at == std::string::npos || at == 0 || at + 1 == text.size()) {
-      return absl::InvalidArgumentError(
-          absl::StrCat("--", std::string(flag), ": \"", text, "\" is not NAME=VALUE"));
-    }
-    if (!pairs.emplace(text.substr(0, at), text.substr(at + 1)).second) {
-      return absl::InvalidArgumentError(
-          absl::StrCat("--", std::string(flag), ": ", text.substr(0, at), " is given twice"));
-    }
-  }
-  return pairs;
+  return bus::ParseKafkaBus(whole);
 }
 
 absl::StatusOr<std::map<std::string, std::string, std::less<>>> TargetsOf(

@@ -2,6 +2,7 @@
 #ifndef TANDEM_COMMON_PROGRAM_ADDRESSES_H_
 #define TANDEM_COMMON_PROGRAM_ADDRESSES_H_
 
+#include <functional>
 #include <map>
 #include <string>
 #include <string_view>
@@ -23,11 +24,6 @@ absl::StatusOr<StoreAddress> ParseStore(std::string_view text);
 // "kafka:HOST:PORT,HOST:PORT" as "HOST:PORT,HOST:PORT". INVALID_ARGUMENT says why "local:" cannot
 // be: that log belongs to one process, and a service alone in one has nobody to share it with.
 absl::StatusOr<std::string> ParseBus(std::string_view text);
-
-// "NAME=VALUE" each, as a map. INVALID_ARGUMENT names `flag` and the text that is none, or a name
-// that comes twice.
-absl::StatusOr<std::map<std::string, std::string>> ParsePairs(
-    std::string_view flag, const std::vector<std::string>& texts);
 
 // The pairs as targets by protobuf package. INVALID_ARGUMENT names a peer that is missing, with how
 // to give it, or one that nobody asks for.

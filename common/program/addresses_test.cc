@@ -33,13 +33,6 @@ TEST(Bus, IsKafkaAndSaysWhyNotLocal) {
   EXPECT_FALSE(ParseBus("a:9092").ok());
 }
 
-TEST(Pairs, HaveANameAndAValueOnce) {
-  EXPECT_THAT(*ParsePairs("peer", {"a=b", "c=d=e"}), ElementsAre(Pair("a", "b"), Pair("c", "d=e")));
-  for (const char* text : {"a", "=b", "a="}) EXPECT_FALSE(ParsePairs("peer", {text}).ok()) << text;
-  EXPECT_THAT(std::string(ParsePairs("peer", {"a=b", "a=c"}).status().message()),
-              HasSubstr("a is given twice"));
-}
-
 TEST(Peers, AreExactlyThoseThatAreAsked) {
   const std::vector<KnownPeer> known = {{"triage", "tandem.triage.v1"}};
   EXPECT_THAT(*TargetsOf({{"triage", "h:1"}}, known), ElementsAre(Pair("tandem.triage.v1", "h:1")));

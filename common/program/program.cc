@@ -12,6 +12,7 @@
 #include "absl/strings/str_join.h"
 #include "absl/synchronization/mutex.h"
 #include "absl/synchronization/notification.h"
+#include "common/config/pairs.h"
 #include "common/config/text_file.h"
 #include "common/config/yaml.h"
 #include "common/corridor/local_peer.h"
@@ -20,10 +21,13 @@
 #include "common/id/id.h"
 #include "common/id/system_entropy.h"
 #include "common/kafka/kafka_bus.h"
+#include "common/kafka/kafka_flags.h"
 #include "common/kafka/kafka_log_reader.h"
 #include "common/lane/migrations.h"
 #include "common/postgres/postgres.h"
 #include "common/program/addresses.h"
+#include "common/program/engine_metrics.h"
+#include "common/rpc/call_metrics.h"
 #include "common/rpc/channel.h"
 #include "common/runtime/admin.h"
 #include "common/runtime/service_runtime.h"
@@ -59,6 +63,8 @@ struct ServeOptions {
 
 // No broker for this long is more than an election.
 constexpr absl::Duration kBrokerPatience = absl::Seconds(10);
+// One attempt to find the topic at the start; /readyz says why it failed after each.
+constexpr absl::Duration kFindTopicWithin = absl::Seconds(5);
 
 class Process {
  public:
@@ -68,12 +74,16 @@ class Process {
   int Serve();
 
  private:
+  // In this order. Those of servers are attempted until they succeed, and begin anew each time.
+  absl::Status ReadOptions();
+  absl::Status OpenPeers();
   absl::Status OpenStores();
   absl::Status OpenBus();
-  absl::Status OpenPeers();
   absl::Status OpenRuntime();
   absl::Status ApplyPolicy();
+  int Run();
   int Fail(const absl::Status& status) const;
+  metrics::Scope Metrics() { return host_->registry().In({{"service", program_.name}}); }
   std::unique_ptr<executor::Executor> NewExecutor(const std::string& name) {
     return std::make_unique<executor::ThreadedExecutor>(name, &clock_);
   }
@@ -83,6 +93,12 @@ class Process {
   time::SystemClock clock_;
   id::SystemEntropy entropy_;
   std::unique_ptr<host::Host> host_;
+  StoreAddress store_address_;
+  bus::KafkaOptions kafka_;
+  // What counts outlives what is counted.
+  std::unique_ptr<rpc::PeerMetrics> peer_metrics_;
+  std::unique_ptr<BusMetrics> bus_metrics_;
+  std::unique_ptr<StoreMetrics> store_metrics_;  // null on SQLite
   std::vector<std::unique_ptr<store::Store>> stores_;
   std::unique_ptr<bus::KafkaBus> bus_;
   std::unique_ptr<bus::KafkaLogReader> log_reader_;
@@ -108,11 +124,41 @@ store::PostgresOptions DatabaseOf(const Program& program, const StoreOptions& op
   return postgres;
 }
 
-absl::Status Process::OpenStores() {
-  const absl::StatusOr<StoreAddress> address = ParseStore(options_.store.store);
+// What is wrong with the command line is found before any server is asked or waited for.
+absl::Status Process::ReadOptions() {
+  auto address = ParseStore(options_.store.store);
   if (!address.ok()) return address.status();
-  if (address->is_postgres) {
-    const store::PostgresOptions options = DatabaseOf(program_, options_.store, address->place);
+  store_address_ = *std::move(address);
+  if (const auto brokers = ParseBus(options_.bus); !brokers.ok()) return brokers.status();
+  auto client =
+      bus::ParseKafkaFlags(options_.bus, options_.kafka_properties, options_.kafka_secrets);
+  if (!client.ok()) return client.status();
+  kafka_.client = *std::move(client);
+  kafka_.client.log = [this](bus::KafkaLogLevel level, const std::string& line) {
+    if (level == bus::KafkaLogLevel::kInfo) return;
+    host_->logger().LogInternal("kafka", absl::UnavailableError(line), {});
+  };
+  kafka_.topic.name = options_.topic;
+  kafka_.topic.create = options_.create_topic;
+  kafka_.topic.partitions = static_cast<int>(options_.topic_partitions);
+  kafka_.topic.replication_factor = static_cast<int>(options_.topic_replication);
+  kafka_.topic.min_insync_replicas = options_.topic_replication > 1 ? 2 : 1;
+  kafka_.topic.allow_unsafe = options_.allow_unsafe_topic;
+  kafka_.session_timeout = options_.session_timeout;
+  kafka_.open_within = kFindTopicWithin;
+  kafka_.clock = &clock_;
+  kafka_.fatal = [this](absl::Status why) { host_->Stop(why); };
+  return bus::CheckKafkaOptions(kafka_);
+}
+
+absl::Status Process::OpenStores() {
+  stores_.clear();
+  if (store_address_.is_postgres) {
+    store::PostgresOptions options = DatabaseOf(program_, options_.store, store_address_.place);
+    store_metrics_ = std::make_unique<StoreMetrics>(Metrics());
+    options.reconnected = [this](const absl::Status& status) {
+      store_metrics_->Reconnected(status);
+    };
     for (int64_t i = 0; i < options_.lanes; ++i) {
       auto store = store::OpenPostgres(options);
       if (!store.ok()) return store.status();
@@ -121,13 +167,13 @@ absl::Status Process::OpenStores() {
     return absl::OkStatus();
   }
   std::error_code error;
-  std::filesystem::create_directories(address->place, error);
+  std::filesystem::create_directories(store_address_.place, error);
   if (error) {
-    return absl::UnavailableError(
-        absl::StrCat("cannot make the data folder ", address->place, ": ", error.message()));
+    return absl::FailedPreconditionError(
+        absl::StrCat("cannot make the data folder ", store_address_.place, ": ", error.message()));
   }
   store::SqliteOptions file;
-  file.path = absl::StrCat(address->place, "/", program_.name, ".db");
+  file.path = absl::StrCat(store_address_.place, "/", program_.name, ".db");
   file.schemas = {lane::SqliteSchema(), program_.sqlite};
   auto store = store::OpenSqlite(std::move(file));
   if (!store.ok()) return store.status();
@@ -136,38 +182,14 @@ absl::Status Process::OpenStores() {
 }
 
 absl::Status Process::OpenBus() {
-  const absl::StatusOr<std::string> brokers = ParseBus(options_.bus);
-  if (!brokers.ok()) return brokers.status();
-  auto properties = ParsePairs("kafka-property", options_.kafka_properties);
-  if (!properties.ok()) return properties.status();
-  const auto secrets = ParsePairs("kafka-secret", options_.kafka_secrets);
-  if (!secrets.ok()) return secrets.status();
-  for (const auto& [name, file] : *secrets) (*properties)[absl::StrCat(name, ".file")] = file;
-
-  bus::KafkaClientOptions client;
-  client.brokers = *brokers;
-  client.properties = *properties;
-  client.log = [this](bus::KafkaLogLevel level, const std::string& line) {
-    if (level == bus::KafkaLogLevel::kInfo) return;
-    host_->logger().LogInternal("kafka", absl::UnavailableError(line), {});
-  };
-  bus::KafkaOptions kafka;
-  kafka.client = client;
-  kafka.topic.name = options_.topic;
-  kafka.topic.create = options_.create_topic;
-  kafka.topic.partitions = static_cast<int>(options_.topic_partitions);
-  kafka.topic.replication_factor = static_cast<int>(options_.topic_replication);
-  kafka.topic.min_insync_replicas = options_.topic_replication > 1 ? 2 : 1;
-  kafka.topic.allow_unsafe = options_.allow_unsafe_topic;
-  kafka.session_timeout = options_.session_timeout;
-  kafka.clock = &clock_;
-  kafka.fatal = [this](absl::Status why) { host_->Stop(why); };
-  auto bus = bus::OpenKafka(kafka);
+  bus_.reset();
+  auto bus = bus::OpenKafka(kafka_);
   if (!bus.ok()) return bus.status();
   bus_ = *std::move(bus);
+  bus_metrics_ = std::make_unique<BusMetrics>(Metrics());
 
   bus::KafkaLogReaderOptions reader;
-  reader.client = client;
+  reader.client = kafka_.client;
   reader.topic = options_.topic;
   reader.clock = &clock_;
   auto opened = bus::OpenKafkaLogReader(reader);
@@ -177,16 +199,24 @@ absl::Status Process::OpenBus() {
 }
 
 absl::Status Process::OpenPeers() {
-  const auto pairs = ParsePairs("peer", options_.peers);
+  const auto pairs = config::ParsePairs("peer", options_.peers);
   if (!pairs.ok()) return pairs.status();
   std::vector<KnownPeer> known;
-  for (const Program::Peer& peer : program_.peers) known.push_back({peer.name, peer.package});
+  std::map<std::string, std::string, std::less<>> names;
+  for (const Program::Peer& peer : program_.peers) {
+    known.push_back({peer.name, peer.package});
+    names.emplace(peer.package, peer.name);
+  }
   auto targets = TargetsOf(*pairs, known);
   if (!targets.ok()) return targets.status();
   rpc::ChannelOptions channels;
   channels.caller = program_.name;
   channels.targets = *std::move(targets);
   channels.tls = {options_.peer_certificate, options_.peer_key, options_.peer_ca};
+  peer_metrics_ = std::make_unique<rpc::PeerMetrics>(Metrics(), std::move(names));
+  channels.answered = [this](std::string_view target, absl::StatusCode code, absl::Duration took) {
+    peer_metrics_->Answered(target, code, took);
+  };
   peer_executor_ = NewExecutor("peer");
   auto peer = rpc::ChannelPeer::Create(std::move(channels), peer_executor_.get(), &clock_);
   if (!peer.ok()) return peer.status();
@@ -197,6 +227,8 @@ absl::Status Process::OpenPeers() {
 absl::Status Process::OpenRuntime() {
   auto definition = program_.make();
   if (!definition.ok()) return definition.status();
+  lanes_.clear();
+  readers_.clear();
   background_ = NewExecutor("background");
   runtime::ServiceRuntime::Ports ports;
   for (size_t i = 0; i < stores_.size(); ++i) {
@@ -215,6 +247,11 @@ absl::Status Process::OpenRuntime() {
   ports.entropy = &entropy_;
   ports.logger = &host_->logger();
   ports.metrics = &host_->registry();
+  ports.measure = [this](store::Reader& reader) {
+    const absl::Time now = clock_.Now();
+    bus_metrics_->Tell(bus_->Health(), bus_->Gauges(), now);
+    if (store_metrics_ != nullptr) store_metrics_->Measure(reader, now);
+  };
   runtime::RuntimeOptions runtime;
   // A start is an owner of its own: what an earlier one held is not this one's.
   runtime.owner = id::Derive("own", {program_.binary, entropy_.Bytes(16)});
@@ -265,10 +302,26 @@ int Process::Serve() {
   auto host = host::Host::Create(program_.name, program_.version, options_.host, &clock_);
   if (!host.ok()) return Fail(host.status());
   host_ = *std::move(host);
-  for (const auto step :
-       {&Process::OpenPeers, &Process::OpenStores, &Process::OpenBus, &Process::OpenRuntime}) {
-    if (absl::Status status = (this->*step)(); !status.ok()) return Fail(status);
-  }
+  const absl::Status started =
+      host_->Start({{"options", [this] { return ReadOptions(); }},
+                    {"peers", [this] { return OpenPeers(); }},
+                    {"the database", [this] { return OpenStores(); }},
+                    {"Kafka", [this] { return OpenBus(); }},
+                    {"the service's state", [this] { return OpenRuntime(); }},
+                    {"its policy", [this] { return ApplyPolicy(); }}});
+  const int code = started.ok() ? Run() : Fail(started);
+  // First nothing runs any more, then the service ends, then what it stood on.
+  if (runtime_ != nullptr) runtime_->Halt();
+  lanes_.clear();
+  background_.reset();
+  readers_.clear();
+  peer_.reset();
+  peer_executor_.reset();
+  runtime_.reset();
+  return code;
+}
+
+int Process::Run() {
   host_->AddReadyCheck({program_.name, [this] {
                           const std::vector<std::string> reasons = runtime_->NotReady();
                           if (reasons.empty()) return absl::OkStatus();
@@ -282,7 +335,8 @@ int Process::Serve() {
                           }
                           return absl::UnavailableError(absl::StrCat(
                               "no broker has answered since ",
-                              absl::FormatTime(*health.unreachable_since, absl::UTCTimeZone())));
+                              absl::FormatTime(*health.unreachable_since, absl::UTCTimeZone()),
+                              ": ", health.trouble.message()));
                         }});
   host_->OnDrain(program_.name, [this](absl::Time deadline) {
     auto drained = std::make_shared<absl::Notification>();
@@ -292,33 +346,21 @@ int Process::Serve() {
     }
     return absl::OkStatus();
   });
+  auto log_executor = NewExecutor("log");
+  runtime::Admin admin(program_.version,
+                       {&clock_, log_executor.get(), bus_.get(), log_reader_.get()},
+                       {runtime_.get()}, [this] { host_->Stop(absl::OkStatus()); });
+  absl::Status status = runtime_->Start();
+  if (status.ok()) status = host_->Serve({runtime_.get(), &admin});
   int code = 0;
-  {
-    auto log_executor = NewExecutor("log");
-    runtime::Admin admin(program_.version,
-                         {&clock_, log_executor.get(), bus_.get(), log_reader_.get()},
-                         {runtime_.get()}, [this] { host_->Stop(absl::OkStatus()); });
-    absl::Status status = runtime_->Start();
-    if (status.ok()) status = ApplyPolicy();
-    if (status.ok()) status = host_->Serve({runtime_.get(), &admin});
-    if (!status.ok()) {
-      code = Fail(status);
-    } else {
-      std::fprintf(stderr, "%s serves on %s, metrics on %s; SIGTERM drains and stops\n",
-                   program_.binary.c_str(), host_->address().c_str(),
-                   host_->http_address().c_str());
-      code = host_->Run();
-    }
-    log_executor.reset();
+  if (!status.ok()) {
+    code = Fail(status);
+  } else {
+    std::fprintf(stderr, "%s serves on %s, metrics on %s; SIGTERM drains and stops\n",
+                 program_.binary.c_str(), host_->address().c_str(), host_->http_address().c_str());
+    code = host_->Run();
   }
-  // First nothing runs any more, then the service ends, then what it stood on.
-  runtime_->Halt();
-  lanes_.clear();
-  background_.reset();
-  readers_.clear();
-  peer_.reset();
-  peer_executor_.reset();
-  runtime_.reset();
+  log_executor.reset();
   return code;
 }
 

@@ -37,4 +37,32 @@ MethodMetrics ServiceMetrics::Of(const google::protobuf::MethodDescriptor* metho
   return metrics;
 }
 
+PeerMetrics::PeerMetrics(const metrics::Scope& scope,
+                         std::map<std::string, std::string, std::less<>> names) {
+  metrics::Label peer{"peer", {}};
+  for (const auto& [target, name] : names) peer.values.push_back(name);
+  requests_ = scope.Counters("tandem_peer_requests_total",
+                             "Questions to other services, by the answer's code.",
+                             {peer, metrics::StatusCodeLabel()});
+  const metrics::HistogramFamily duration = scope.Histograms(
+      "tandem_peer_duration_seconds", "Time from a question to its answer, retries included.",
+      metrics::LatencySeconds(), {peer});
+  for (auto& [target, name] : names) {
+    peers_.emplace(target, Peer{name, requests_.At({name, "OK"}), duration.At({name})});
+  }
+}
+
+void PeerMetrics::Answered(std::string_view target, absl::StatusCode code,
+                           absl::Duration took) const {
+  const auto found = peers_.find(target);
+  if (found == peers_.end()) return;
+  const Peer& peer = found->second;
+  if (code == absl::StatusCode::kOk) {
+    peer.answered.Increment();
+  } else {
+    requests_.At({peer.name, absl::StatusCodeToString(code)}).Increment();
+  }
+  peer.duration.Observe(took);
+}
+
 }  // namespace tandem::rpc

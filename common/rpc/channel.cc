@@ -72,6 +72,13 @@ class ChannelPeer::Core : public std::enable_shared_from_this<Core> {
   struct Question;
   struct Attempt;
 
+  // The target that serves `method`, by its key; empty if none does.
+  std::string_view TargetOf(const MethodDescriptor* method) const {
+    auto found = options_.targets.find(method->service()->full_name());
+    if (found == options_.targets.end()) found = options_.targets.find(method->file()->package());
+    return found == options_.targets.end() ? std::string_view() : found->first;
+  }
+
   std::shared_ptr<grpc::GenericStub> StubOf(const MethodDescriptor* method) const
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
     auto found = stubs_.find(method->service()->full_name());
@@ -144,6 +151,15 @@ void ChannelPeer::Core::Ask(const corridor::CallContext& context, std::string_vi
   question->deadline = std::min(context.deadline, clock_->Now() + options_.deadline);
   question->request = ToBytes(*request);
   question->done = std::move(done);
+  if (options_.answered) {
+    // A question does not outlive the core, which waits for its answer.
+    question->done =
+        [this, target = TargetOf(descriptor), asked_at = clock_->Now(),
+         tell = std::move(question->done)](absl::StatusOr<corridor::MessagePtr> reply) mutable {
+          options_.answered(target, reply.status().code(), clock_->Now() - asked_at);
+          std::move(tell)(std::move(reply));
+        };
+  }
   budget_.Called();
   Start(std::move(question));
 }

@@ -3,11 +3,13 @@
 #ifndef TANDEM_COMMON_RPC_CHANNEL_H_
 #define TANDEM_COMMON_RPC_CHANNEL_H_
 
+#include <functional>
 #include <map>
 #include <memory>
 #include <string>
 #include <string_view>
 
+#include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
 #include "common/corridor/endpoint.h"
@@ -30,6 +32,10 @@ struct ChannelOptions {
   int retry_percent = 10;                                 // of the calls may be repeated
   int retry_burst = 10;                                   // beyond that share
   absl::Duration first_backoff = absl::Milliseconds(20);  // doubled each time, half of it by chance
+  // Told of each question, once, how it was answered and after how long, retries included; `target`
+  // is its key in `targets`. Before the answer, on its thread; it returns at once. May be empty.
+  std::function<void(std::string_view target, absl::StatusCode code, absl::Duration took)>
+      answered = nullptr;
 };
 
 // Callable from any thread.

@@ -7,6 +7,7 @@
 #include <future>
 
 #include "common/corridor/errors.h"
+#include "common/rpc/call_metrics.h"
 #include "common/rpc/retry_budget.h"
 #include "common/rpc/testing.h"
 #include "google/rpc/error_details.pb.h"
@@ -14,6 +15,7 @@
 namespace tandem::rpc {
 namespace {
 
+using ::testing::AllOf;
 using testing::EchoRequest;
 using testing::EchoResponse;
 using ::testing::HasSubstr;
@@ -96,6 +98,29 @@ TEST_F(ChannelTest, StopsRetryingWhenTheBudgetIsSpent) {
   // 20 calls, the burst of 3, and 10 % of the calls: without a budget it were 60.
   EXPECT_LE(attempts_, 20 + 3 + 2);
   EXPECT_GE(attempts_, 20 + 3);
+}
+
+TEST_F(ChannelTest, TellsOnceHowEachQuestionWasAnsweredWhateverTheRetries) {
+  FailFirst(2, absl::UnavailableError("starting"));
+  world_.Serve();
+  metrics::Registry registry("test");
+  const PeerMetrics metrics(registry.In({{"service", "asker"}}), {{"tandem.rpc.testing", "echo"}});
+  world_.channel_options.answered = [&metrics](std::string_view target, absl::StatusCode code,
+                                               absl::Duration took) {
+    EXPECT_GE(took, absl::ZeroDuration());
+    metrics.Answered(target, code, took);
+  };
+  auto peer = world_.Peer();
+  EXPECT_TRUE(Ask(*peer).ok());
+  world_.server.reset();
+  EXPECT_FALSE(Ask(*peer).ok());
+  EXPECT_EQ(Ask(*peer, "nonsense").status().code(), absl::StatusCode::kUnimplemented);
+  EXPECT_THAT(registry.Text(),
+              AllOf(HasSubstr("tandem_peer_requests_total{code=\"OK\",peer=\"echo\","
+                              "service=\"asker\"} 1\n"),
+                    HasSubstr("code=\"UNAVAILABLE\",peer=\"echo\",service=\"asker\"} 1\n"),
+                    HasSubstr("tandem_peer_duration_seconds_count{peer=\"echo\","
+                              "service=\"asker\"} 2\n")));
 }
 
 TEST_F(ChannelTest, IsUnavailableWhenNobodyListens) {

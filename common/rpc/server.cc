@@ -1,5 +1,6 @@
 #include "common/rpc/server.h"
 
+#include <grpc/grpc.h>
 #include <grpcpp/ext/proto_server_reflection_plugin.h>
 #include <grpcpp/grpcpp.h>
 #include <grpcpp/health_check_service_interface.h>
@@ -19,9 +20,11 @@
 #include <optional>
 #include <set>
 #include <system_error>
+#include <thread>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "absl/synchronization/mutex.h"
 #include "common/id/id.h"
 #include "common/rpc/address.h"
 #include "common/rpc/bytes.h"
@@ -36,6 +39,42 @@ namespace {
 using google::protobuf::MethodDescriptor;
 using google::protobuf::ServiceDescriptor;
 
+// How long calls that clients have sent by the goodbye may take to arrive.
+constexpr absl::Duration kOnTheWire = absl::Milliseconds(500);
+
+// The calls whose answers are not sent yet. Any thread.
+class OpenCalls {
+ public:
+  void Began() {
+    const absl::MutexLock lock(&mutex_);
+    ++open_;
+  }
+  void Ended() {
+    const absl::MutexLock lock(&mutex_);
+    --open_;
+  }
+  // Blocks until there is none, or nobody waits for that any more.
+  void AwaitNone() {
+    mutex_.LockWhen(absl::Condition(
+        +[](OpenCalls* calls) { return calls->open_ == 0 || calls->is_over_; }, this));
+    mutex_.Unlock();
+  }
+  // True if it came in time.
+  bool AwaitOver(absl::Duration timeout) {
+    const absl::MutexLock lock(&mutex_);
+    return mutex_.AwaitWithTimeout(absl::Condition(&is_over_), timeout);
+  }
+  void SetOver() {
+    const absl::MutexLock lock(&mutex_);
+    is_over_ = true;
+  }
+
+ private:
+  absl::Mutex mutex_;
+  int64_t open_ = 0;
+  bool is_over_ = false;
+};
+
 // What the calls of one method share. Lives as long as the gRPC server.
 struct Method {
   const MethodDescriptor* descriptor;
@@ -44,6 +83,7 @@ struct Method {
   log::Logger* logger;
   MethodMetrics metrics;
   bool has_mutual_tls;
+  std::shared_ptr<OpenCalls> open_calls;
 };
 
 std::string_view View(grpc::string_ref text) { return {text.data(), text.size()}; }
@@ -86,8 +126,10 @@ class Call final : public grpc::ServerUnaryReactor {
       : method_(method),
         context_(context),
         response_(response),
+        open_calls_(method.open_calls),
         started_(std::chrono::steady_clock::now()) {
     method_.metrics.Started();
+    open_calls_->Began();
   }
 
   void Start(const grpc::ByteBuffer& bytes) {
@@ -118,7 +160,10 @@ class Call final : public grpc::ServerUnaryReactor {
         grpc::Status(late ? grpc::StatusCode::DEADLINE_EXCEEDED : grpc::StatusCode::CANCELLED, ""));
   }
 
-  void OnDone() override { Release(); }
+  void OnDone() override {
+    open_calls_->Ended();
+    Release();
+  }
 
   // OnDone only lets go of memory, so gRPC need not hand it to a thread of its own: without this
   // each call pays for one more thread switch.
@@ -193,6 +238,7 @@ class Call final : public grpc::ServerUnaryReactor {
   const Method& method_;
   grpc::CallbackServerContext* const context_;
   grpc::ByteBuffer* const response_;
+  const std::shared_ptr<OpenCalls> open_calls_;  // outlives the method
   const std::chrono::steady_clock::time_point started_;
   std::atomic<bool> finished_ = false;
   std::atomic<int> refs_ = 1;
@@ -203,14 +249,15 @@ class Call final : public grpc::ServerUnaryReactor {
 class BoundService final : public grpc::Service {
  public:
   BoundService(const ServiceDescriptor* service, corridor::Endpoint* endpoint, log::Logger* logger,
-               metrics::Registry* registry, bool has_mutual_tls) {
+               metrics::Registry* registry, bool has_mutual_tls,
+               const std::shared_ptr<OpenCalls>& open_calls) {
     const ServiceMetrics metrics(service, registry);
     paths_.reserve(static_cast<size_t>(service->method_count()));
     methods_.reserve(static_cast<size_t>(service->method_count()));
     for (int i = 0; i < service->method_count(); ++i) {
       const MethodDescriptor* descriptor = service->method(i);
       methods_.push_back({descriptor, PrototypeOf(descriptor->input_type()), endpoint, logger,
-                          metrics.Of(descriptor), has_mutual_tls});
+                          metrics.Of(descriptor), has_mutual_tls, open_calls});
       // gRPC keeps the pointer to the name.
       paths_.push_back(absl::StrCat("/", corridor::MethodName(descriptor)));
       AddMethod(new grpc::internal::RpcServiceMethod(
@@ -286,8 +333,8 @@ class GrpcServer final : public Server {
           return absl::InvalidArgumentError(
               absl::StrCat(service->full_name(), " is served by two endpoints"));
         }
-        services_.push_back(
-            std::make_unique<BoundService>(service, endpoint, logger_, registry_, has_mutual_tls));
+        services_.push_back(std::make_unique<BoundService>(service, endpoint, logger_, registry_,
+                                                           has_mutual_tls, open_calls_));
         builder.RegisterService(services_.back().get());
       }
     }
@@ -321,8 +368,19 @@ class GrpcServer final : public Server {
   void Drain(absl::Time deadline) override {
     if (server_ == nullptr || drained_.exchange(true)) return;
     SetServing(false);
+    // gRPC waits for each client to confirm the goodbye, and a client that lies idle may not look
+    // at its connection before its next call. Once nothing is under way its connection is cut.
+    std::thread cut([this] {
+      if (open_calls_->AwaitOver(kOnTheWire)) return;
+      open_calls_->AwaitNone();
+      if (!open_calls_->AwaitOver(absl::ZeroDuration())) {
+        grpc_server_cancel_all_calls(server_->c_server());
+      }
+    });
     server_->Shutdown(absl::ToChronoTime(
         std::clamp(deadline, absl::UnixEpoch(), absl::FromUnixSeconds(int64_t{1} << 32))));
+    open_calls_->SetOver();
+    cut.join();
   }
 
  private:
@@ -355,6 +413,7 @@ class GrpcServer final : public Server {
   const ServerOptions options_;
   log::Logger* const logger_;
   metrics::Registry* const registry_;
+  const std::shared_ptr<OpenCalls> open_calls_ = std::make_shared<OpenCalls>();
   std::vector<std::unique_ptr<BoundService>> services_;
   std::string address_;
   int port_ = 0;

@@ -50,8 +50,9 @@ class Server {
   virtual void SetServing(bool serving) = 0;
 
   // Says NOT_SERVING, accepts no call any more, lets the calls under way finish until `deadline`,
-  // then cancels them. Blocks until the last one is answered; endpoints may still be at work
-  // afterwards, their late answers are dropped. Later calls return at once.
+  // then cancels them, and cuts connections on which nothing is under way. Blocks until the last
+  // one is answered; endpoints may still be at work afterwards, their late answers are dropped.
+  // Later calls return at once.
   virtual void Drain(absl::Time deadline) = 0;
 };
 

@@ -2,6 +2,9 @@
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <netinet/in.h>
+#include <sys/socket.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <atomic>
@@ -201,6 +204,28 @@ TEST_F(ServerTest, DrainsByLettingCallsFinishAndTakingNoNewOnes) {
   const auto first = under_way.get();
   ASSERT_TRUE(first.ok()) << first.status();
   EXPECT_EQ(first->text(), "finished");
+}
+
+// As a client between two calls that reads its connection only while it waits for an answer.
+TEST_F(ServerTest, DoesNotWaitForAnIdleClientToConfirmTheGoodbye) {
+  world_.Serve();
+  const int client = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+  sockaddr_in address{};
+  address.sin_family = AF_INET;
+  address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+  address.sin_port = htons(static_cast<uint16_t>(world_.server->port()));
+  ASSERT_EQ(connect(client, reinterpret_cast<const sockaddr*>(&address), sizeof address), 0);
+  // HTTP/2's preface and an empty SETTINGS frame.
+  const std::string hello("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\4\0\0\0\0\0", 33);
+  ASSERT_EQ(send(client, hello.data(), hello.size(), 0), static_cast<ssize_t>(hello.size()));
+  std::string settings(9, 0);
+  ASSERT_GT(recv(client, settings.data(), settings.size(), 0), 0);  // it is a client now
+
+  auto drained = std::async(std::launch::async,
+                            [this] { world_.server->Drain(absl::Now() + absl::Seconds(15)); });
+  EXPECT_EQ(drained.wait_for(std::chrono::seconds(10)), std::future_status::ready);
+  drained.get();
+  close(client);
 }
 
 TEST_F(ServerTest, CancelsWhatDoesNotFinishWithinTheDrain) {

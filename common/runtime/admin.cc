@@ -9,6 +9,7 @@
 #include "absl/strings/str_split.h"
 #include "absl/synchronization/mutex.h"
 #include "common/corridor/errors.h"
+#include "common/runtime/event_page.h"
 #include "common/time/micros.h"
 #include "tandem/admin/v1/admin_service.pb.h"
 
@@ -344,44 +345,14 @@ void Admin::ListOutbox(MessagePtr request, ReplyCallback done) {
 void Admin::ReadEvents(MessagePtr request, absl::Time until, ReplyCallback done) {
   scope_.Post([this, request = std::move(request), until, done = std::move(done)]() mutable {
     const auto& read = static_cast<const v1::ReadEventsRequest&>(*request);
-    const int size = PageSize(read.page_size(), 100);
-    v1::ReadEventsResponse response;
-    for (int partition = 0; partition < ports_.bus->partitions(); ++partition) {
-      const bus::Bounds bounds = ports_.log->BoundsOf(partition);
-      const auto named = read.offsets().find(partition);
-      int64_t offset = named != read.offsets().end() ? named->second
-                       : read.from_beginning()       ? bounds.first
-                                                     : bounds.end;
-      // What retention took is passed over; the offsets of the events tell of the gap.
-      offset = std::clamp(offset, bounds.first, bounds.end);
-      while (offset < bounds.end && response.events_size() < size) {
-        absl::StatusOr<std::vector<bus::RecordPtr>> records =
-            ports_.log->ReadRange(partition, offset, size - response.events_size());
-        if (!records.ok()) {
-          done(records.status());
-          return;
-        }
-        if (records->empty()) break;
-        for (const bus::RecordPtr& record : *records) {
-          offset = record->offset + 1;
-          if (!read.key().empty() && record->event.key != read.key()) continue;
-          v1::BusEvent* event = response.add_events();
-          event->set_partition(record->partition);
-          event->set_offset(record->offset);
-          event->set_event_id(record->event.id);
-          event->set_source(record->event.source);
-          event->set_type(record->event.type);
-          event->set_subject(record->event.subject);
-          event->set_key(record->event.key);
-          SetTimestamp(record->event.time, event->mutable_time());
-          event->set_sequence(record->event.sequence);
-          event->set_cause(record->event.cause);
-          event->set_traceparent(record->event.traceparent);
-          event->set_body(record->event.body);
-        }
-      }
-      (*response.mutable_next_offsets())[partition] = offset;
+    absl::StatusOr<v1::ReadEventsResponse> page = ReadEventPage(
+        *ports_.log, ports_.bus->partitions(),
+        [this](int partition) { return ports_.log->BoundsOf(partition); }, read);
+    if (!page.ok()) {
+      done(page.status());
+      return;
     }
+    v1::ReadEventsResponse& response = *page;
     const absl::Time now = ports_.clock->Now();
     if (response.events_size() == 0 && now < until) {
       // Looks again soon, from where this look ended. A reader is a person or a script: a few looks

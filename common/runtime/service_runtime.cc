@@ -142,6 +142,24 @@ struct ServiceRuntime::Instruments {
                                   metrics::LongSeconds());
     dead_letters_total = scope.OneCounter("tandem_dead_letters_total",
                                           "Events and timers that could not be applied.");
+    const metrics::CounterFamily repeated = scope.Counters(
+        "tandem_commits_repeated_total",
+        "Commits that applied nothing and were decided anew: a row had changed, or the database "
+        "named a conflict.",
+        {{"reason", {"missed", "conflict"}}});
+    missed = repeated.At({"missed"});
+    conflict = repeated.At({"conflict"});
+    unknown = scope.OneCounter("tandem_commits_unknown_total",
+                               "Commits whose outcome was not told; they were decided anew.");
+    failed = scope.OneCounter("tandem_commits_failed_total",
+                              "Commits that the database refused or could not be asked for.");
+    published = scope.OneCounter("tandem_events_published_total",
+                                 "Events that the bus has for good, repetitions counted.");
+    relay_failures =
+        scope.OneCounter("tandem_relay_failures_total",
+                         "Times that the outbox could not be read or the bus took no events.");
+    relay_leader = scope.OneGauge("tandem_relay_leader",
+                                  "1 in the process that publishes the service's events, else 0.");
     refused = scope.OneCounter("tandem_lane_refused_total",
                                "Commands refused because the lane was full.");
     lane_depth = scope.OneGauge("tandem_lane_depth", "Work waiting in the lane.");
@@ -151,16 +169,28 @@ struct ServiceRuntime::Instruments {
     timers_pending = scope.OneGauge("tandem_timers_pending", "Timers set and not fired.");
     timers_overdue = scope.OneGauge("tandem_timers_overdue", "Timers past their due instant.");
     dead_letters = scope.OneGauge("tandem_dead_letters", "Parked events and timers.");
-    lag_events =
-        scope.OneGauge("tandem_consumer_lag_events", "Events received and not yet applied.");
+    dead_letter_age = scope.OneGauge("tandem_dead_letter_age_seconds",
+                                     "Age of the oldest parked event or timer.");
+    waiting_events =
+        scope.OneGauge("tandem_consumer_waiting_events", "Events received and not yet applied.");
+    lag_events = scope.OneGauge("tandem_consumer_lag_events",
+                                "Events from the stored positions to the ends of this process's "
+                                "partitions.");
+    lag_seconds = scope.OneGauge("tandem_consumer_lag_seconds",
+                                 "How long ago the log ended where the furthest behind of this "
+                                 "process's partitions is.");
     partitions_stopped =
         scope.OneGauge("tandem_partitions_stopped", "Partitions that are not read any more.");
+    sampled_at = scope.OneGauge("tandem_sampled_at_seconds",
+                                "Unix time at which the gauges were last taken.");
   }
 
   metrics::Histogram commit_seconds, batch_size, lateness;
-  metrics::Counter events, timers, dead_letters_total, refused;
+  metrics::Counter events, timers, dead_letters_total, refused, missed, conflict, unknown, failed,
+      published, relay_failures;
   metrics::Gauge lane_depth, outbox_depth, outbox_age, timers_pending, timers_overdue, dead_letters,
-      lag_events, partitions_stopped;
+      dead_letter_age, waiting_events, lag_events, lag_seconds, partitions_stopped, relay_leader,
+      sampled_at;
 };
 
 absl::StatusOr<std::unique_ptr<ServiceRuntime>> ServiceRuntime::Create(
@@ -213,7 +243,10 @@ absl::StatusOr<std::unique_ptr<ServiceRuntime>> ServiceRuntime::Create(
       d->name(),
       outbox::Relay::Ports{ports.clock, ports.background, r->relay_reader_.get(),
                            ports.stores.front(), ports.bus, &r->lanes_->Any()},
-      options.relay);
+      options.relay, [r](int64_t published, const absl::Status& status) {
+        r->instruments_->published.Increment(static_cast<double>(published));
+        if (!status.ok()) r->instruments_->relay_failures.Increment();
+      });
   r->consumer_ = std::make_unique<inbox::Consumer>(
       d, options.owner,
       inbox::Consumer::Ports{ports.clock, ports.background, r->consumer_reader_.get(), ports.bus,
@@ -280,10 +313,23 @@ absl::Status ServiceRuntime::Start() {
 }
 
 void ServiceRuntime::Committed(const lane::Committed& committed) {
-  if (committed.is_unknown) {
-    relay_->Wake();
-    gate_->Wake(ports_.clock->Now());
-    return;
+  switch (committed.outcome) {
+    case store::CommitResult::Kind::kCommitted:
+      break;
+    case store::CommitResult::Kind::kMissed:
+      instruments_->missed.Increment();
+      return;
+    case store::CommitResult::Kind::kConflict:
+      instruments_->conflict.Increment();
+      return;
+    case store::CommitResult::Kind::kFailed:
+      instruments_->failed.Increment();
+      return;
+    case store::CommitResult::Kind::kUnknown:
+      instruments_->unknown.Increment();
+      relay_->Wake();
+      gate_->Wake(ports_.clock->Now());
+      return;
   }
   instruments_->commit_seconds.Observe(committed.took);
   instruments_->batch_size.Observe(static_cast<double>(committed.members));
@@ -306,6 +352,8 @@ void ServiceRuntime::Committed(const lane::Committed& committed) {
   }
   if (committed.events > 0) relay_->Wake();
   if (committed.earliest_timer < absl::InfiniteFuture()) gate_->Wake(committed.earliest_timer);
+  // What was held fires now.
+  if (committed.has_unparked) gate_->Wake(ports_.clock->Now());
 }
 
 ServiceRuntime::Totals ServiceRuntime::totals() const {
@@ -443,9 +491,12 @@ absl::StatusOr<ServiceSample> ServiceRuntime::TakeSample() {
         });
   }
   if (status.ok()) {
-    status =
-        sample_reader_->Query({"SELECT COUNT(*) FROM dead_letters", {}},
-                              [&](const store::RowView& row) { sample.dead_letters = row.Int(0); });
+    status = sample_reader_->Query(
+        {"SELECT COUNT(*), COALESCE(MIN(parked_at), 0) FROM dead_letters", {}},
+        [&](const store::RowView& row) {
+          sample.dead_letters = row.Int(0);
+          if (row.Int(0) > 0) sample.dead_letter_age = now - time::FromMicros(row.Int(1));
+        });
   }
   if (!status.ok()) return status;
   sample.partitions = consumer_->Partitions();
@@ -487,21 +538,64 @@ void ServiceRuntime::TakeMeasures() {
 }
 
 void ServiceRuntime::Tell(const ServiceSample& sample) {
-  int64_t lag = 0;
-  int64_t stopped = 0;
-  for (const inbox::PartitionState& partition : sample.partitions) {
-    lag += partition.backlog;
-    stopped += partition.stopped.empty() ? 0 : 1;
-  }
-  instruments_->lane_depth.Set(static_cast<double>(sample.lane_depth));
   instruments_->outbox_depth.Set(static_cast<double>(sample.outbox_events));
   instruments_->outbox_age.Set(absl::ToDoubleSeconds(sample.outbox_age));
   instruments_->timers_pending.Set(static_cast<double>(sample.timers));
   instruments_->timers_overdue.Set(static_cast<double>(sample.timers_overdue));
   instruments_->dead_letters.Set(static_cast<double>(sample.dead_letters));
-  instruments_->lag_events.Set(static_cast<double>(lag));
-  instruments_->partitions_stopped.Set(static_cast<double>(stopped));
+  instruments_->dead_letter_age.Set(absl::ToDoubleSeconds(sample.dead_letter_age));
   TakeMeasures();
+  instruments_->sampled_at.Set(absl::ToDoubleSeconds(ports_.clock->Now() - absl::UnixEpoch()));
+}
+
+// Also true while the store cannot be read.
+void ServiceRuntime::TellOwn() {
+  int64_t waiting = 0;
+  int64_t stopped = 0;
+  for (const inbox::PartitionState& partition : consumer_->Partitions()) {
+    waiting += partition.backlog;
+    stopped += partition.stopped.empty() ? 0 : 1;
+  }
+  instruments_->lane_depth.Set(static_cast<double>(lanes_->depth()));
+  instruments_->waiting_events.Set(static_cast<double>(waiting));
+  instruments_->partitions_stopped.Set(static_cast<double>(stopped));
+  instruments_->relay_leader.Set(relay_->leads() ? 1 : 0);
+  // A bus that does not answer leaves the ends as they were, and time goes on.
+  TellLag();
+  AskEnds();
+}
+
+// The bus is asked, not the consumer: what it has not fetched is behind too.
+void ServiceRuntime::AskEnds() {
+  std::vector<int> owned;
+  const absl::Time now = ports_.clock->Now();
+  for (const inbox::PartitionState& state : consumer_->Partitions()) {
+    owned.push_back(state.partition);
+    // One question a partition, however long the bus takes.
+    if (!asking_ends_.insert(state.partition).second) continue;
+    ports_.bus->EndOffset(
+        state.partition, scope_.Callback<absl::StatusOr<int64_t>>(
+                             [this, now, partition = state.partition](absl::StatusOr<int64_t> end) {
+                               asking_ends_.erase(partition);
+                               if (end.ok()) lag_.Saw(partition, now, *end);
+                               if (asking_ends_.empty()) TellLag();
+                             }));
+  }
+  lag_.KeepOnly(owned);
+}
+
+void ServiceRuntime::TellLag() {
+  int64_t events = 0;
+  absl::Duration longest;
+  const absl::Time now = ports_.clock->Now();
+  for (const inbox::PartitionState& state : consumer_->Partitions()) {
+    if (state.next_offset < 0) continue;  // not claimed yet: nobody knows where it stands
+    const Lag::Behind behind = lag_.Of(state.partition, state.next_offset, now);
+    events += behind.events;
+    longest = std::max(longest, behind.time);
+  }
+  instruments_->lag_events.Set(static_cast<double>(events));
+  instruments_->lag_seconds.Set(absl::ToDoubleSeconds(longest));
 }
 
 void ServiceRuntime::SampleNow() {
@@ -513,7 +607,9 @@ void ServiceRuntime::SampleNow() {
                      : std::vector<std::string>{absl::StrCat(
                            "the store cannot be read: ", std::string(sample.status().message()))};
   }
+  if (ports_.measure) ports_.measure(*sample_reader_);
   if (sample.ok()) Tell(*sample);
+  TellOwn();
   scope_.PostAt(ports_.clock->Now() + options_.sample_every, [this] { SampleNow(); });
 }
 
@@ -521,6 +617,7 @@ void ServiceRuntime::Sample(absl::AnyInvocable<void(absl::StatusOr<ServiceSample
   scope_.Post([this, done = std::move(done)]() mutable {
     absl::StatusOr<ServiceSample> sample = TakeSample();
     if (sample.ok()) Tell(*sample);
+    TellOwn();
     done(std::move(sample));
   });
 }

@@ -4,7 +4,9 @@
 #define TANDEM_COMMON_RUNTIME_SERVICE_RUNTIME_H_
 
 #include <atomic>
+#include <functional>
 #include <memory>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -27,6 +29,7 @@
 #include "common/log/log.h"
 #include "common/metrics/metrics.h"
 #include "common/outbox/relay.h"
+#include "common/runtime/lag.h"
 #include "common/store/store.h"
 #include "common/time/clock.h"
 #include "common/timer/gate.h"
@@ -54,6 +57,7 @@ struct ServiceSample {
   int64_t timers = 0;
   int64_t timers_overdue = 0;
   int64_t dead_letters = 0;
+  absl::Duration dead_letter_age;  // of the oldest
   size_t lane_depth = 0;
   std::vector<std::string> not_ready;  // reasons; empty = ready
 };
@@ -74,6 +78,9 @@ class ServiceRuntime : public corridor::Endpoint {
     id::Entropy* entropy = nullptr;
     log::Logger* logger = nullptr;         // null = silent
     metrics::Registry* metrics = nullptr;  // null = uncounted
+    // What else is measured with each sample, whether or not the store can be read: by a step of
+    // `background`, with a reader of the service's database. May be empty.
+    std::function<void(store::Reader&)> measure = nullptr;
   };
 
   // Opens readers on the store. The schema must have been applied: both the corridor's and the
@@ -124,7 +131,11 @@ class ServiceRuntime : public corridor::Endpoint {
   void Committed(const lane::Committed& committed);
   void Maintain();
   void SampleNow();
-  void Tell(const ServiceSample& sample);  // … the metrics
+  // Tell the metrics: what was read from the store, and what the process knows of itself.
+  void Tell(const ServiceSample& sample);
+  void TellOwn();
+  void AskEnds();  // of the partitions, for the lag
+  void TellLag();
   void TakeMeasures();
   absl::StatusOr<ServiceSample> TakeSample();
   void AwaitDrained();
@@ -148,6 +159,9 @@ class ServiceRuntime : public corridor::Endpoint {
   std::unique_ptr<outbox::Relay> relay_;
   std::unique_ptr<inbox::Consumer> consumer_;
   std::unique_ptr<timer::Gate> gate_;
+  // Steps of the background.
+  Lag lag_;
+  std::set<int> asking_ends_;  // partitions
 
   mutable absl::Mutex sample_mutex_;
   std::vector<std::string> not_ready_ ABSL_GUARDED_BY(sample_mutex_);

@@ -511,6 +511,73 @@ TEST(Measures, AreSeriesByTheRowsFound) {
   EXPECT_THAT(text, ::testing::HasSubstr("taken=\"yes\"} 1"));
 }
 
+TEST(Metrics, CountCommitsByWhatBecameOfThem) {
+  FaultyLedger faulty("boxes");
+  Ledger& ledger = *faulty.ledger;
+  faulty.faults->Next({FaultKind::kMiss, "boxes", "b", {}});
+  faulty.faults->Next({FaultKind::kConflict, "", "", {}});
+  faulty.faults->Next({FaultKind::kUnknownLost, "", "", {}});
+  ASSERT_TRUE(ledger.Add("r", "b", 2).ok());
+  faulty.faults->Next({FaultKind::kFailed, "", "", absl::ResourceExhaustedError("full")});
+  EXPECT_FALSE(ledger.Add("s", "b", 2).ok());
+  const std::string text = ledger.Metrics();
+  for (const char* line :
+       {"tandem_commits_repeated_total{reason=\"missed\",service=\"ledger\"} 1\n",
+        "tandem_commits_repeated_total{reason=\"conflict\",service=\"ledger\"} 1\n",
+        "tandem_commits_unknown_total{service=\"ledger\"} 1\n",
+        "tandem_commits_failed_total{service=\"ledger\"} 1\n",
+        "tandem_events_decided_total{service=\"ledger\"} 1\n"}) {
+    EXPECT_THAT(text, ::testing::HasSubstr(line));
+  }
+}
+
+TEST(Metrics, SayWhatWasPublishedAndByWhom) {
+  Ledger ledger;
+  for (const char* request : {"r1", "r2", "r3"}) ASSERT_TRUE(ledger.Add(request, "b", 1).ok());
+  const std::string text = ledger.Metrics();
+  EXPECT_THAT(text, ::testing::HasSubstr("tandem_events_published_total{service=\"ledger\"} 3\n"));
+  EXPECT_THAT(text, ::testing::HasSubstr("tandem_relay_failures_total{service=\"ledger\"} 0\n"));
+  EXPECT_THAT(text, ::testing::HasSubstr("tandem_relay_leader{service=\"ledger\"} 1\n"));
+}
+
+TEST(Metrics, SayHowOldTheGaugesAndTheOldestDeadLetterAre) {
+  Ledger ledger;
+  ledger.DeliverAdded("bad", 1, /*poison=*/true);
+  ledger.Advance(absl::Minutes(10));
+  ledger.DeliverAdded("worse", 1, /*poison=*/true);
+  const std::string text = ledger.Metrics();
+  EXPECT_THAT(text, ::testing::HasSubstr("tandem_dead_letters{service=\"ledger\"} 2\n"));
+  EXPECT_THAT(text,
+              ::testing::HasSubstr("tandem_dead_letter_age_seconds{service=\"ledger\"} 600\n"));
+  EXPECT_THAT(text,
+              ::testing::HasSubstr("tandem_sampled_at_seconds{service=\"ledger\"} 1795443000\n"));
+}
+
+TEST(Metrics, CountTheLagToTheEndOfTheLogWhateverWasFetched) {
+  testing::HarnessOptions options;
+  options.runtime.lane.parked_subjects_per_minute = 3;
+  Ledger ledger({}, options);
+  const auto deliver = [&ledger](int count) {
+    for (int i = 0; i < count; ++i) {
+      Added added;
+      added.set_box_id("b");
+      added.set_poison(true);
+      ledger.Deliver("elsewhere",
+                     "bad" + std::to_string(ledger.Number("SELECT COUNT(*) FROM dead_letters")) +
+                         "-" + std::to_string(i),
+                     "one key", added);
+    }
+  };
+  // Three are parked, then the partition stops; 512 at most are kept in memory.
+  deliver(703);
+  std::string text = ledger.Metrics();
+  EXPECT_THAT(text, ::testing::HasSubstr("tandem_consumer_lag_events{service=\"ledger\"} 700\n"));
+  EXPECT_THAT(text, ::testing::HasSubstr("tandem_consumer_lag_seconds{service=\"ledger\"} 0\n"));
+  ledger.Advance(absl::Seconds(90));
+  text = ledger.Metrics();
+  EXPECT_THAT(text, ::testing::HasSubstr("tandem_consumer_lag_seconds{service=\"ledger\"} 90\n"));
+}
+
 TEST(DeadLetters, TooManyParkedSubjectsInAMinuteStopThePartition) {
   testing::HarnessOptions options;
   options.runtime.lane.parked_subjects_per_minute = 3;
@@ -610,6 +677,33 @@ TEST(Drain, RefusesNewCallsAndEndsWhenNothingIsUnderWay) {
   ASSERT_EQ(replies.size(), 1u);
   EXPECT_TRUE(replies[0].ok());
   EXPECT_EQ(ledger.Add("r2", "b", 1).status().code(), absl::StatusCode::kUnavailable);
+}
+
+// The partition was given back meanwhile, so there is nowhere to read on.
+TEST(Drain, EndsWithARunWhosePositionMissedMeanwhile) {
+  testing::FaultyStore* faulty = nullptr;
+  testing::HarnessOptions options;
+  options.in_front_of_store = [&](std::unique_ptr<store::Store> behind) {
+    auto made = std::make_unique<testing::FaultyStore>(std::move(behind), "positions");
+    faulty = made.get();
+    return made;
+  };
+  Ledger ledger({}, options);
+  testing::Added added;
+  added.set_box_id("b");
+  added.set_amount(1);
+  ledger.Deliver("outside", "b", "b", added);
+  ASSERT_EQ(ledger.Get("b").balance(), 1);
+
+  bool drained = false;
+  testing::Fault miss;
+  miss.kind = testing::Fault::Kind::kMiss;
+  miss.table = "positions";
+  miss.meanwhile = [&] { ledger.runtime().Drain([&] { drained = true; }); };
+  faulty->Next(miss);
+  ledger.Deliver("outside", "b", "b", added);
+  ledger.Advance(absl::Seconds(1));
+  EXPECT_TRUE(drained);
 }
 
 }  // namespace

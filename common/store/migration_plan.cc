@@ -36,6 +36,10 @@ absl::Status CheckSchemas(const std::vector<Schema>& schemas) {
 
 absl::StatusOr<std::vector<const Migration*>> PlanMigrations(
     const std::string& database, const Schema& known, const std::vector<Migration>& recorded) {
+  if (known.component == kUnfinished && !recorded.empty()) {
+    return absl::FailedPreconditionError(absl::StrCat(
+        database, ": ", recorded.front().name, " has not come to its end. ", recorded.front().sql));
+  }
   int serves_from = 0;
   for (size_t i = 0; i < recorded.size(); ++i) {
     if (recorded[i].number != static_cast<int>(i) + 1) {

@@ -11,6 +11,12 @@
 
 namespace tandem::store {
 
+// A row of schema_migrations of this component is no step: somebody began to fill the database and
+// has not ended, and nobody serves it until the row is gone. Its name says what was begun, its sql
+// the way out. It is written with serves_from 1, so that a binary which does not know this rule
+// refuses the database too.
+inline constexpr char kUnfinished[] = "unfinished";
+
 // What a binary brings is sound: components differ, steps count from 1 without holes, 0 <=
 // serves_from
 // <= number. INTERNAL otherwise, for it is a fault of the build. serves_from 0 means that even a
@@ -19,8 +25,8 @@ absl::Status CheckSchemas(const std::vector<Schema>& schemas);
 
 // The steps of `known` that `recorded` lacks, in order. `recorded` are the rows of
 // schema_migrations for the same component, in order of number; `database` names it in messages.
-//   FAILED_PRECONDITION  a newer binary left a schema that this one cannot serve, or a step that
-//   was
+//   FAILED_PRECONDITION  the component is kUnfinished; a newer binary left a schema that this one
+//   cannot serve, or a step that was
 //                        applied has another text in this binary
 //   DATA_LOSS            the record has a hole
 absl::StatusOr<std::vector<const Migration*>> PlanMigrations(

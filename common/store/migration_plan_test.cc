@@ -67,6 +67,14 @@ TEST(MigrationPlan, AComponentOfANewerBinaryIsRefusedUnlessItServesAll) {
   EXPECT_THAT(Numbers(PlanMigrations("f", {"fresh", {}}, {Step(1, 0)}).value()), IsEmpty());
 }
 
+TEST(MigrationPlan, ADatabaseThatIsBeingFilledIsRefusedWithTheWayOut) {
+  EXPECT_THAT(Refusal(absl::StatusCode::kFailedPrecondition, {kUnfinished, {}},
+                      {{1, 1, "the move of yesterday", "Move again."}}),
+              AllOf(HasSubstr("/data/survey.db"),
+                    HasSubstr("the move of yesterday has not come to its end. Move again.")));
+  EXPECT_THAT(Numbers(PlanMigrations("f", {kUnfinished, {}}, {}).value()), IsEmpty());
+}
+
 TEST(MigrationPlan, RefusesAStepWhoseTextChanged) {
   Migration changed = Step(2);
   changed.sql += " ";

@@ -114,7 +114,7 @@ struct CommitResult {
 class Store {
  public:
   virtual ~Store() = default;
-  // Applies the lines sorted by (table, key), lines of one key in the order given; all or nothing.
+  // Applies the lines in the order of lock_order.h, lines of one key as given; all or nothing.
   // A line that would insert a key that exists is a miss, not an error.
   virtual CommitResult Commit(const std::vector<Write>& batch) = 0;
   // The committer's own reader: sees every commit of this store.

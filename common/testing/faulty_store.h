@@ -16,7 +16,7 @@ namespace tandem::testing {
 // What the next commit does instead of what it should. An empty list of faults lets all through.
 struct Fault {
   enum class Kind {
-    kMiss,            // nothing applied; the lines of `table` and `key` missed
+    kMiss,            // nothing applied; the lines of `table` and `key` (empty = any) missed
     kConflict,        // nothing applied; nobody named
     kUnknownApplied,  // applied, and the answer lost
     kUnknownLost,     // not applied, and the answer lost
@@ -25,6 +25,7 @@ struct Fault {
   Kind kind = Kind::kConflict;
   std::string table, key;
   absl::Status status;
+  std::function<void()> meanwhile = nullptr;  // happens while the commit is under way
 };
 
 // As the store behind it. Faults are taken in order, one a commit that has a line of `only_table`.
@@ -43,12 +44,13 @@ class FaultyStore : public store::Store {
     ++commits_;
     const Fault fault = faults_.front();
     faults_.pop_front();
+    if (fault.meanwhile) fault.meanwhile();
     store::CommitResult result;
     switch (fault.kind) {
       case Fault::Kind::kMiss:
         result.kind = store::CommitResult::Kind::kMissed;
         for (size_t i = 0; i < batch.size(); ++i) {
-          if (batch[i].table == fault.table && batch[i].key == fault.key) {
+          if (batch[i].table == fault.table && (fault.key.empty() || batch[i].key == fault.key)) {
             result.missed.push_back(i);
           }
         }

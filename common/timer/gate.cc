@@ -22,6 +22,12 @@ std::string Kinds(const corridor::ServiceDefinition& definition, bool with_effec
   return absl::StrJoin(kinds, ", ");
 }
 
+// Of a subject with parked events: held, and for the others of its key as if it were not there.
+std::string IsHeld(std::string_view table) {
+  return absl::StrCat("EXISTS (SELECT 1 FROM parked_subjects p WHERE p.subject = ",
+                      std::string(table), ".subject)");
+}
+
 // Claims rows of bound $2 that are due at $1, $3 at most, for $4. Only a key's earliest row, so
 // that two processes never have two of one key; and none that is claimed, unless by $4 itself,
 // which renews what came back to be tried again. $5 and $6: how long, in microseconds.
@@ -32,10 +38,10 @@ std::string ClaimRows(const corridor::ServiceDefinition& definition, std::string
       ") THEN $6 ELSE $5 END WHERE id IN (SELECT id FROM timers t WHERE t.bound = $2 AND t.due <= "
       "$1 AND t.due <= database_now() AND (t.claimed_until <= database_now() OR t.claim = $4) AND "
       "t.kind IN (",
-      Kinds(definition, false),
-      ") AND NOT EXISTS (SELECT 1 FROM timers b WHERE b.key = t.key AND (b.due < t.due OR (b.due = "
-      "t.due AND b.id < t.id))) ORDER BY t.due, t.id LIMIT $3 ",
-      std::string(skip_locked), ")");
+      Kinds(definition, false), ") AND NOT ", IsHeld("t"),
+      " AND NOT EXISTS (SELECT 1 FROM timers b WHERE b.key = t.key AND (b.due < t.due OR (b.due = "
+      "t.due AND b.id < t.id)) AND NOT ",
+      IsHeld("b"), ") ORDER BY t.due, t.id LIMIT $3 ", std::string(skip_locked), ")");
 }
 
 // Rows of `bound` that are due. Per key, timers fire in order of their due instants: those of one
@@ -46,17 +52,19 @@ std::string DueRows(std::string_view bound, std::string_view other,
                     const corridor::ServiceDefinition& definition) {
   return absl::StrCat(
       "SELECT id, due, kind, key, payload, traceparent FROM timers WHERE bound = ",
-      std::string(bound), " AND due <= $1 AND kind IN (", Kinds(definition, false),
-      ") AND NOT EXISTS (SELECT 1 FROM timers b WHERE b.key = timers.key AND b.due < timers.due "
+      std::string(bound), " AND due <= $1 AND kind IN (", Kinds(definition, false), ") AND NOT ",
+      IsHeld("timers"),
+      " AND NOT EXISTS (SELECT 1 FROM timers b WHERE b.key = timers.key AND b.due < timers.due "
       "AND b.bound ",
-      std::string(other), ") ORDER BY due, id LIMIT $2");
+      std::string(other), " AND NOT ", IsHeld("b"), ") ORDER BY due, id LIMIT $2");
 }
 
 constexpr std::string_view kNextDue =
     "SELECT due FROM timers WHERE bound = $1 AND due > $2 ORDER BY due LIMIT 1";
 constexpr std::string_view kClaimable =
     "SELECT 1 FROM timers WHERE bound = $1 AND due <= $2 AND due <= database_now() AND "
-    "(claimed_until <= database_now() OR claim = $3) LIMIT 1";
+    "(claimed_until <= database_now() OR claim = $3) AND NOT EXISTS (SELECT 1 FROM parked_subjects "
+    "p WHERE p.subject = timers.subject) LIMIT 1";
 constexpr std::string_view kClaimedRows =
     "SELECT id, due, kind, key, payload, traceparent FROM timers WHERE bound = $1 AND due <= $2 "
     "AND "

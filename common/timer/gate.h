@@ -62,7 +62,7 @@ struct GateStats {
 };
 
 // Firings of one key enter the lane in order of their due instants; one that has to be tried again,
-// or asks a peer, may be overtaken by the next.
+// asks a peer, or is held while events of its subject are parked, may be overtaken by the next.
 class Gate {
  public:
   struct Ports {

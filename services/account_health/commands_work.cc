@@ -4,6 +4,7 @@
 #include <vector>
 
 #include "absl/strings/str_cat.h"
+#include "common/plant/plant.h"
 #include "common/time/stamp.h"
 #include "services/account_health/budget.h"
 #include "services/account_health/health.h"
@@ -200,6 +201,7 @@ absl::Status Work::ChangeIssue(std::string_view account_id, const IssueChange& c
   if (!place.ok()) return place.status();
   const bool is_known = (*place)->exists();
   if (change.after == nullptr && !is_known) return absl::OkStatus();
+  if (change.after == nullptr && plant::Has(plant::Mistake::kHoldKept)) return absl::OkStatus();
   if (change.after != nullptr && is_known && !change.is_always_worse &&
       IsSame(*change.after, ***place)) {
     return absl::OkStatus();
@@ -389,6 +391,8 @@ absl::Status Work::ChangeHealth(std::string_view account_id, const Cause& cause,
   }
   health.set_policy_version(policy_version());
   change(health);
+  status = CheckCounts(health);
+  if (!status.ok()) return status;
   status = SettleHealth(account_id, health, cause);
   if (!status.ok()) return status;
 

@@ -280,6 +280,14 @@ void CountUnresolved(HealthRecord& health, type::v1::Severity severity, int32_t 
   health.set_unresolved(index, health.unresolved(index) + by);
 }
 
+absl::Status CheckCounts(const HealthRecord& health) {
+  if (std::all_of(health.unresolved().begin(), health.unresolved().end(),
+                  [](int64_t count) { return count >= 0; })) {
+    return absl::OkStatus();
+  }
+  return absl::InternalError("the health record counts fewer than no unresolved tickets");
+}
+
 void CountMissed(HealthRecord& health, absl::Time at, int32_t by, const HealthPolicy& policy) {
   Count(*health.mutable_missed(), at, by, 0,
         WindowOf(account::v1::MEASURE_KIND_MISSED_CYCLES, health, policy), health.decayed_us());

@@ -69,6 +69,10 @@ type::v1::HealthBand BandOf(int32_t score, type::v1::HealthBand before,
 // ---- facts
 // One ticket more or less among the unresolved ones of a severity.
 void CountUnresolved(records::HealthRecord& health, type::v1::Severity severity, int32_t by);
+// INTERNAL when fewer than no unresolved tickets are counted: what was taken away was never there,
+// as when the ticket and the counts were read at two instants with another process's commit between
+// them.
+absl::Status CheckCounts(const records::HealthRecord& health);
 // One fact more (by = 1) or less (by = -1) at `at`. A fact whose window has ended already changes
 // nothing.
 void CountMissed(records::HealthRecord& health, absl::Time at, int32_t by,

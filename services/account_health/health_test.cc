@@ -58,6 +58,17 @@ TEST(Health, IsUnknownWhenLessThanHalfOfTheWeightIsKnown) {
             HEALTH_BAND_UNKNOWN);
 }
 
+// Of two processes that apply the same resolution, the slower one may see its ticket still open and
+// the account's counts without it.
+TEST(Health, CountsNoFewerThanNoUnresolvedTickets) {
+  HealthRecord health = Loyal();
+  CountUnresolved(health, type::v1::SEVERITY_CRITICAL, 1);
+  CountUnresolved(health, type::v1::SEVERITY_CRITICAL, -1);
+  EXPECT_TRUE(CheckCounts(health).ok());
+  CountUnresolved(health, type::v1::SEVERITY_CRITICAL, -1);
+  EXPECT_EQ(CheckCounts(health).code(), absl::StatusCode::kInternal);
+}
+
 TEST(Health, OfStagesBeforeAndAfterTheCustomerIsNone) {
   for (const auto stage : {type::v1::JOURNEY_STAGE_PROSPECT, type::v1::JOURNEY_STAGE_CHURNED,
                            type::v1::JOURNEY_STAGE_WIN_BACK}) {

@@ -10,6 +10,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "common/corridor/errors.h"
+#include "common/plant/plant.h"
 #include "common/time/micros.h"
 #include "common/time/stamp.h"
 #include "services/account_health/budget.h"
@@ -113,6 +114,7 @@ IntakeAnswer AskIntake(const std::string& account_id, int64_t hold_version,
   answer.as_of = absl::InfiniteFuture();
   std::string page_token;
   for (int page = 0;; ++page) {
+    if (plant::Has(plant::Mistake::kStaleClearance)) hold_version = 0;
     const std::string name = absl::StrCat("tickets@", hold_version, "#", page);
     if (!in.answers->Has(name)) {
       intake::v1::ListTicketsRequest request;

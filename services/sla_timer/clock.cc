@@ -5,6 +5,7 @@
 
 #include "absl/status/statusor.h"
 #include "absl/strings/str_cat.h"
+#include "common/plant/plant.h"
 
 namespace tandem::sla_timer {
 namespace {
@@ -108,7 +109,9 @@ void Fold::EndPiece(absl::Time at, PieceKind next, int fact) {
   Cycle& c = cycle();
   if (at > c.since) {
     if (c.kind == PieceKind::kRunning && c.leg.target != nullptr) {
-      c.used += BetweenOrZero(c.leg.target->hours, c.since, at);
+      c.used += plant::Has(plant::Mistake::kPauseOffCalendar)
+                    ? at - c.since
+                    : BetweenOrZero(c.leg.target->hours, c.since, at);
     }
     c.pieces.push_back({c.since, at, c.kind, c.fact, c.leg});
   }
@@ -188,6 +191,7 @@ void Fold::Retarget(absl::Time at, int fact, const char* cause) {
     }
     return;
   }
+  if (on_change == sla::v1::ON_CHANGE_KEEP) return;
   if (leg.target == nullptr) {
     Cancel(at, fact, "no_target");
     return;
@@ -217,6 +221,12 @@ void Fold::ReplaceFromStart(absl::Time at, int fact) {
   const Leg leg = Match();
   const bool same = leg.rule == c.leg.rule && leg.policy_version == c.leg.policy_version;
   const bool is_unseen_stop = c.phase == Phase::kStopped && !c.IsVisible();
+  // It is no change of severity (product §3.1): neither KEEP nor RESTART has a say.
+  if (c.IsLive() && c.breached_at) return;
+  if (c.IsLive() && c.IsVisible() && leg.target == nullptr) {
+    Cancel(at, fact, "no_target");
+    return;
+  }
   if (same || leg.target == nullptr || c.breached_at || (!c.IsLive() && !is_unseen_stop)) {
     Retarget(at, fact, "");
     return;
@@ -313,7 +323,7 @@ void Fold::Reopen(absl::Time at, int fact) {
   const sla::v1::OnChange on_reopen = behaviour().on_reopen;
   const bool by_customer = cycle().cancel_reason == "self_service";
   if (on_reopen == sla::v1::ON_CHANGE_RESTART) {
-    if (cycle().phase == Phase::kCancelled && !by_customer) return;
+    if (cycle().phase == Phase::kCancelled && !by_customer && Match().target == nullptr) return;
     Cancel(at, fact, "restarted");
     Begin(at, fact);
     return;
@@ -322,7 +332,7 @@ void Fold::Reopen(absl::Time at, int fact) {
   Cycle& c = cycle();
   if (c.phase == Phase::kCancelled) {
     c.stop_seen = false;
-    if (by_customer) BeginAgain(at, fact);
+    if (by_customer || Match().target != nullptr) BeginAgain(at, fact);
     return;
   }
   if (c.phase != Phase::kStopped) return FollowState(at, fact);

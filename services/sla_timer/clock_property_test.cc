@@ -361,7 +361,7 @@ TEST(Explanations, AddUpAndLeaveNoGap) {
         ASSERT_TRUE(explanation.ok()) << explanation.status();
         ++explained;
         const absl::Duration budget = cycle.leg.target->budget;
-        const bool runs_on = cycle.phase == Phase::kRunning && !cycle.breached_at;
+        const bool runs_on = cycle.IsLive() && !cycle.breached_at;
         const absl::Duration used = cycle.UsedAt(now);
         ASSERT_EQ(explanation->counted, runs_on ? budget : std::min(used, budget));
         if (cycle.breached_at && cycle.breach_cause.empty()) {

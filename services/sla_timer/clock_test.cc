@@ -274,6 +274,41 @@ TEST(FirstClassification, MayTakeTheTargetAway) {
               ElementsAre(ChangeKind::kStarted, ChangeKind::kCancelled));
 }
 
+// It is not a change of severity (product §3.1), so what the policy says about those does not
+// apply.
+TEST(FirstClassification, DoesNotRestartAClockThatBreachedBeforeIt) {
+  const History history =
+      History("2026-11-24T14:30Z").Triaged("2026-11-24T16:00Z", SEVERITY_URGENT);
+  const Evaluation judged = Judged(
+      history, kFirst, "2026-11-24T17:00Z",
+      Versions("metrics { metric: SLA_METRIC_FIRST_RESPONSE on_change: ON_CHANGE_RESTART }"));
+  EXPECT_THAT(Kinds(judged), ElementsAre(ChangeKind::kStarted, ChangeKind::kBreached));
+}
+
+TEST(Severity, WithoutATargetLeavesAClockAloneWherePolicySaysKeep) {
+  const History history = History("2026-11-24T14:30Z")
+                              .Triaged("2026-11-24T14:31Z", SEVERITY_URGENT)
+                              .Severity("2026-11-24T14:40Z", SEVERITY_GENERAL);
+  const Evaluation judged =
+      Judged(history, kResolution, "2026-11-24T14:40Z",
+             Versions("metrics { metric: SLA_METRIC_RESOLUTION on_change: ON_CHANGE_KEEP }"));
+  EXPECT_EQ(judged.Latest()->phase, Phase::kRunning);
+  EXPECT_EQ(judged.Latest()->leg.rule->name, "urgent");
+}
+
+TEST(Severity, ThatGivesATargetWhileResolvedLetsTheClockGoOnWithTheReopening) {
+  const History history = History("2026-11-24T14:30Z")
+                              .Triaged("2026-11-24T14:31Z", SEVERITY_URGENT)
+                              .Severity("2026-11-24T15:00Z", SEVERITY_GENERAL)
+                              .Then("2026-11-24T15:10Z", FactKind::kResolved)
+                              .Severity("2026-11-24T15:20Z", SEVERITY_URGENT)
+                              .Then("2026-11-24T15:30Z", FactKind::kReopened);
+  const Evaluation judged = Judged(history, kResolution, "2026-11-24T15:30Z");
+  ASSERT_THAT(judged.cycles, SizeIs(2));
+  EXPECT_EQ(judged.Latest()->phase, Phase::kRunning);
+  EXPECT_EQ(judged.Latest()->UsedAt(At("2026-11-24T15:40Z")), absl::Minutes(40));
+}
+
 TEST(Policy, TakesAnOpenTicketFromItsApplicationOnAndKeepsWhatWasUsed) {
   PolicyVersions versions = Versions();
   versions.Add(2, RulesOf(PolicyOf(std::string(kNewYork) + R"(
@@ -444,6 +479,38 @@ TEST(Explanation, OfARunningClockAddsUpToTheBudget) {
   EXPECT_FALSE(explained->pieces[2].expected);
   EXPECT_TRUE(explained->pieces[3].expected);
   EXPECT_EQ(explained->pieces.back().to, judged.pending->at);
+}
+
+// Its due instant is told as well (if it went on now), and every deadline adds up to the budget
+// (product §3.6).
+TEST(Explanation, OfAPausedClockGoesOnToTheDueInstantThatItWouldHave) {
+  const History history =
+      History("2026-11-24T14:30Z").State("2026-11-24T15:00Z", TICKET_STATE_PENDING);
+  const Evaluation judged = Judged(history, kResolution, "2026-11-24T15:00Z");
+  const absl::Time now = At("2026-11-24T20:00Z");
+  const auto explained = Explain(*judged.Latest(), now);
+  ASSERT_TRUE(explained.ok()) << explained.status();
+  EXPECT_EQ(explained->counted, absl::Hours(4));
+  std::vector<std::string> whys;
+  for (const ClockPiece& piece : explained->pieces) whys.push_back(piece.why);
+  ASSERT_THAT(whys, ElementsAre("open", "paused: PENDING", "open", "closed", "open"));
+  EXPECT_FALSE(explained->pieces[1].expected);
+  EXPECT_TRUE(explained->pieces[2].expected);
+  EXPECT_EQ(explained->pieces[2].from, now);
+  EXPECT_EQ(explained->pieces.back().to, judged.Latest()->Due(now));
+}
+
+// The first classification comes in a pause and finds the budget used up before it: nothing
+// breaches while paused.
+TEST(Explanation, OfAPausedClockThatIsOverdueAlreadyEndsNow) {
+  const History history = History("2026-11-24T14:30Z")
+                              .State("2026-11-24T18:00Z", TICKET_STATE_PENDING)
+                              .Triaged("2026-11-24T19:00Z", SEVERITY_CRITICAL);
+  const Evaluation judged = Judged(history, kResolution, "2026-11-24T18:59Z");
+  const auto explained = Explain(*judged.Latest(), At("2026-11-24T20:00Z"));
+  ASSERT_TRUE(explained.ok()) << explained.status();
+  EXPECT_EQ(explained->counted, absl::Hours(2));
+  EXPECT_EQ(explained->pieces.back().to, At("2026-11-24T20:00Z"));
 }
 
 TEST(Explanation, OfABreachedClockCountsTheBudgetAndShowsTheRestAsOverdue) {

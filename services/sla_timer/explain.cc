@@ -53,7 +53,16 @@ absl::StatusOr<Explanation> Explain(const Cycle& cycle, absl::Time now) {
     explanation.pieces.push_back(std::move(piece));
   };
   std::vector<Piece> pieces = cycle.pieces;
-  pieces.push_back({cycle.since, EndOf(cycle, now), cycle.kind, cycle.fact, cycle.leg});
+  const absl::Time end = EndOf(cycle, now);
+  pieces.push_back({cycle.since, end, cycle.kind, cycle.fact, cycle.leg});
+  if (cycle.phase == Phase::kPaused && !cycle.breached_at) {
+    // The due instant that is told of it is that of going on now; of one that a first
+    // classification found passed, of then.
+    const absl::Time due = cycle.Due(now);
+    if (due > end && due < absl::InfiniteFuture()) {
+      pieces.push_back({end, due, PieceKind::kRunning, cycle.fact, cycle.leg});
+    }
+  }
   for (const Piece& piece : pieces) {
     if (piece.kind != PieceKind::kRunning || piece.leg.target == nullptr) {
       add({piece.from, piece.to, false,

@@ -28,7 +28,8 @@ struct Explanation {
   absl::Duration counted;
 };
 
-// From the cycle's start to its due instant or end, whichever is later; of a paused cycle to `now`.
+// From the cycle's start to its due instant or end, whichever is later; of a paused cycle as if it
+// went on at `now`.
 // OUT_OF_RANGE when that is beyond what calendars cover.
 absl::StatusOr<Explanation> Explain(const Cycle& cycle, absl::Time now);
 

@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "common/plant/plant.h"
 #include "common/time/stamp.h"
 #include "services/survey/invitation.h"
 #include "services/survey/records.h"
@@ -420,8 +421,9 @@ Decided OnRemind(const FiredTimer& timer, const records::SurveyTimer& payload, c
   auto loaded = view.Load(Surveys(), payload.survey_id());
   if (!loaded.ok()) return loaded.status();
   Decision decision;
-  if (!*loaded || (*loaded)->survey().state() != sv::SURVEY_STATE_INVITED ||
-      in.now >= time::Instant((*loaded)->survey().expires_at())) {
+  const bool waits = *loaded && ((*loaded)->survey().state() == sv::SURVEY_STATE_INVITED ||
+                                 plant::Has(plant::Mistake::kRemindAnswered));
+  if (!waits || in.now >= time::Instant((*loaded)->survey().expires_at())) {
     return decision;
   }
   SurveyChange change(*loaded, in.now, &decision);

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "absl/strings/str_cat.h"
+#include "common/plant/plant.h"
 #include "common/time/stamp.h"
 #include "services/survey/letter.h"
 #include "services/survey/token.h"
@@ -90,7 +91,7 @@ void SurveyChange::GiveUp(sv::SurveyState state) {
 }
 
 void SurveyChange::StopAsking() {
-  decision_->CancelTimer(TimerId(kRemind, id_));
+  if (!plant::Has(plant::Mistake::kRemindAnswered)) decision_->CancelTimer(TimerId(kRemind, id_));
   decision_->CancelTimer(TimerId(kExpire, id_));
 }
 

@@ -290,6 +290,7 @@ int Run(const State& state, Context& context) {
 
 int Fail(Context& context, const absl::Status& status,
          const std::map<std::string, std::string>& flags) {
+  if (!context.session->was_sent()) return UsageError(context, std::string(status.message()));
   *context.messages << "tandemctl: " << ErrorText(status, context.session->address(), flags);
   // Whether it happened is not known: the same id makes a second try safe.
   const std::string& id = context.session->last_request_id();
@@ -338,7 +339,7 @@ std::vector<Entry> AllCommands() {
   std::vector<Entry> all;
   for (auto group : {&TicketCommands, &TriageCommands, &SlaCommands, &SurveyCommands,
                      &AccountCommands, &OutreachCommands, &PolicyCommands, &OperatorCommands,
-                     &EventCommands, &CallCommands, &SampleCommands}) {
+                     &EventCommands, &CallCommands, &SampleCommands, &MigrateCommands}) {
     for (Entry& entry : group()) all.push_back(std::move(entry));
   }
   return all;

@@ -13,6 +13,7 @@
 #include "absl/status/status.h"
 #include "common/cli/screen.h"
 #include "common/config/options.h"
+#include "common/time/clock.h"
 #include "google/protobuf/message.h"
 #include "services/tandemctl/cells.h"
 #include "services/tandemctl/session.h"
@@ -31,7 +32,9 @@ struct Context {
   std::ostream* messages = nullptr;
   std::istream* input = nullptr;
   bool json = false;
-  absl::Duration timeout;  // of one call
+  absl::Duration timeout;                     // of one call
+  const time::Clock* clock = nullptr;         // for what asks others than Tandem
+  std::function<void(absl::Duration)> pause;  // waits
 };
 
 // Tells the person why, and gives the exit code.
@@ -101,6 +104,7 @@ std::vector<Entry> OperatorCommands();
 std::vector<Entry> EventCommands();
 std::vector<Entry> CallCommands();
 std::vector<Entry> SampleCommands();
+std::vector<Entry> MigrateCommands();
 // All of them but the completion itself.
 std::vector<Entry> AllCommands();
 

@@ -6,6 +6,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "absl/strings/str_split.h"
+#include "services/tandemctl/addresses.h"
 
 namespace tandem::tandemctl {
 
@@ -46,6 +47,9 @@ _tandemctl() {
                   "  case \"$path $before\" in\n"
                   "    *\" --output\") COMPREPLY=($(compgen -W \"table json\" -- \"$word\")); "
                   "return ;;\n"
+                  "    *\" --address\") COMPREPLY=($(compgen -S = -W \"",
+                  absl::StrJoin(ServiceNames(), " "),
+                  "\" -- \"$word\")); compopt -o nospace 2>/dev/null; return ;;\n"
                   "    *\" --file\" | *\" --config\" | \"policy \"*) "
                   "[[ $word == -* ]] || COMPREPLY=($(compgen -f -- \"$word\")) ;;&\n");
   for (const auto& [place, words] : values) {

@@ -1,13 +1,19 @@
 #include <algorithm>
 #include <deque>
+#include <functional>
 #include <memory>
 #include <utility>
 
+#include "absl/base/thread_annotations.h"
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/strip.h"
+#include "absl/synchronization/mutex.h"
 #include "common/cli/json.h"
 #include "common/cli/text_width.h"
+#include "common/kafka/kafka_flags.h"
+#include "common/kafka/kafka_log_reader.h"
+#include "common/runtime/event_page.h"
 #include "services/tandemctl/command.h"
 #include "services/tandemctl/event_line.h"
 #include "tandem/admin/v1/admin_service.pb.h"
@@ -19,8 +25,9 @@ namespace v1 = admin::v1;
 using google::protobuf::Message;
 
 constexpr char kReadEvents[] = "tandem.admin.v1.AdminService/ReadEvents";
-constexpr char kGetStatus[] = "tandem.admin.v1.AdminService/GetStatus";
 constexpr int kPage = 500;
+// Nobody rings when a topic grows: a few looks a second cost its brokers nothing.
+constexpr absl::Duration kLookAgain = absl::Milliseconds(300);
 
 struct Tail {
   bool from_beginning = false;
@@ -29,6 +36,10 @@ struct Tail {
   std::vector<std::string> types;
   int64_t last = 20;
   int64_t limit = 0;
+  // Of the log itself; empty = a process is asked.
+  std::string bus;
+  std::string topic = "tandem.lifecycle.v1";
+  std::vector<std::string> kafka_properties, kafka_secrets;
 };
 
 bool IsWanted(const Tail& tail, const std::string& type) {
@@ -38,19 +49,84 @@ bool IsWanted(const Tail& tail, const std::string& type) {
   });
 }
 
-// Where the last `count` events of each partition begin.
-absl::Status StartAtLast(Context& context, int64_t count, v1::ReadEventsRequest* request) {
-  v1::GetStatusRequest ask;
-  auto reply = context.session->Call(kGetStatus, &ask);
-  if (!reply.ok()) return reply.status();
-  for (const auto& service : static_cast<const v1::GetStatusResponse&>(**reply).services()) {
-    for (const auto& partition : service.partitions()) {
-      (*request->mutable_offsets())[partition.partition()] =
-          std::max<int64_t>(0, partition.end_offset() - count);
-    }
+// Where events are read from: a page of them, as ReadEvents answers.
+using Source = std::function<absl::StatusOr<v1::ReadEventsResponse>(v1::ReadEventsRequest&)>;
+
+Source ProcessSource(Context& context) {
+  return [&context](v1::ReadEventsRequest& request) -> absl::StatusOr<v1::ReadEventsResponse> {
+    auto reply = context.session->Call(kReadEvents, &request);
+    if (!reply.ok()) return reply.status();
+    return std::move(static_cast<v1::ReadEventsResponse&>(**reply));
+  };
+}
+
+// What librdkafka said last of its own accord: the reason of a broker that "does not answer" (a
+// wrong password, a certificate that nobody vouches for). Told from its threads.
+class LastWord {
+ public:
+  void Say(const std::string& line) {
+    const absl::MutexLock lock(&mutex_);
+    line_ = line;
   }
-  // A process without services still has a log.
-  if (request->offsets().empty()) request->set_from_beginning(true);
+  absl::Status Behind(const absl::Status& status) const {
+    const absl::MutexLock lock(&mutex_);
+    if (line_.empty() || status.ok()) return status;
+    return absl::Status(status.code(),
+                        absl::StrCat(std::string(status.message()), "; it said last: ", line_));
+  }
+
+ private:
+  mutable absl::Mutex mutex_;
+  std::string line_ ABSL_GUARDED_BY(mutex_);
+};
+
+// The topic itself, read by a client of no group, which commits nothing and leaves nothing there.
+absl::StatusOr<Source> TopicSource(const Tail& tail, Context& context) {
+  if (absl::StartsWith(tail.bus, "local:")) {
+    return absl::InvalidArgumentError(
+        "--bus: a local log belongs to its process; leave --bus out, and the process is asked");
+  }
+  auto client = bus::ParseKafkaFlags(tail.bus, tail.kafka_properties, tail.kafka_secrets);
+  if (!client.ok()) return client.status();
+  auto last_word = std::make_shared<LastWord>();
+  client->log = [last_word](bus::KafkaLogLevel level, const std::string& line) {
+    if (level != bus::KafkaLogLevel::kInfo) last_word->Say(line);
+  };
+  bus::KafkaLogReaderOptions options;
+  options.client = *std::move(client);
+  options.topic = tail.topic;
+  options.clock = context.clock;
+  options.read_timeout = context.timeout;
+  options.ask_timeout = std::min(context.timeout, options.ask_timeout);
+  auto opened = bus::OpenKafkaLogReader(options);
+  if (!opened.ok()) return last_word->Behind(opened.status());
+  std::shared_ptr<bus::KafkaLogReader> reader = *std::move(opened);
+  return Source([reader, last_word, &context](
+                    v1::ReadEventsRequest& request) -> absl::StatusOr<v1::ReadEventsResponse> {
+    absl::Duration wait = absl::Milliseconds(request.wait_ms());
+    for (;;) {
+      auto page = runtime::ReadEventPage(
+          *reader, reader->partitions(),
+          [&](int partition) { return reader->AskBounds(partition); }, request);
+      if (!page.ok()) return last_word->Behind(page.status());
+      if (page->events_size() > 0 || wait <= absl::ZeroDuration()) return page;
+      *request.mutable_offsets() = page->next_offsets();
+      context.pause(std::min(wait, kLookAgain));
+      wait -= kLookAgain;
+    }
+  });
+}
+
+// Where the last `count` events of each partition begin.
+absl::Status StartAtLast(const Source& source, int64_t count, v1::ReadEventsRequest* request) {
+  // From the end on there are none: only where it is.
+  v1::ReadEventsRequest ends;
+  ends.set_page_size(1);
+  const auto reply = source(ends);
+  if (!reply.ok()) return reply.status();
+  for (const auto& [partition, end] : reply->next_offsets()) {
+    (*request->mutable_offsets())[partition] = std::max<int64_t>(0, end - count);
+  }
   return absl::OkStatus();
 }
 
@@ -72,7 +148,23 @@ void Summarize(const Message& message, const std::string& prefix, const Looks& l
   }
 }
 
+// What goes wrong with the topic is not the fault of a Tandem, nor is one there to be started.
+int FailOf(const Tail& tail, Context& context, const absl::Status& status) {
+  if (tail.bus.empty()) return Fail(context, status);
+  if (absl::IsInvalidArgument(status)) return UsageError(context, std::string(status.message()));
+  *context.messages << "tandemctl: " << absl::StatusCodeToString(status.code()) << ": "
+                    << cli::Printable(std::string(status.message())) << "\n";
+  return kFailed;
+}
+
 int Run(const Tail& tail, Context& context) {
+  if (tail.bus.empty() && !(tail.kafka_properties.empty() && tail.kafka_secrets.empty())) {
+    return UsageError(context, "--kafka-property and --kafka-secret need --bus kafka:HOST:PORT");
+  }
+  const absl::StatusOr<Source> source = tail.bus.empty()
+                                            ? absl::StatusOr<Source>(ProcessSource(context))
+                                            : TopicSource(tail, context);
+  if (!source.ok()) return FailOf(tail, context, source.status());
   v1::ReadEventsRequest request;
   request.set_key(tail.key);
   request.set_page_size(kPage);
@@ -82,8 +174,8 @@ int Run(const Tail& tail, Context& context) {
   const bool only_last = !tail.from_beginning;
   if (!only_last || is_filtered) {
     request.set_from_beginning(true);
-  } else if (absl::Status start = StartAtLast(context, tail.last, &request); !start.ok()) {
-    return Fail(context, start);
+  } else if (absl::Status start = StartAtLast(*source, tail.last, &request); !start.ok()) {
+    return FailOf(tail, context, start);
   }
 
   int64_t shown = 0;
@@ -101,9 +193,9 @@ int Run(const Tail& tail, Context& context) {
       const absl::Duration wait = std::min(context.timeout / 2, absl::Seconds(10));
       request.set_wait_ms(static_cast<int32_t>(absl::ToInt64Milliseconds(wait)));
     }
-    auto reply = context.session->Call(kReadEvents, &request);
-    if (!reply.ok()) return Fail(context, reply.status());
-    const auto& read = static_cast<const v1::ReadEventsResponse&>(**reply);
+    const auto reply = (*source)(request);
+    if (!reply.ok()) return FailOf(tail, context, reply.status());
+    const v1::ReadEventsResponse& read = *reply;
     for (const v1::BusEvent& event : read.events()) {
       if (!IsWanted(tail, event.type())) continue;
       if (only_last && !is_at_end) {
@@ -159,7 +251,8 @@ std::string EventJson(const v1::BusEvent& event) {
                           outer->substr(at + kPlace.size()));
     }
   }
-  // A type of a newer version: its bytes are shown as they are.
+  // A type of a newer version, or bytes that are none: shown as they are, in base64, and not as an
+  // object.
   const auto raw = cli::ToJson(event, cli::JsonLayout::kOneLine);
   return raw.ok() ? *raw : "";
 }
@@ -167,15 +260,18 @@ std::string EventJson(const v1::BusEvent& event) {
 std::string EventLine(const v1::BusEvent& event, const Looks& looks) {
   const size_t dot = event.type().rfind('.');
   std::string name = dot == std::string::npos ? event.type() : event.type().substr(dot + 1);
-  name = cli::Printable(name);
+  name = name.empty() ? "(no type)" : cli::Printable(name);
   // Wide enough for all but a few names: lines that come one by one cannot be measured together.
   constexpr size_t kNameWidth = 24;
   if (name.size() < kNameWidth) name.resize(kNameWidth, ' ');
   const Message* prototype = PrototypeOfEvent(event.type());
   const std::unique_ptr<Message> body(prototype == nullptr ? nullptr : prototype->New());
   std::string text;
-  if (body == nullptr || !body->ParseFromString(event.body())) {
+  if (body == nullptr) {
     text = absl::StrCat("(", event.body().size(), " bytes of an unknown type)");
+  } else if (!body->ParseFromString(event.body())) {
+    text = absl::StrCat("(", event.body().size(), " bytes that are no ",
+                        prototype->GetDescriptor()->name(), ")");
   } else {
     Summarize(*body, "", looks, &text);
   }
@@ -191,7 +287,8 @@ std::vector<Entry> EventCommands() {
   Entry entry;
   entry.path = "event tail";
   entry.help = "Shows the last events of the bus, bodies decoded; one JSON object a line.";
-  entry.flags = {"--from-beginning", "--follow", "--key", "--type", "--last", "--limit"};
+  entry.flags = {"--from-beginning", "--follow", "--key",   "--type",           "--last",
+                 "--limit",          "--bus",    "--topic", "--kafka-property", "--kafka-secret"};
   entry.declare = [](config::OptionSet& options) -> Entry::Run {
     auto tail = std::make_shared<Tail>();
     options.Add("from-beginning", &tail->from_beginning, "Begin with the first event of the log.");
@@ -201,6 +298,13 @@ std::vector<Entry> EventCommands() {
                      "Only events of this type, such as TicketOpened; may be given several times.");
     options.Add("last", &tail->last, "Past events to begin with.", {0, 100'000});
     options.Add("limit", &tail->limit, "End after so many events; 0 = no limit.");
+    options.Add("bus", &tail->bus,
+                "kafka:HOST:PORT,HOST:PORT: reads the topic itself, whether or not a tandem runs.");
+    options.Add("topic", &tail->topic, "With --bus: the topic of lifecycle events.");
+    options.AddTexts("kafka-property", &tail->kafka_properties,
+                     "With --bus: NAME=VALUE of librdkafka: security.protocol, ssl.*, sasl.*.");
+    options.AddTexts("kafka-secret", &tail->kafka_secrets,
+                     "With --bus: NAME=FILE: sasl.password, ssl.key.password.");
     return [tail](Context& context) { return Run(*tail, context); };
   };
   return {entry};

@@ -1,7 +1,9 @@
 #include <algorithm>
 
 #include "absl/strings/str_cat.h"
+#include "absl/strings/strip.h"
 #include "common/cli/human.h"
+#include "common/cli/json.h"
 #include "common/cli/table.h"
 #include "services/tandemctl/command.h"
 #include "tandem/admin/v1/admin_service.pb.h"
@@ -14,11 +16,51 @@ using google::protobuf::Message;
 
 std::string Method(const char* name) { return std::string("tandem.admin.v1.AdminService/") + name; }
 
-std::string ShowStatus(const v1::GetStatusResponse& status, const Looks& looks) {
-  const absl::Duration age = looks.now - InstantIn(status, "started_at");
-  std::string text = absl::StrCat(
-      "tandem ", status.version(), ", started ", Cell(status, "started_at", Form::kPlain, looks),
-      " (", cli::HumanDuration(std::max(age, absl::ZeroDuration())), " ago)\n\n");
+// What one process says of itself, or why it says nothing.
+struct Answer {
+  std::string address;
+  absl::StatusOr<MessageOwner> reply;
+
+  const v1::GetStatusResponse& status() const {
+    return static_cast<const v1::GetStatusResponse&>(**reply);
+  }
+  bool is_ready() const {
+    return reply.ok() &&
+           std::all_of(status().services().begin(), status().services().end(),
+                       [](const auto& service) { return service.not_ready().empty(); });
+  }
+};
+
+// Several of them as one object; each status as it would be alone.
+std::string StatusJson(const std::vector<Answer>& answers) {
+  std::string text = "{\n  \"processes\": [";
+  for (const Answer& answer : answers) {
+    absl::StrAppend(&text, &answer == &answers.front() ? "" : ",", "\n    {\"address\": \"",
+                    answer.address, "\", ");
+    if (answer.reply.ok()) {
+      const auto json = cli::ToJson(answer.status(), cli::JsonLayout::kOneLine);
+      absl::StrAppend(&text, "\"status\": ",
+                      json.ok() ? absl::StripSuffix(*json, "\n") : absl::string_view("null"), "}");
+    } else {
+      // The words are the messages'; here its name is enough, and needs no quoting.
+      absl::StrAppend(&text, "\"error\": \"",
+                      absl::StatusCodeToString(answer.reply.status().code()), "\"}");
+    }
+  }
+  return text + "\n  ]\n}\n";
+}
+
+std::string ShowStatus(const std::vector<Answer>& answers, const Looks& looks) {
+  std::string text;
+  for (const Answer& answer : answers) {
+    if (!answer.reply.ok()) continue;
+    const absl::Duration age = looks.now - InstantIn(answer.status(), "started_at");
+    absl::StrAppend(&text, "tandem ", answer.status().version(),
+                    answers.size() == 1 ? "" : absl::StrCat(" at ", answer.address), ", started ",
+                    Cell(answer.status(), "started_at", Form::kPlain, looks), " (",
+                    cli::HumanDuration(std::max(age, absl::ZeroDuration())), " ago)\n");
+  }
+  text += "\n";
   cli::Table table({{"SERVICE", cli::Align::kLeft, true},
                     {"READY"},
                     {"LAG", cli::Align::kRight, true},
@@ -29,7 +71,15 @@ std::string ShowStatus(const v1::GetStatusResponse& status, const Looks& looks) 
                     {"DEAD LETTERS", cli::Align::kRight, true},
                     {"LANE", cli::Align::kRight, true}});
   std::string notes;
-  for (const v1::ServiceStatus& service : status.services()) {
+  std::vector<const v1::ServiceStatus*> services;
+  for (const Answer& answer : answers) {
+    if (!answer.reply.ok()) continue;
+    for (const v1::ServiceStatus& service : answer.status().services()) {
+      services.push_back(&service);
+    }
+  }
+  for (const v1::ServiceStatus* one : services) {
+    const v1::ServiceStatus& service = *one;
     int64_t lag = 0;
     for (const v1::PartitionStatus& partition : service.partitions()) {
       lag += std::max<int64_t>(0, partition.end_offset() - partition.next_offset());
@@ -56,21 +106,35 @@ std::string ShowStatus(const v1::GetStatusResponse& status, const Looks& looks) 
 Entry Status() {
   Entry entry;
   entry.path = "status";
-  entry.help = "Shows the services of a process: ready, behind, waiting, parked.";
+  entry.help = "Shows the services of the processes: ready, behind, waiting, parked.";
   entry.flags = {"--ready"};
   entry.declare = [](config::OptionSet& options) -> Entry::Run {
     auto must_be_ready = std::make_shared<bool>(false);
     options.Add("ready", must_be_ready.get(), "Exit with 1 when a service is not ready.");
     return [must_be_ready](Context& context) {
       v1::GetStatusRequest request;
-      auto reply = context.session->Call(Method("GetStatus"), &request);
-      if (!reply.ok()) return Fail(context, reply.status());
-      const auto& status = static_cast<const v1::GetStatusResponse&>(**reply);
-      const int printed = Print(context, status, [&] { return ShowStatus(status, context.looks); });
-      const bool is_ready =
-          std::all_of(status.services().begin(), status.services().end(),
-                      [](const auto& service) { return service.not_ready().empty(); });
-      return printed != kOk ? printed : *must_be_ready && !is_ready ? kFailed : kOk;
+      std::vector<Answer> answers;
+      int code = kOk;
+      for (const Place& place : context.session->places()) {
+        answers.push_back(
+            {place.address, context.session->CallAt(place.address, Method("GetStatus"), &request)});
+        const Answer& answer = answers.back();
+        // One that says nothing does not keep the others from being shown.
+        if (!answer.reply.ok()) code = Fail(context, answer.reply.status());
+        if (*must_be_ready && !answer.is_ready()) code = kFailed;
+      }
+      const bool says_something = std::any_of(
+          answers.begin(), answers.end(), [](const Answer& answer) { return answer.reply.ok(); });
+      if (context.json && answers.size() > 1) {
+        *context.looks.screen.out << StatusJson(answers);
+      } else if (says_something) {
+        const int printed =
+            Print(context,
+                  answers.front().reply.ok() ? answers.front().status() : v1::GetStatusResponse(),
+                  [&] { return ShowStatus(answers, context.looks); });
+        if (printed != kOk) return printed;
+      }
+      return code;
     };
   };
   return entry;

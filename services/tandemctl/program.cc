@@ -11,6 +11,7 @@
 #include "common/config/options.h"
 #include "common/host/version.h"
 #include "common/id/id.h"
+#include "services/tandemctl/addresses.h"
 #include "services/tandemctl/command.h"
 #include "services/tandemctl/completion.h"
 #include "services/tandemctl/session.h"
@@ -21,7 +22,7 @@ namespace {
 constexpr size_t kMaxIdBytes = 128;
 
 struct Options {
-  std::string address = "127.0.0.1:7400";
+  std::vector<std::string> addresses = {"127.0.0.1:7400"};
   std::string caller;
   absl::Duration timeout = absl::Seconds(10);
   std::string output = "table";
@@ -29,7 +30,10 @@ struct Options {
   std::string tls_ca, tls_certificate, tls_key;
 
   void AddTo(config::OptionSet& program) {
-    program.Add("address", &address, "HOST:PORT of a tandem.");
+    program.Add(
+        "address", &addresses,
+        "HOST:PORT of a tandem, or NAME=HOST:PORT of one that answers for this service alone; "
+        "may be given several times.");
     program.Add("caller", &caller, "Who asks, as the services note it.");
     program.Add("timeout", &timeout, "How long a call may take.",
                 {absl::Milliseconds(1), absl::Hours(24)});
@@ -148,7 +152,6 @@ int Run(const std::vector<std::string>& arguments,
   }
 
   rpc::ClientOptions client;
-  client.target = options.address;
   client.caller = options.caller;
   client.timeout = options.timeout;
   client.tls = {options.tls_certificate, options.tls_key, options.tls_ca};
@@ -158,7 +161,10 @@ int Run(const std::vector<std::string>& arguments,
   ports.say = [&world](const std::string& line) {
     *world.messages << "tandemctl: " << line << std::endl;
   };
-  auto session = Session::Open(std::move(client), std::move(ports), options.request_id);
+  auto addresses = Addresses::Parse(options.addresses);
+  auto session = addresses.ok() ? Session::Open(client, *std::move(addresses), std::move(ports),
+                                                options.request_id)
+                                : absl::StatusOr<Session>(addresses.status());
   if (!session.ok()) {
     *world.messages << "tandemctl: " << std::string(session.status().message()) << "\n";
     return kUsage;
@@ -170,6 +176,8 @@ int Run(const std::vector<std::string>& arguments,
   context.input = world.input;
   context.json = options.output == "json";
   context.timeout = options.timeout;
+  context.clock = world.clock;
+  context.pause = world.pause;
   for (auto& [set, run] : commands) {
     if (!set->is_chosen()) continue;
     const std::string path = absl::StrJoin(parsed->command, " ");

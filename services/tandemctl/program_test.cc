@@ -187,6 +187,11 @@ TEST_F(ProgramTest, AWrongCommandLineIsCode2AndSendsNothing) {
       {{"policy", "get", "sl"}, "no kind of policy is called 'sl'"},
       {{"policy", "apply", "/nowhere"}, "expected KIND FILE, or a folder"},
       {{"completion", "fish"}, "known: bash"},
+      {{"event", "tail", "--bus", "local:"}, "leave --bus out, and the process is asked"},
+      {{"event", "tail", "--bus", "localhost:9092"}, "is not kafka:HOST:PORT"},
+      {{"event", "tail", "--kafka-property", "sasl.username=a"}, "need --bus kafka:HOST:PORT"},
+      {{"event", "tail", "--bus", "kafka:h:1", "--kafka-property", "acks=0"},
+       "\"acks\" is not a prop"},
       {{}, "a command is missing"},
   };
   for (const auto& [arguments, message] : wrong) {
@@ -421,22 +426,192 @@ TEST_F(ProgramTest, StatusNamesWhatIsNotReady) {
   EXPECT_EQ(Run({"status", "--ready"}).code, 1);
 }
 
+// Five processes, of which the fake is each; a door that is closed stands for one that is gone.
+class SeveralProcesses : public ProgramTest {
+ protected:
+  void SetUp() override {
+    ProgramTest::SetUp();
+    rpc::ServerOptions options;
+    options.address = "127.0.0.1:0";
+    auto started = rpc::Server::Start(options, {&triage_}, &logger_, &registry_);
+    ASSERT_TRUE(started.ok()) << started.status();
+    triage_server_ = *std::move(started);
+    // Whoever answers a question about the status says who he is.
+    const auto say = [](const char* service, const char* letter) {
+      return [service, letter](testing::FakeTandem& tandem) {
+        tandem.On<admin::v1::GetStatusRequest>("tandem.admin.v1.AdminService/GetStatus",
+                                               [service](const auto&) {
+                                                 admin::v1::GetStatusResponse reply;
+                                                 reply.set_version("0.1.0");
+                                                 reply.add_services()->set_service(service);
+                                                 return reply;
+                                               });
+        tandem.On<admin::v1::ListDeadLettersRequest>(
+            kLetters, [service, letter](const admin::v1::ListDeadLettersRequest& ask) {
+              admin::v1::ListDeadLettersResponse reply;
+              // Two pages of one letter each.
+              const bool is_second = ask.page_token() == "2|x";
+              auto* one = reply.add_dead_letters();
+              one->set_service(service);
+              one->set_subject(absl::StrCat(letter, is_second ? "2" : "1"));
+              if (!is_second) reply.set_next_page_token("2|x");
+              return reply;
+            });
+      };
+    };
+    say("ticket_intake", "i")(tandem_);
+    say("triage", "t")(triage_);
+  }
+
+  // Both, and then what is asked of them.
+  Ran RunBoth(std::vector<std::string> arguments) {
+    arguments.push_back("--address=ticket_intake=" + server_->address());
+    arguments.push_back("--address=triage=" + triage_server_->address());
+    return RunAt(arguments);
+  }
+
+  static constexpr char kLetters[] = "tandem.admin.v1.AdminService/ListDeadLetters";
+  testing::FakeTandem triage_;
+  std::unique_ptr<rpc::Server> triage_server_;
+};
+
+TEST_F(SeveralProcesses, ACallGoesToTheProcessOfItsService) {
+  tandem_.On<intake::v1::ListTicketsRequest>(
+      kList, [](const auto&) { return intake::v1::ListTicketsResponse(); });
+  constexpr char kStaff[] = "tandem.triage.v1.StaffService/ListStaff";
+  triage_.On<triage::v1::ListStaffRequest>(
+      kStaff, [](const auto&) { return triage::v1::ListStaffResponse(); });
+  EXPECT_EQ(RunBoth({"ticket", "list"}).code, 0);
+  EXPECT_EQ(RunBoth({"triage", "staff", "list"}).code, 0);
+  EXPECT_EQ(tandem_.Requests<intake::v1::ListTicketsRequest>(kList).size(), 1u);
+  EXPECT_EQ(triage_.Requests<triage::v1::ListStaffRequest>(kStaff).size(), 1u);
+}
+
+TEST_F(SeveralProcesses, OneAddressForAllStandsBesideThoseOfSingleServices) {
+  tandem_.On<intake::v1::ListTicketsRequest>(
+      kList, [](const auto&) { return intake::v1::ListTicketsResponse(); });
+  constexpr char kStaff[] = "tandem.triage.v1.StaffService/ListStaff";
+  triage_.On<triage::v1::ListStaffRequest>(
+      kStaff, [](const auto&) { return triage::v1::ListStaffResponse(); });
+  environment_["TANDEM_CTL_ADDRESS"] =
+      absl::StrCat(server_->address(), ",triage=", triage_server_->address());
+  EXPECT_EQ(RunAt({"ticket", "list"}).code, 0);
+  EXPECT_EQ(RunAt({"triage", "staff", "list"}).code, 0);
+  EXPECT_EQ(triage_.Requests<triage::v1::ListStaffRequest>(kStaff).size(), 1u);
+}
+
+TEST_F(SeveralProcesses, AServiceWithoutAnAddressIsSaidBeforeAnythingIsSent) {
+  const Ran ran = RunBoth({"survey", "list"});
+  EXPECT_EQ(ran.code, 2);
+  EXPECT_EQ(ran.messages,
+            "tandemctl: no address is given for survey; add --address survey=HOST:PORT\n");
+  // Also when there is only one address, and it is another's.
+  EXPECT_EQ(RunAt({"survey", "list", "--address=triage=" + triage_server_->address()}).code, 2);
+  EXPECT_EQ(triage_.caller(), "");
+}
+
+TEST_F(SeveralProcesses, AnAddressThatCannotBeIsRefusedWithTheWayOut) {
+  const std::vector<std::pair<std::vector<std::string>, std::string>> wrong = {
+      {{"--address", "triag=localhost:7400"},
+       "did you mean 'triage'? there are ticket_intake, tri"},
+      {{"--address", "billing=localhost:1"}, "no service is called 'billing'; there are ticket_in"},
+      {{"--address", "localhost"}, "'localhost' is neither HOST:PORT nor NAME=HOST:PORT"},
+      {{"--address", "triage="}, "'triage=' is neither"},
+      {{"--address", "a:1", "--address", "b:2"}, "a:1 and b:2 are both given for all services;"},
+      {{"--address", "triage=a:1,triage=b:2"}, "a:1 and b:2 are both given for triage"},
+      {{"--address", ","}, "give HOST:PORT"},
+  };
+  for (const auto& [address, message] : wrong) {
+    std::vector<std::string> arguments = {"status"};
+    arguments.insert(arguments.end(), address.begin(), address.end());
+    const Ran ran = RunAt(arguments);
+    EXPECT_EQ(ran.code, 2) << ran.messages;
+    EXPECT_THAT(ran.messages, HasSubstr(message));
+  }
+}
+
+TEST_F(SeveralProcesses, StatusShowsAllOfThemAndWhoDoesNotAnswer) {
+  Ran ran = RunBoth({"status"});
+  EXPECT_EQ(ran.code, 0) << ran.messages;
+  EXPECT_THAT(ran.output,
+              AllOf(HasSubstr("tandem 0.1.0 at " + server_->address()),
+                    HasSubstr("tandem 0.1.0 at " + triage_server_->address()),
+                    HasSubstr("\nticket_intake  yes"), HasSubstr("\ntriage         yes")));
+  ran = RunBoth({"status", "--output", "json"});
+  EXPECT_THAT(ran.output,
+              AllOf(StartsWith("{\n  \"processes\": [\n    {\"address\": \"" + server_->address() +
+                               "\", \"status\": {\"version\":\"0.1.0\""),
+                    HasSubstr("\"service\":\"triage\"")));
+  const std::string gone = triage_server_->address();
+  triage_server_.reset();
+  const auto both = [&](std::vector<std::string> arguments) {
+    arguments.push_back("--address=" + server_->address() + ",triage=" + gone);
+    return RunAt(arguments);
+  };
+  ran = both({"status"});
+  EXPECT_EQ(ran.code, 1);
+  EXPECT_THAT(ran.output, HasSubstr("ticket_intake  yes"));
+  EXPECT_THAT(ran.messages, HasSubstr("no tandem at " + gone));
+  ran = both({"status", "--output", "json"});
+  EXPECT_EQ(ran.code, 1);
+  EXPECT_THAT(ran.output,
+              HasSubstr("{\"address\": \"" + gone + "\", \"error\": \"UNAVAILABLE\"}\n  ]\n}\n"));
+}
+
+TEST_F(SeveralProcesses, TheirListsFollowOneAnother) {
+  const Ran all = RunBoth({"dead-letter", "list", "--limit", "0"});
+  EXPECT_EQ(all.code, 0) << all.messages;
+  std::vector<std::string> subjects;
+  for (const char* subject : {"i1", "i2", "t1", "t2"}) {
+    EXPECT_THAT(all.output, HasSubstr(subject));
+    subjects.emplace_back(subject);
+  }
+  // A page at a time, wherever it ends, each is seen once and in the same order.
+  for (int limit = 1; limit < 4; ++limit) {
+    std::vector<std::string> seen;
+    std::string token;
+    for (int pages = 0; pages < 5; ++pages) {
+      std::vector<std::string> arguments = {"dead-letter", "list", "--limit", absl::StrCat(limit)};
+      if (!token.empty()) arguments.push_back("--page-token=" + token);
+      const Ran page = RunBoth(arguments);
+      ASSERT_EQ(page.code, 0) << page.messages;
+      for (absl::string_view line : absl::StrSplit(page.output, '\n')) {
+        for (const std::string& subject : subjects) {
+          if (absl::StrContains(line, " " + subject)) seen.push_back(subject);
+        }
+      }
+      const size_t at = page.messages.find("--page-token ");
+      if (at == std::string::npos) break;
+      token = page.messages.substr(at + 13, page.messages.find(' ', at + 13) - at - 13);
+    }
+    EXPECT_EQ(seen, subjects) << limit;
+  }
+  const Ran one = RunBoth({"dead-letter", "list", "--service", "triage", "--limit", "0"});
+  EXPECT_THAT(one.output, AllOf(HasSubstr("t1"), HasSubstr("t2"), Not(HasSubstr("i1"))));
+  const Ran strange = RunBoth({"dead-letter", "list", "--page-token", "2|x"});
+  EXPECT_EQ(strange.code, 2);
+  EXPECT_THAT(strange.messages, HasSubstr("is none of a list of these processes"));
+}
+
+TEST_F(SeveralProcesses, WhatIsForOneProcessWantsOneAddress) {
+  const Ran ran = RunBoth({"drain"});
+  EXPECT_EQ(ran.code, 2);
+  EXPECT_THAT(ran.messages,
+              AllOf(HasSubstr("Drain is for one process, and there are ticket_intake="),
+                    HasSubstr("; give one --address HOST:PORT")));
+}
+
 class EventTail : public ProgramTest {
  protected:
   // A log of one partition: `count` tickets opened, then an event of a type that nobody knows.
   void Log(int count) {
-    tandem_.On<admin::v1::GetStatusRequest>(
-        "tandem.admin.v1.AdminService/GetStatus", [count](const auto&) {
-          admin::v1::GetStatusResponse reply;
-          auto* partition = reply.add_services()->add_partitions();
-          partition->set_end_offset(count + 1);
-          return reply;
-        });
     tandem_.On<admin::v1::ReadEventsRequest>(
         kRead, [count](const admin::v1::ReadEventsRequest& ask) {
           admin::v1::ReadEventsResponse reply;
           const auto named = ask.offsets().find(0);
-          int64_t offset = named == ask.offsets().end() ? 0 : named->second;
+          int64_t offset = named != ask.offsets().end() ? named->second
+                           : ask.from_beginning()       ? 0
+                                                        : count + 1;
           for (; offset <= count && reply.events_size() < 2; ++offset) {
             admin::v1::BusEvent* event = reply.add_events();
             event->set_offset(offset);
@@ -627,6 +802,7 @@ TEST(Completion, KnowsCommandsFlagsAndTheirWords) {
               AllOf(Contains("--impact"), Contains("--help"), Not(Contains("list"))));
   EXPECT_THAT(Completed("tandemctl ticket open --impact"), ElementsAre("HIGH", "MEDIUM", "LOW"));
   EXPECT_THAT(Completed("tandemctl ticket open --output"), ElementsAre("table", "json"));
+  EXPECT_THAT(Completed("tandemctl --address"), AllOf(Contains("triage="), Contains("sla_timer=")));
 }
 
 }  // namespace

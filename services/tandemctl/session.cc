@@ -1,8 +1,10 @@
 #include "services/tandemctl/session.h"
 
 #include <algorithm>
+#include <iterator>
 
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
 #include "common/cli/human.h"
 #include "common/corridor/endpoint.h"
 #include "common/id/id.h"
@@ -48,15 +50,63 @@ absl::StatusOr<MessageOwner> NewRequest(const std::string& method) {
                           ->New());
 }
 
-absl::StatusOr<Session> Session::Open(rpc::ClientOptions options, Ports ports,
-                                      std::string request_id) {
-  std::string address = options.target;
-  auto client = rpc::Client::Create(std::move(options));
-  if (!client.ok()) return client.status();
-  return Session(*std::move(client), std::move(ports), std::move(address), std::move(request_id));
+absl::StatusOr<Session> Session::Open(const rpc::ClientOptions& options, Addresses addresses,
+                                      Ports ports, std::string request_id) {
+  std::map<std::string, rpc::Client> clients;
+  for (const Place& place : addresses.All()) {
+    rpc::ClientOptions one = options;
+    one.target = place.address;
+    auto client = rpc::Client::Create(std::move(one));
+    if (!client.ok()) return client.status();
+    clients.emplace(place.address, *std::move(client));
+  }
+  return Session(std::move(clients), std::move(addresses), std::move(ports), std::move(request_id));
+}
+
+absl::StatusOr<std::vector<Place>> Session::PlacesOf(const std::string& method,
+                                                     const Message& request) const {
+  const google::protobuf::MethodDescriptor* descriptor = corridor::FindMethod(method);
+  if (descriptor == nullptr) return absl::InternalError(absl::StrCat("there is no ", method));
+  std::string service = ServiceOfPackage(descriptor->file()->package());
+  if (service.empty()) {
+    if (places_.size() == 1) return places_;
+    if (Find(request, "service") != nullptr) {
+      service = StringIn(request, "service");
+      if (service.empty()) return places_;
+    }
+  }
+  if (!service.empty()) {
+    const absl::StatusOr<std::string> address = addresses_.Of(service);
+    if (!address.ok()) return address.status();
+    return std::vector<Place>{{service, *address}};
+  }
+  if (descriptor->name() != "ReadEvents") {  // the log is one, whoever is asked
+    return absl::InvalidArgumentError(
+        absl::StrCat(descriptor->name(), " is for one process, and there are ",
+                     absl::StrJoin(places_, ", ",
+                                   [](std::string* out, const Place& place) {
+                                     absl::StrAppend(out, place.service, "=", place.address);
+                                   }),
+                     "; give one --address HOST:PORT"));
+  }
+  return std::vector<Place>{places_.front()};
 }
 
 absl::StatusOr<MessageOwner> Session::Call(const std::string& method, Message* request) {
+  auto places = PlacesOf(method, *request);
+  if (places.ok() && places->size() > 1) {
+    places = absl::InvalidArgumentError("several processes have a part of it; name the service");
+  }
+  was_sent_ = places.ok();
+  if (!places.ok()) return places.status();
+  return CallAt(places->front().address, method, request);
+}
+
+absl::StatusOr<MessageOwner> Session::CallAt(const std::string& address, const std::string& method,
+                                             Message* request) {
+  was_sent_ = true;
+  address_ = address;
+  const rpc::Client& client = clients_.at(address);
   last_request_id_.clear();
   const FieldDescriptor* field = Find(*request, "request_id");
   if (field != nullptr) {
@@ -69,7 +119,7 @@ absl::StatusOr<MessageOwner> Session::Call(const std::string& method, Message* r
   }
   absl::Duration pause = kFirstPause;
   for (int tried = 1;; ++tried) {
-    auto reply = client_.Call(method, *request);
+    auto reply = client.Call(method, *request);
     if (reply.ok() || field == nullptr || tried == kTries || !absl::IsUnavailable(reply.status())) {
       return reply;
     }
@@ -86,6 +136,53 @@ absl::StatusOr<MessageOwner> Session::Call(const std::string& method, Message* r
 
 absl::StatusOr<MessageOwner> Session::CallPages(const std::string& method, Message* request,
                                                 const std::string& rows, int64_t limit) {
+  const auto places = PlacesOf(method, *request);
+  was_sent_ = places.ok();
+  if (!places.ok()) return places.status();
+  if (places->size() == 1) return PagesAt(places->front().address, method, request, rows, limit);
+
+  // "SERVICE/TOKEN": the part of the process that answers for the service goes on at the token.
+  const FieldDescriptor* token = Find(*request, "page_token");
+  const std::string given = StringIn(*request, "page_token");
+  const size_t cut = given.find('/');
+  auto place = std::find_if(places->begin(), places->end(), [&](const Place& one) {
+    return given.empty() || one.service == given.substr(0, cut);
+  });
+  if (place == places->end() || (!given.empty() && cut == std::string::npos)) {
+    was_sent_ = false;
+    return absl::InvalidArgumentError(
+        absl::StrCat("--page-token: '", given, "' is none of a list of these processes"));
+  }
+  request->GetReflection()->SetString(request, token, given.empty() ? "" : given.substr(cut + 1));
+  MessageOwner all;
+  for (;; ++place) {
+    const int64_t have =
+        all == nullptr ? 0 : all->GetReflection()->FieldSize(*all, Find(*all, rows));
+    auto part = PagesAt(place->address, method, request, rows, limit == 0 ? 0 : limit - have);
+    if (!part.ok()) return part;
+    std::string next = StringIn(**part, "next_page_token");
+    if (all == nullptr) {
+      all = *std::move(part);
+    } else {
+      all->MergeFrom(**part);
+    }
+    const bool is_full =
+        limit > 0 && all->GetReflection()->FieldSize(*all, Find(*all, rows)) >= limit;
+    const auto after = std::next(place);
+    if (!next.empty()) {
+      next = absl::StrCat(place->service, "/", next);
+    } else if (is_full && after != places->end()) {
+      next = absl::StrCat(after->service, "/");
+    }
+    all->GetReflection()->SetString(all.get(), Find(*all, "next_page_token"), next);
+    if (is_full || after == places->end()) return all;
+    request->GetReflection()->SetString(request, token, "");
+  }
+}
+
+absl::StatusOr<MessageOwner> Session::PagesAt(const std::string& address, const std::string& method,
+                                              Message* request, const std::string& rows,
+                                              int64_t limit) {
   const FieldDescriptor* size = Find(*request, "page_size");
   const FieldDescriptor* token = Find(*request, "page_token");
   MessageOwner all;
@@ -100,7 +197,7 @@ absl::StatusOr<MessageOwner> Session::CallPages(const std::string& method, Messa
           static_cast<int32_t>(token == nullptr ? (limit == 0 ? 500 : limit)
                                                 : std::min(kPage, missing)));
     }
-    auto page = Call(method, request);
+    auto page = CallAt(address, method, request);
     if (!page.ok()) return page;
     if (token == nullptr) return page;
     const std::string next = StringIn(**page, "next_page_token");

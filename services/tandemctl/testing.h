@@ -146,12 +146,9 @@ class ProgramTest : public ::testing::Test {
   std::vector<absl::Duration> pauses_;
   std::map<std::string, std::string> environment_;
 
- private:
   log::Logger logger_{{"test", log::Level::kError, [this] { return clock_.Now(); }},
                       std::make_shared<log::MemorySink>()};
   metrics::Registry registry_{"test"};
-
- protected:
   std::unique_ptr<rpc::Server> server_;  // ends before what it uses
 };
 

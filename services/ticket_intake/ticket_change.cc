@@ -5,6 +5,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
+#include "common/plant/plant.h"
 #include "common/time/stamp.h"
 #include "services/ticket_intake/lifecycle.h"
 #include "services/ticket_intake/views.h"
@@ -36,7 +37,9 @@ void SetRequester(TicketRecord& record, const records::KnownRequesterRecord& kno
 TicketChange::TicketChange(const corridor::Loaded<TicketRecord>& loaded, absl::Time now,
                            corridor::Decision* decision)
     : record_(*loaded),
-      at_(std::max(time::TruncateToMicros(now), time::Instant(loaded->last_fact_at()))),
+      at_(plant::Has(plant::Mistake::kWallClockOrder)
+              ? time::TruncateToMicros(now)
+              : std::max(time::TruncateToMicros(now), time::Instant(loaded->last_fact_at()))),
       version_(loaded.version + 1),
       decision_(decision) {}
 

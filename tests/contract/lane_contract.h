@@ -109,7 +109,7 @@ class LaneRig {
   std::vector<size_t> Batches() const {
     std::vector<size_t> sizes;
     for (const lane::Committed& one : committed_) {
-      if (!one.is_unknown) sizes.push_back(one.members);
+      if (one.outcome == store::CommitResult::Kind::kCommitted) sizes.push_back(one.members);
     }
     return sizes;
   }
@@ -601,8 +601,9 @@ TEST_P(LaneContract, AnUnknownOutcomeIsSettledByTheMarks) {
       if (!faulty) continue;
       // Whoever waits for events and timers hears that there may be some.
       const auto& told = lane.committed();
-      EXPECT_TRUE(std::any_of(told.begin(), told.end(),
-                              [](const lane::Committed& one) { return one.is_unknown; }));
+      EXPECT_TRUE(std::any_of(told.begin(), told.end(), [](const lane::Committed& one) {
+        return one.outcome == store::CommitResult::Kind::kUnknown;
+      }));
     }
     EXPECT_EQ(answers[0], answers[1]);
   }

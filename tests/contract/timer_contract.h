@@ -375,6 +375,26 @@ TEST_P(TimerContract, APlainOneWaitsBehindAFactBoundOneOfItsKeyAndOthersDoNot) {
   EXPECT_THAT(FiredIds(rig), ::testing::Contains("bound1:k"));
 }
 
+// A subject with parked events may stay so for days; what else falls due for its key cannot wait.
+TEST_P(TimerContract, ThatIsHeldForAParkedSubjectStandsInFrontOfNoOtherOfItsKey) {
+  for (const char* held : {"bound1", "plain1"}) {
+    SCOPED_TRACE(held);
+    Rig rig(GetParam(), Options());
+    const absl::Time due = rig.Now() + absl::Minutes(1);
+    Set(rig, held, "k", due);
+    Set(rig, "bound2", "k", due + absl::Milliseconds(10));
+    Set(rig, "plain2", "k", due + absl::Milliseconds(20));
+    rig.Write("timers", absl::StrCat("UPDATE timers SET subject = 's' WHERE id = '", held, ":k'"));
+    rig.Write("parked_subjects", "INSERT INTO parked_subjects (subject, version) VALUES ('s', 1)");
+    rig.AdvanceTo(due + absl::Seconds(10));
+    EXPECT_THAT(FiredIds(rig), ElementsAre("bound2:k", "plain2:k"));
+    rig.Write("parked_subjects", "DELETE FROM parked_subjects");
+    Set(rig, "plain3", "k", rig.Now());
+    rig.Advance(absl::Seconds(3));
+    EXPECT_THAT(FiredIds(rig), ::testing::Contains(absl::StrCat(held, ":k")));
+  }
+}
+
 TEST_P(TimerContract, MovedFiresAtItsNewInstantAlone) {
   for (const absl::Duration by : {absl::Minutes(-20), absl::Minutes(20)}) {
     Rig rig(GetParam(), Options());

@@ -801,11 +801,3 @@ TEST_F(KafkaTest, NoticesABrokerThatHoldsItsConnectionsAndSaysNothing) {
 
 }  // namespace
 }  // namespace tandem::bus
-
-int main(int argc, char** argv) {
-  testing::InitGoogleMock(&argc, argv);
-  if (!testing::GTEST_FLAG(list_tests) && tandem::bus::KafkaBroker::Shared() == nullptr) {
-    return 77;  // skipped; the script has said why
-  }
-  return RUN_ALL_TESTS();
-}

@@ -26,6 +26,7 @@
 #include "absl/strings/str_replace.h"
 #include "absl/synchronization/mutex.h"
 #include "absl/time/clock.h"
+#include "common/postgres/oldest_snapshot.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "tests/contract/store_contract.h"
@@ -533,6 +534,23 @@ TEST_F(Postgres, AConnectionThatDiedUnnoticedIsReplacedBeforeAnythingIsSent) {
   }
 }
 
+TEST_F(Postgres, TellsOfEachLostConnectionThatIsOpenedAgain) {
+  std::vector<absl::Status> told;
+  PostgresOptions options = Options();
+  options.reconnected = [&told](const absl::Status& status) { told.push_back(status); };
+  const std::unique_ptr<Store> store = Open(options);
+  const auto reader = store->OpenReader();
+  ASSERT_TRUE(reader.ok());
+  Committed(*store, {Insert("a", 1)});
+  EXPECT_THAT(told, testing::IsEmpty());
+  for (Reader* each : {&store->reader(), reader->get()}) {
+    session_->Ask(absl::StrCat("SELECT pg_terminate_backend(", Backend(*each), ", 5000)"));
+  }
+  Committed(*store, {Update("a", 1, 2)});
+  EXPECT_EQ(Number(**reader, "SELECT version FROM items"), 2);
+  EXPECT_THAT(told, ElementsAre(absl::OkStatus(), absl::OkStatus()));
+}
+
 TEST_F(Postgres, AQuestionIsAskedOnceMoreOverANewConnection) {
   CuttingProxy proxy(schema_.server().port());
   PostgresOptions options = Options();
@@ -906,6 +924,11 @@ TEST_F(PostgresKilled, SurvivesTheKillOfItsOwnProcessAtTheServer) {
 TEST_F(PostgresKilled, IsUnavailableAtOnceWhileItIsAway) {
   PostgresOptions options = Options();
   options.first_back_off = options.last_back_off = absl::Minutes(10);
+  int attempts = 0;
+  options.reconnected = [&attempts](const absl::Status& status) {
+    EXPECT_FALSE(status.ok());
+    ++attempts;
+  };
   absl::StatusOr<std::unique_ptr<Store>> store = OpenPostgres(options);
   ASSERT_TRUE(store.ok()) << store.status();
   absl::StatusOr<std::unique_ptr<Reader>> reader = (*store)->OpenReader();
@@ -922,7 +945,86 @@ TEST_F(PostgresKilled, IsUnavailableAtOnceWhileItIsAway) {
       ASSERT_THAT(std::string(read.message()), HasSubstr("after a pause"));
     }
   }
+  EXPECT_EQ(attempts, 2) << "one a connection";
   server_->Restart();
+}
+
+// ---- the oldest snapshot, on a server where nobody else holds one
+
+class OldestSnapshotTest : public testing::Test {
+ protected:
+  // As a role that is told nothing of others' transactions but that they are there.
+  absl::StatusOr<std::unique_ptr<Store>> OpenAs(const std::string& role) {
+    Session session(server_->uri());
+    session.Ask(absl::StrCat("CREATE ROLE ", role, " LOGIN PASSWORD '", server_->password(), "'"));
+    session.Ask(absl::StrCat("CREATE SCHEMA ", role, " AUTHORIZATION ", role));
+    PostgresOptions options = OptionsFor(*server_, role);
+    options.uri = server_->UriAs(role);
+    return OpenPostgres(options);
+  }
+  absl::Duration Ask(Reader& reader, absl::Time now) {
+    const absl::StatusOr<absl::Duration> oldest = snapshots_.Ask(reader, now);
+    EXPECT_TRUE(oldest.ok()) << oldest.status();
+    return oldest.value_or(absl::InfiniteDuration());
+  }
+  void Hold(Session& session) {
+    session.Ask("BEGIN ISOLATION LEVEL REPEATABLE READ");
+    session.Ask("SELECT 1");
+  }
+
+  const std::unique_ptr<PostgresServer> server_ = PostgresServer::Start();
+  const absl::Time now_ = absl::FromUnixSeconds(1'795'442'400);
+  OldestSnapshot snapshots_;
+};
+
+TEST_F(OldestSnapshotTest, OfTheServicesOwnRoleIsAsOldAsItsTransaction) {
+  const auto store = OpenAs("service");
+  ASSERT_TRUE(store.ok()) << store.status();
+  EXPECT_EQ(Ask((*store)->reader(), now_), absl::ZeroDuration());
+  Session holder(server_->UriAs("service"));
+  Hold(holder);
+  Session session(server_->uri());
+  EXPECT_TRUE(AwaitAnswer(session,
+                          absl::StrCat("SELECT clock_timestamp() - xact_start >= '300 ms' FROM "
+                                       "pg_stat_activity WHERE pid = ",
+                                       holder.backend()),
+                          "t"));
+  const absl::Duration held = Ask((*store)->reader(), now_);
+  EXPECT_GE(held, absl::Milliseconds(300));
+  EXPECT_LE(held, absl::Minutes(2));
+  holder.Ask("COMMIT");
+  EXPECT_EQ(Ask((*store)->reader(), now_), absl::ZeroDuration());
+}
+
+TEST_F(OldestSnapshotTest, OfAnotherRoleCountsFromWhenItWasSeen) {
+  const auto store = OpenAs("service");
+  ASSERT_TRUE(store.ok()) << store.status();
+  Session holder(server_->uri());
+  Hold(holder);
+  // Nothing was written since: it keeps nothing from being cleaned away.
+  EXPECT_EQ(Ask((*store)->reader(), now_), absl::ZeroDuration());
+  EXPECT_EQ(Ask((*store)->reader(), now_ + absl::Minutes(5)), absl::ZeroDuration());
+  ASSERT_EQ((*store)->Commit({Insert("a", 1)}).kind, CommitResult::Kind::kCommitted);
+  EXPECT_EQ(Ask((*store)->reader(), now_ + absl::Minutes(10)), absl::ZeroDuration());
+  EXPECT_EQ(Ask((*store)->reader(), now_ + absl::Minutes(12)), absl::Minutes(2));
+  holder.Ask("COMMIT");
+  EXPECT_EQ(Ask((*store)->reader(), now_ + absl::Minutes(13)), absl::ZeroDuration());
+}
+
+TEST_F(OldestSnapshotTest, OfAPreparedTransactionIsAsOldAsThat) {
+  Session(server_->uri()).Ask("ALTER SYSTEM SET max_prepared_transactions = 5");
+  server_->Kill();
+  server_->Restart();
+  const auto store = OpenAs("service");
+  ASSERT_TRUE(store.ok()) << store.status();
+  Session session(server_->uri());
+  session.Ask("BEGIN");
+  session.Ask("SELECT txid_current()");
+  session.Ask("PREPARE TRANSACTION 'left'");
+  EXPECT_TRUE(AwaitAnswer(
+      session, "SELECT clock_timestamp() - prepared >= '300 ms' FROM pg_prepared_xacts", "t"));
+  EXPECT_GE(Ask((*store)->reader(), now_), absl::Milliseconds(300));
+  session.Ask("ROLLBACK PREPARED 'left'");
 }
 
 }  // namespace
