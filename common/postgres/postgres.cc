@@ -18,6 +18,18 @@ namespace {
 using Answer = PostgresConnection::Answer;
 using Purpose = PostgresConnection::Purpose;
 
+constexpr char kLockNotHad[] = "55P03";
+
+// Ends this service's sessions whose process has stood still for $1 microseconds in the middle of
+// sending a commit, with the locks of the lines that had come. To the server such a session is
+// active, not idle, so none of its timeouts count before PostgreSQL 17. A role may end its own.
+constexpr char kEndThoseThatStandStill[] =
+    "SELECT count(CASE WHEN pg_terminate_backend(pid) THEN 1 END) FROM pg_stat_activity "
+    "WHERE datname = current_database() AND usename = current_user AND pid <> pg_backend_pid() "
+    "AND application_name = current_setting('application_name') AND state = 'active' "
+    "AND wait_event = 'ClientRead' "
+    "AND query_start < clock_timestamp() - CAST($1 AS BIGINT) * INTERVAL '1 microsecond'";
+
 // A connection that comes back: it is opened when it is needed and not there, and after a failure
 // not again before the back-off is over. One thread at a time.
 class Link {
@@ -133,6 +145,12 @@ class PostgresStore final : public Store {
     if (!connection.ok()) return {Kind::kFailed, {}, connection.status()};
     Sort(batch);
     Answer answer = (*connection)->Run(lines_);
+    // Whoever gives a lock up looks whether its holder can still come to an end by itself.
+    if (answer.state == kLockNotHad && !(*connection)->lost()) {
+      const Statement end{Sql::Lasting(kEndThoseThatStandStill),
+                          {absl::ToInt64Microseconds(options_.idle_in_transaction_timeout)}};
+      (*connection)->Query(end, [](const RowView&) {}).status.IgnoreError();  // the next one looks
+    }
     if ((*connection)->lost()) {
       link_->Lost(answer.status);
     } else {
@@ -185,7 +203,7 @@ class PostgresStore final : public Store {
     }
     // 40: serialisation failure, deadlock. 55P03: a lock was not had in time. 23505 of a constraint
     // that is looked at when all is done. A statement that has to be prepared anew.
-    const bool conflict = absl::StartsWith(answer.state, "40") || answer.state == "55P03" ||
+    const bool conflict = absl::StartsWith(answer.state, "40") || answer.state == kLockNotHad ||
                           answer.state == "23505" || answer.prepares_anew;
     return {conflict ? Kind::kConflict : Kind::kFailed, {}, std::move(answer.status)};
   }

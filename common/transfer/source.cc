@@ -97,12 +97,11 @@ absl::Status CheckTypes(Reader& reader, const TablePlan& table) {
       [&](const RowView& row) { wrong = row.Int(0); });
   if (!status.ok()) return status;
   if (wrong == 0) return absl::OkStatus();
-  return absl::DataLossError(absl::StrCat("table ", table.name, ": ", wrong,
-                                          " rows hold a value of another type than its column's; "
-                                          "restore the file from a backup"));
+  return absl::DataLossError(absl::StrCat(
+      wrong,
+      " rows hold a value of another type than its column's; restore the file from a backup"));
 }
 
-// `at` is the row's partition, if its table has offsets.
 absl::Status PutRow(const RowView& from, const TablePlan& table, const OffsetMap* offsets,
                     CopyRow& row) {
   row.Start(static_cast<int>(table.columns.size()));

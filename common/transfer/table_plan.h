@@ -46,15 +46,15 @@ struct PlannedColumn {
 };
 
 struct TablePlan {
-  std::string name;
-  std::vector<PlannedColumn> columns;  // in the target's order
-  std::vector<std::string> key;
-  std::string identity;
+  std::string name = {};
+  std::vector<PlannedColumn> columns = {};  // in the target's order
+  std::vector<std::string> key = {};
+  std::string identity = {};
   int64_t last_id = 0;
   // The table's index in `columns` of the partition that its offsets belong to; -1 = no offsets.
   int partition_column = -1;
 
-  // Whether every value is that of the source.
+  // Whether none of its values is a place in the log.
   bool keeps_offsets() const { return partition_column < 0; }
 };
 

@@ -480,6 +480,30 @@ TEST_F(Triage, RingsTheAccountsOwnTeam) {
   EXPECT_THAT(Rings(), ElementsAre("1/0: anna", "2/0: eve"));
 }
 
+// Nobody could be rung, so no level is the one that was acknowledged.
+TEST_F(Triage, BeginsAtTheFirstLevelWhenTheAcknowledgementOfOneThatRangNobodyExpires) {
+  Apply(R"pb(queues { name: "desk" }
+             default_queue: "desk"
+             escalations {
+               name: "critical"
+               triggers: ESCALATION_TRIGGER_SEVERITY
+               levels {
+                 targets { queue: "desk" }
+                 acknowledge_within { seconds: 600 }
+               }
+               acknowledgement_holds { seconds: 7200 }
+             })pb");
+  Available("anna", false);
+  Available("bob", false);
+  Open("t1", kCritical);
+  ASSERT_THAT(Rings(), IsEmpty());
+  ASSERT_EQ(EscalationOf("t1").state(), v1::ESCALATION_STATE_EXHAUSTED);
+  ASSERT_TRUE(Acknowledge("t1", "anna").ok());
+  Available("anna", true);
+  harness_.Advance(absl::Hours(2) + absl::Minutes(1));
+  EXPECT_THAT(Rings(), ElementsAre("1/0: anna"));
+}
+
 TEST_F(Triage, StopsRingingOnAcknowledgementAndRingsTheSameLevelWhenItExpires) {
   Open("t1", kCritical);
   harness_.Advance(absl::Minutes(11));

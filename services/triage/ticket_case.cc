@@ -517,7 +517,8 @@ absl::Status TicketCase::EscalationDue(int64_t step) {
     case v1::ESCALATION_STATE_RINGING:
       return RingFrom(After(live_->policy(), here));
     case v1::ESCALATION_STATE_ACKNOWLEDGED:
-      return RingFrom(here);  // the acknowledgement expired: the same level again
+      // The acknowledgement expired: the same level again, or the first if none has rung yet.
+      return RingFrom(here.level > 0 ? here : Rung{1, 0});
     default:
       return absl::OkStatus();
   }

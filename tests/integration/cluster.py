@@ -124,6 +124,14 @@ class Cluster:
             subprocess.run([self.program(service), "migrate", "--store", self.uri], check=True, timeout=60,
                            capture_output=True)
 
+    def sql(self, text):
+        """As the superuser; the rows, a line each."""
+        done = subprocess.run([f"{self.postgres.env['BIN']}/psql", "-XAtq", "-v", "ON_ERROR_STOP=1", "-d", self.uri, "-c", text],
+                              capture_output=True, text=True, timeout=60)
+        if done.returncode != 0:
+            fail(f"psql: {done.stderr}")
+        return done.stdout
+
     def words(self, service, replica):
         """The command line of a process."""
         http = self.ports[service, replica][1]

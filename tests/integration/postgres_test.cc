@@ -569,6 +569,92 @@ TEST_F(Postgres, AQuestionIsAskedOnceMoreOverANewConnection) {
   }
 }
 
+// A process of the same service that is stopped between the first and the last byte of a commit: a
+// batch above 8 KiB leaves in pieces, and the server has carried out what came.
+class StoppedCommit {
+ public:
+  StoppedCommit(const SchemaOfTest& schema, const std::string& application_name) {
+    int ends[2];
+    if (pipe(ends) != 0) std::abort();
+    child_ = fork();
+    if (child_ < 0) std::abort();
+    if (child_ == 0) {
+      // The server's timeout for transactions that idle does not end it.
+      PGconn* const db =
+          PQconnectdb(schema.server().UriWith("idle_in_transaction_session_timeout=100ms").c_str());
+      const std::string set = absl::StrCat("SET search_path = ", schema.name(),
+                                           "; SET application_name = \"", application_name, "\"");
+      PQclear(PQexec(db, set.c_str()));
+      const bool sent = PQenterPipelineMode(db) == 1 &&
+                        PQsendQueryParams(db, "UPDATE items SET version = 99 WHERE key = 'a'", 0,
+                                          nullptr, nullptr, nullptr, nullptr, 1) == 1 &&
+                        PQflush(db) == 0;  // and no Sync
+      const int pid = PQbackendPID(db);
+      if (!sent || write(ends[1], &pid, sizeof(pid)) != sizeof(pid)) _exit(1);
+      raise(SIGSTOP);
+      _exit(2);  // nobody wakes it
+    }
+    close(ends[1]);
+    EXPECT_EQ(read(ends[0], &backend_, sizeof(backend_)), static_cast<ssize_t>(sizeof(backend_)));
+    close(ends[0]);
+    int status = 0;
+    EXPECT_EQ(waitpid(child_, &status, WUNTRACED), child_);
+    EXPECT_TRUE(WIFSTOPPED(status));
+  }
+  ~StoppedCommit() {
+    kill(child_, SIGKILL);
+    waitpid(child_, nullptr, 0);
+  }
+  StoppedCommit(const StoppedCommit&) = delete;
+  StoppedCommit& operator=(const StoppedCommit&) = delete;
+
+  // Whether its session stands in the middle of a pipeline, with the row.
+  std::string StandsStill() const {
+    return absl::StrCat("SELECT count(*) FROM pg_stat_activity WHERE pid = ", backend_,
+                        " AND state = 'active' AND wait_event = 'ClientRead'");
+  }
+
+ private:
+  pid_t child_ = -1;
+  int backend_ = 0;
+};
+
+TEST_F(Postgres, GoesOnWhenAProcessOfItsServiceIsStoppedInTheMiddleOfSendingACommit) {
+  PostgresOptions options = Options();
+  options.application_name = schema_.name();
+  options.lock_timeout = absl::Milliseconds(300);
+  options.idle_in_transaction_timeout = absl::Milliseconds(500);
+  const std::unique_ptr<Store> store = Open(options);
+  Committed(*store, {Insert("a", 1)});
+  const StoppedCommit stopped(schema_, options.application_name);
+  ASSERT_TRUE(AwaitAnswer(*session_, stopped.StandsStill(), "1"));
+  // The first attempts give the lock up; one of them finds that the holder has stood still for long
+  // enough, and the next has the row.
+  int attempts = 1;
+  CommitResult result = store->Commit({Update("a", 1, 2)});
+  for (; result.kind == Kind::kConflict && attempts < 10; ++attempts) {
+    result = store->Commit({Update("a", 1, 2)});
+  }
+  EXPECT_EQ(result.kind, Kind::kCommitted) << result.status;
+  EXPECT_GT(attempts, 1);
+  EXPECT_EQ(Number(store->reader(), "SELECT version FROM items"), 2);
+}
+
+TEST_F(Postgres, EndsNoStoppedSessionOfAnotherProgram) {
+  PostgresOptions options = Options();
+  options.application_name = schema_.name();
+  options.lock_timeout = absl::Milliseconds(300);
+  options.idle_in_transaction_timeout = absl::Milliseconds(300);
+  const std::unique_ptr<Store> store = Open(options);
+  Committed(*store, {Insert("a", 1)});
+  const StoppedCommit stopped(schema_, "another program");
+  ASSERT_TRUE(AwaitAnswer(*session_, stopped.StandsStill(), "1"));
+  for (int attempt = 0; attempt < 4; ++attempt) {
+    EXPECT_EQ(store->Commit({Update("a", 1, 2)}).kind, Kind::kConflict);
+  }
+  EXPECT_EQ(session_->AskOne(stopped.StandsStill()), "1");
+}
+
 // ---- who may do what
 
 class PostgresRoles : public Postgres {
