@@ -14,8 +14,6 @@ bool AddsToOutbox(const store::Write& line) {
   return line.table == "outbox" && line.statement.sql.text().starts_with("INSERT");
 }
 
-bool IsWrite(const store::Write& line) { return line.expect != store::Expect::kFinds; }
-
 bool TouchesARow(const store::Write& line) { return line.table != "outbox" && !line.key.empty(); }
 
 // How the relay reads the outbox: the first column is the row's id.
@@ -34,8 +32,7 @@ void Veil::Hide(const std::vector<store::Write>& batch, store::Reader& reader, a
                  [&](const store::RowView& row) { hidden.outbox_ids.insert(row.Int(0)); })
           .IgnoreError();
     } else if (TouchesARow(line)) {
-      bool& is_written = hidden.rows[{line.table, line.key}];
-      is_written = is_written || IsWrite(line);
+      hidden.rows.insert({line.table, line.key});
     }
   }
   if (!hidden.outbox_ids.empty()) hidden_.push_back(std::move(hidden));
@@ -45,10 +42,7 @@ void Veil::Show(const std::vector<store::Write>& batch) {
   std::erase_if(hidden_, [&](const Hidden& hidden) {
     return hidden.until <= clock_->Now() ||
            std::any_of(batch.begin(), batch.end(), [&](const store::Write& line) {
-             if (!TouchesARow(line)) return false;
-             const auto row = hidden.rows.find({line.table, line.key});
-             return row != hidden.rows.end() &&
-                    (row->second || IsWrite(line) || line.table < "outbox");
+             return TouchesARow(line) && hidden.rows.contains({line.table, line.key});
            });
   });
 }
@@ -119,7 +113,7 @@ CommitResult FaultStore::Commit(const std::vector<store::Write>& batch) {
   if (!veil.empty()) veil.Show(batch);
   result = ports_.database->store->Commit(batch);
   if (result.kind != CommitResult::Kind::kCommitted) return result;
-  if (is_shared() && weather.Strikes(Fault::kWithheldRows, 0.3)) {
+  if (is_shared() && weather.Strikes(Fault::kWithheldRows, 0.9)) {
     veil.Hide(
         batch, ports_.database->store->reader(),
         ports_.clock->Now() +

@@ -5,7 +5,6 @@
 #define TANDEM_TESTS_SIMULATION_FAULT_STORE_H_
 
 #include <functional>
-#include <map>
 #include <memory>
 #include <set>
 #include <string>
@@ -23,10 +22,10 @@ namespace tandem::simulation {
 
 // Which rows of a service's outbox nobody sees yet, as if the transaction that wrote them were
 // still under way: what PostgreSQL makes possible and no more. All rows of one commit are hidden
-// and shown together. Who writes what a hidden commit has read or written, or reads what it has
-// written, has waited for it: it is shown then. Two that only check the same row may overtake each
-// other, if they come to that row after their ids were given: lines are sorted by table. One
-// thread.
+// and shown together. An outbox id is drawn when all other lines of its batch are locked
+// (common/store/lock_order.h), and a check locks as a write does: who comes to a row that a hidden
+// commit has checked or written has waited for it, and draws its ids after it was seen. So only
+// commits that share no row overtake each other. One thread.
 class Veil {
  public:
   explicit Veil(const time::Clock* clock) : clock_(clock) {}
@@ -41,8 +40,7 @@ class Veil {
   struct Hidden {
     absl::Time until;
     std::set<int64_t> outbox_ids;
-    std::map<std::pair<std::string, std::string>, bool>
-        rows;  // by table and key: whether it was written
+    std::set<std::pair<std::string, std::string>> rows;  // checked or written, by table and key
   };
   const time::Clock* const clock_;
   std::vector<Hidden> hidden_;

@@ -122,6 +122,7 @@ void Watch::Committed(Service service, const Process& process,
   ledger.FoldIn(static_cast<uint64_t>(service));
   ledger.FoldIn(static_cast<uint64_t>(time::ToMicros(ports_.clock->Now())));
   PerService& known = services_[service];
+  ++known.commits;
   std::vector<Move> moves;
   bool has_clearances = false;
   for (const store::Write& line : batch) {
@@ -143,6 +144,8 @@ void Watch::Committed(Service service, const Process& process,
       known.requests.insert(TextOf(line.statement.params[0]));
     } else if (line.table == "dead_letters" && Begins(line, "INSERT")) {
       known.parked.insert(TextOf(line.statement.params[1]));
+    } else if (line.table == "parked_subjects") {
+      ParkedLine(service, line);
     } else if (line.table == "holds" || line.table == "issues") {
       has_clearances = true;
     }
@@ -189,7 +192,28 @@ void Watch::MarkLine(Service service, const store::Write& line) {
                       " behind ", mark, " (an event counts once)"));
   }
   mark = sequence;
+  services_[service].marked[stream].emplace_back(sequence, ports_.clock->Now());
   ++events_applied_;
+}
+
+void Watch::ParkedLine(Service service, const store::Write& line) {
+  PerService& known = services_[service];
+  if (Begins(line, "INSERT")) {
+    if (known.parked_subjects.empty()) known.parked_spells.push_back({ports_.clock->Now()});
+    known.parked_subjects.insert(TextOf(line.statement.params[0]));
+  } else if (Begins(line, "DELETE")) {
+    known.parked_subjects.erase(TextOf(line.statement.params[0]));
+    if (known.parked_subjects.empty()) known.parked_spells.back().to = ports_.clock->Now();
+  }
+}
+
+absl::Time Watch::KnownSince(Service service, const bus::Event& event) const {
+  const auto marks = services_[service].marked.find(StreamOf(event));
+  if (marks == services_[service].marked.end()) return absl::InfiniteFuture();
+  const auto mark =
+      std::lower_bound(marks->second.begin(), marks->second.end(), event.sequence,
+                       [](const auto& one, int64_t sequence) { return one.first < sequence; });
+  return mark == marks->second.end() ? absl::InfiniteFuture() : mark->second;
 }
 
 // What a position has passed was applied, or set aside.
@@ -368,6 +392,15 @@ void Watch::CheckClock(const CommittedEvent& event) {
     clock.target = time::Span(started.target());
     clock.rule = rule;
     clock.calendar = started.calendar();
+    if (is_classified && clock.is_paused) {
+      // It counts from the opening on here too; after several pauses no event says which pieces.
+      if (clock.pauses == 1) {
+        clock.used =
+            BusinessTime(clock.calendar, time::Instant(started.started_at()), clock.paused_at);
+      } else {
+        clock.target = absl::ZeroDuration();
+      }
+    }
   } else if (name == "SlaClockPaused") {
     const absl::Duration used = time::Span(static_cast<const ev::SlaClockPaused&>(*body).used());
     if (clock.runs_from > absl::InfinitePast() && at >= clock.runs_from) {
@@ -382,6 +415,8 @@ void Watch::CheckClock(const CommittedEvent& event) {
     if (rule != clock.rule) clock.target = absl::ZeroDuration();
     clock.used = used;
     clock.is_paused = true;
+    clock.paused_at = at;
+    ++clock.pauses;
     clock.runs_from = absl::InfinitePast();
   } else if (name == "SlaClockResumed") {
     const absl::Time due = time::Instant(static_cast<const ev::SlaClockResumed&>(*body).due_at());
@@ -675,7 +710,7 @@ class Look {
         });
     if (!status.ok()) Fail(absl::StrCat(sql, ": ", std::string(status.message())));
   }
-  void Fail(std::string message) { world_.ledger().Fail(std::move(message)); }
+  void Fail(std::string message) { world_.ledger().Fail(std::move(message), Witness::kInvariants); }
 
   World& world_;
 };

@@ -60,6 +60,18 @@ class Watch {
   bool WasParked(Service service, const std::string& event_id) const {
     return services_[service].parked.contains(event_id);
   }
+  // When the service committed what it made of the event; the infinite future = it has not yet, or
+  // has parked it.
+  absl::Time KnownSince(Service service, const bus::Event& event) const;
+  // The times in which it had parked subjects; the last may have no end yet.
+  struct Spell {
+    absl::Time from;
+    absl::Time to = absl::InfiniteFuture();
+  };
+  const std::vector<Spell>& ParkedSpells(Service service) const {
+    return services_[service].parked_spells;
+  }
+  int64_t commits(Service service) const { return services_[service].commits; }
   const std::string& NameOf(Service service) const { return services_[service].name; }
   int64_t commits() const { return commits_; }
   int64_t events_applied() const { return events_applied_; }
@@ -78,6 +90,11 @@ class Watch {
     absl::flat_hash_map<std::string, int64_t> timers;  // id to due
     absl::flat_hash_set<std::string> requests;         // scopes
     absl::flat_hash_set<std::string> parked;           // events that were ever set aside
+    // By stream: its marks, rising, and when each was committed.
+    absl::flat_hash_map<std::string, std::vector<std::pair<int64_t, absl::Time>>> marked;
+    std::set<std::string> parked_subjects;
+    std::vector<Spell> parked_spells;
+    int64_t commits = 0;
   };
   struct Move {
     int partition;
@@ -89,12 +106,13 @@ class Watch {
                     std::vector<Move>& moves);
   void TimerLine(Service service, const Process& process, const store::Write& line);
   void OutboxLine(Service service, const store::Write& line);
+  void ParkedLine(Service service, const store::Write& line);
   void CheckMove(Service service, const Move& move);
   void CheckOwner(const CommittedEvent& event);
   void CheckSurvey(const CommittedEvent& event);
   void CheckClock(const CommittedEvent& event);
   void CheckClearances(const std::vector<store::Write>& batch);
-  void Fail(std::string message) { ports_.ledger->Fail(std::move(message)); }
+  void Fail(std::string message) { ports_.ledger->Fail(std::move(message), Witness::kInvariants); }
 
   const Ports ports_;
   std::array<PerService, kServices> services_;
@@ -117,6 +135,8 @@ class Watch {
     absl::Duration target, used;
     std::string calendar, rule;
     bool is_paused = false, is_unclassified = false;
+    absl::Time paused_at;
+    int pauses = 0;
     absl::Time runs_from =
         absl::InfinitePast();  // since when it runs with `used`; InfinitePast = not known
   };

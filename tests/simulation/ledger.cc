@@ -7,8 +7,9 @@
 
 namespace tandem::simulation {
 
-void Ledger::Fail(std::string message) {
+void Ledger::Fail(std::string message, Witness witness) {
   if (failure_.has_value()) return;
+  if (witness == Witness::kInvariants && !believes_invariants_) return;
   failure_ = absl::StrCat(time::FormatInstant(clock_->Now()), " ", message);
 }
 

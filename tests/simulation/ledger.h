@@ -56,13 +56,22 @@ struct CommittedEvent {
   absl::Time committed_at;
 };
 
+// Who says that a promise was broken.
+enum class Witness : uint8_t {
+  kWorld,       // those who take part: what cannot go on
+  kInvariants,  // invariants.h
+  kShadows,     // shadow_world.h
+};
+
 // One thread.
 class Ledger {
  public:
   explicit Ledger(const time::Clock* clock) : clock_(clock) {}
 
   // A promise was broken; the first time counts.
-  void Fail(std::string message);
+  void Fail(std::string message, Witness witness = Witness::kWorld);
+  // From now on invariants are not believed: what is noticed then the shadows have noticed.
+  void BelieveShadowsAlone() { believes_invariants_ = false; }
   const std::optional<std::string>& failure() const { return failure_; }
 
   // Of everything that was committed and published, in its order.
@@ -85,10 +94,13 @@ class Ledger {
   std::vector<bus::RecordPtr> published;  // first appearances, in the order of landing
   absl::flat_hash_set<std::string> published_ids;
   absl::flat_hash_set<std::string> poison_ids;
+  // Of tickets and accounts with the shadows: how many were made, and how many could not be.
+  int64_t comparisons = 0, omissions = 0;
 
  private:
   const time::Clock* const clock_;
   std::optional<std::string> failure_;
+  bool believes_invariants_ = true;
   uint64_t trace_hash_ = kFoldStart;
   std::string traced_;
   std::vector<std::string> story_;

@@ -35,6 +35,7 @@ constexpr std::string_view kUsage = R"(usage: tests/simulate [options]
   --trace ID     tell the story of whatever names ID: a ticket, an account, an event, a process
   --without F,…  with these faults off; "all" = without any
   --plant NAME   with this mistake planted (common/plant)
+  --shadows      believe the shadows alone, not the invariants
   --verbose      a line for each seed
 
 Exits with 1 when a seed fails, with 2 when the command line is wrong.
@@ -43,7 +44,7 @@ Exits with 1 when a seed fails, with 2 when the command line is wrong.
 struct Flags {
   uint64_t from = 1, seeds = 200, jobs = 1;
   std::string resume, trace, plant, without;
-  bool shrink = false, verbose = false;
+  bool shrink = false, verbose = false, shadows = false;
 };
 
 std::optional<Flags> ReadFlags(int argc, char** argv) {
@@ -52,6 +53,10 @@ std::optional<Flags> ReadFlags(int argc, char** argv) {
     const std::string_view name = argv[i];
     if (name == "--shrink") {
       flags.shrink = true;
+      continue;
+    }
+    if (name == "--shadows") {
+      flags.shadows = true;
       continue;
     }
     if (name == "--verbose") {
@@ -120,7 +125,7 @@ void PrintStory(const Shrunk& shrunk) {
 int RunSeeds(const Flags& flags, const std::array<bool, kFaultCount>& off, uint64_t worker,
              const std::set<uint64_t>& done) {
   int failures = 0;
-  int64_t steps = 0, commits = 0, events = 0, acknowledged = 0;
+  int64_t steps = 0, commits = 0, events = 0, acknowledged = 0, comparisons = 0, omissions = 0;
   uint64_t count = 0;
   const auto begin = std::chrono::steady_clock::now();
   std::ofstream resume;
@@ -132,13 +137,15 @@ int RunSeeds(const Flags& flags, const std::array<bool, kFaultCount>& off, uint6
       if (off[i]) plan.mix[i] = 0;
     }
     const auto started = std::chrono::steady_clock::now();
-    const Outcome outcome = Play(plan, flags.trace);
+    const Outcome outcome = Play(plan, flags.trace, flags.shadows);
     const std::chrono::duration<double> took = std::chrono::steady_clock::now() - started;
     ++count;
     steps += outcome.steps;
     commits += outcome.commits;
     events += outcome.events;
     acknowledged += outcome.acknowledged;
+    comparisons += outcome.comparisons;
+    omissions += outcome.omissions;
     for (const std::string& line : outcome.story) std::cout << line << "\n";
     if (flags.verbose) {
       std::cout << absl::StrFormat(
@@ -163,9 +170,9 @@ int RunSeeds(const Flags& flags, const std::array<bool, kFaultCount>& off, uint6
   if (count > 0) {
     std::cout << absl::StrFormat(
         "%d seeds, %d failed; %.3f s a seed, %d steps, %d commits, %d events applied, %d calls "
-        "acknowledged\n",
+        "acknowledged, %d comparisons with the shadows, %d left out\n",
         count, failures, took.count() / static_cast<double>(count), steps, commits, events,
-        acknowledged);
+        acknowledged, comparisons, omissions);
     std::cout.flush();
   }
   return failures;

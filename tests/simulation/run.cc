@@ -8,6 +8,7 @@
 #include "absl/strings/str_split.h"
 #include "tests/simulation/actors.h"
 #include "tests/simulation/invariants.h"
+#include "tests/simulation/shadow_world.h"
 #include "tests/simulation/world.h"
 
 namespace tandem::simulation {
@@ -32,6 +33,7 @@ void PlayTo(World& world, Actors& actors) {
   for (int i = 0; i < looks && !is_over(); ++i) {
     world.RunUntil(world.Now() + (end - world.Now()) * dice.Unit());
     if (!is_over()) CheckState(world);
+    if (!is_over()) CompareSomeWithShadows(world, dice);
   }
   if (is_over()) return;
   world.RunUntil(end);
@@ -41,6 +43,7 @@ void PlayTo(World& world, Actors& actors) {
   world.EndFaults();
   world.Drain();
   if (!is_over()) CheckQuiet(world);
+  if (!is_over()) CompareWithShadows(world);
   if (is_over()) return;
   // What falls due later, while some of it is open.
   world.RunFor(world.plan().embedded ? absl::Hours(6) : world.plan().length / 4);
@@ -50,14 +53,16 @@ void PlayTo(World& world, Actors& actors) {
   world.RunFor(world.plan().embedded ? absl::Hours(6) : absl::ZeroDuration());
   world.Drain();
   if (!is_over()) CheckEnd(world);
+  if (!is_over()) CompareWithShadows(world);
 }
 
 }  // namespace
 
-Outcome Play(const Plan& plan, const std::string& trace) {
+Outcome Play(const Plan& plan, const std::string& trace, bool shadows_alone) {
   Outcome outcome;
   World world(plan);
   world.ledger().Trace(trace);
+  if (shadows_alone) world.ledger().BelieveShadowsAlone();
   Actors actors(&world);
   PlayTo(world, actors);
   Ledger& ledger = world.ledger();
@@ -67,6 +72,8 @@ Outcome Play(const Plan& plan, const std::string& trace) {
   outcome.commits = world.watch().commits();
   outcome.events = world.watch().events_applied();
   outcome.timers = world.watch().timers_fired();
+  outcome.comparisons = ledger.comparisons;
+  outcome.omissions = ledger.omissions;
   outcome.calls = static_cast<int64_t>(ledger.calls().size());
   for (const CallRecord& call : ledger.calls()) outcome.acknowledged += call.is_acknowledged();
   for (size_t i = 0; i < kFaultCount; ++i) {

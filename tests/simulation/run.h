@@ -15,13 +15,17 @@ struct Outcome {
   std::optional<std::string> failure;  // none = every promise was kept
   uint64_t trace_hash = 0;  // of every commit and every record of the bus, in their order
   int64_t steps = 0, commits = 0, events = 0, timers = 0, calls = 0, acknowledged = 0;
+  // Of tickets and accounts with the shadows: made, and left out as the answer was uncertain.
+  int64_t comparisons = 0, omissions = 0;
   std::array<int64_t, kFaultCount> strikes{};
   std::vector<std::string> story;  // of what was traced
 };
 
 // Plays the plan: the faults for its length, then none; drains, resolves all that is open, drains
 // again. The same plan gives the same outcome. `trace`: an id whose story is told; empty = none.
-Outcome Play(const Plan& plan, const std::string& trace = "");
+// `shadows_alone`: the invariants are not believed, so that what is noticed the shadows have
+// noticed.
+Outcome Play(const Plan& plan, const std::string& trace = "", bool shadows_alone = false);
 
 // A plan that fails as `plan` does, with fewer faults and actions; `runs` plays at most.
 struct Shrunk {

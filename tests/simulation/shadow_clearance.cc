@@ -467,7 +467,8 @@ std::vector<std::string> PeopleOf(const View& view, const OutreachQuestion& ques
 }
 
 void HoldForPeople(const View& view, const account::v1::ContactBudget& budget,
-                   const OutreachQuestion& question, std::vector<ShadowHold>& holds) {
+                   const OutreachQuestion& question, absl::Duration skew,
+                   std::vector<ShadowHold>& holds) {
   if (question.topic == type::v1::OUTREACH_TOPIC_RESOLUTION_FOLLOW_UP) return;
   ShadowHold opt_out{.subject_id = "", .rules = {"opt_out"}};
   ShadowHold fatigue{.subject_id = "", .rules = {"fatigue"}};
@@ -492,8 +493,10 @@ void HoldForPeople(const View& view, const account::v1::ContactBudget& budget,
       const auto counts = [&](absl::Duration window, bool surely_so) {
         const absl::Time leaves =
             std::min(spending.to, spending.reserved ? spending.to : spending.at + window);
-        return surely_so ? spending.surely_from < question.asked_at && leaves > question.answered_at
-                         : spending.from <= question.answered_at && leaves >= question.asked_at;
+        return surely_so
+                   ? spending.surely_from < question.asked_at &&
+                         leaves - skew > question.answered_at
+                   : spending.from <= question.answered_at && leaves + skew >= question.asked_at;
       };
       const int units = UnitsOf(spending.topic, budget);
       const absl::Duration window = time::Span(budget.window());
@@ -534,15 +537,17 @@ absl::StatusOr<std::vector<ShadowHold>> HoldsOn(const AccountFacts& facts,
   for (ShadowHold& hold : holds) {
     for (const GrantedException& exception : facts.exceptions) {
       if (exception.topic != question.topic) continue;
-      if (exception.granted_at < question.asked_at && question.answered_at < exception.until) {
+      if (exception.granted_by < question.asked_at &&
+          question.answered_at < exception.until - facts.skew) {
         hold.excepted = true;
       }
-      if (exception.granted_at <= question.answered_at && question.asked_at <= exception.until) {
+      if (exception.granted_at <= question.answered_at &&
+          question.asked_at <= exception.until + facts.skew) {
         hold.may_be_excepted = true;
       }
     }
   }
-  HoldForPeople(*view, policy.contact_budget(), question, holds);
+  HoldForPeople(*view, policy.contact_budget(), question, facts.skew, holds);
   for (const ParkedTime& parked : facts.parked) {
     if (question.topic != type::v1::OUTREACH_TOPIC_RESOLUTION_FOLLOW_UP &&
         parked.from <= question.answered_at && question.asked_at <= parked.to) {
@@ -572,15 +577,24 @@ absl::StatusOr<ShadowClearance> FateOf(const AccountFacts& facts,
   fate.expires_at = given_at + time::Span(policy.outreach().clearance_expiry());
   for (size_t i = 0; i < facts.events.size(); ++i) {
     const KnownEvent& known = facts.events[i];
-    if (known.told_at > std::min(now, fate.expires_at) || known.known_by < given_at) continue;
+    if (known.told_at > std::min(now, fate.expires_at + facts.skew) ||
+        known.known_by < given_at - facts.skew) {
+      continue;
+    }
     // What stands once this event is consumed, and what stood before it.
-    AccountFacts before = facts, after = facts;
+    AccountFacts before, after;
     for (AccountFacts* side : {&before, &after}) {
-      side->events.assign(
-          facts.events.begin(),
-          facts.events.begin() + static_cast<std::ptrdiff_t>(i) + (side == &after ? 1 : 0));
-      // In the order of the log everything up to here is known.
-      for (KnownEvent& event : side->events) event.known_by = event.told_at;
+      side->account_id = facts.account_id;
+      side->exceptions = facts.exceptions;
+    }
+    for (AccountFacts* side : {&before, &after}) {
+      // An issue comes of the events of its own subject. In the order in which they are consumed
+      // everything up to here is known.
+      for (size_t j = 0; j < i + (side == &after ? 1 : 0); ++j) {
+        if (facts.events[j].event.subject != known.event.subject) continue;
+        side->events.push_back(facts.events[j]);
+        side->events.back().told_at = side->events.back().known_by = known.told_at;
+      }
     }
     const OutreachQuestion then = {clearance.topic(), clearance.contact_id(), known.told_at,
                                    known.told_at};
@@ -602,7 +616,7 @@ absl::StatusOr<ShadowClearance> FateOf(const AccountFacts& facts,
     fate.may_revoke.insert(known.event.id);
     // Intake's answer had seen what it acknowledged before; what came within the skew may have been
     // seen.
-    const bool is_new = known.event.time > as_of + skew && known.told_at > given_at;
+    const bool is_new = known.event.time > as_of + skew && known.told_at > given_at + facts.skew;
     const bool excepted = std::any_of(
         facts.exceptions.begin(), facts.exceptions.end(), [&](const GrantedException& exception) {
           return exception.topic == clearance.topic() && exception.granted_at <= known.known_by;
@@ -613,7 +627,7 @@ absl::StatusOr<ShadowClearance> FateOf(const AccountFacts& facts,
       return held.first == risen.begin()->first;
     });
     if (!is_new || excepted || !begins || known.known_by > now ||
-        known.known_by >= fate.expires_at) {
+        known.known_by >= fate.expires_at - facts.skew) {
       continue;
     }
     if (!fate.revoked_by.has_value() || known.known_by < *fate.revoked_by) {

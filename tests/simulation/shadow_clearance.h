@@ -36,8 +36,10 @@ struct KnownEvent {
 struct GrantedException {
   std::string exception_id;
   type::v1::OutreachTopic topic = type::v1::OUTREACH_TOPIC_UNSPECIFIED;
-  absl::Time granted_at;
+  absl::Time granted_at;  // not before
   absl::Time until;
+  // By when it was granted for sure; the infinite future = it may not have been at all.
+  absl::Time granted_by = granted_at;
 };
 
 // A time in which the account may have been held for parked events.
@@ -53,6 +55,9 @@ struct AccountFacts {
   std::vector<KnownEvent> events;
   std::vector<GrantedException> exceptions;
   std::vector<ParkedTime> parked;
+  // How far the clocks that date clearances and judge their end may be from those of the instants
+  // above.
+  absl::Duration skew;
 };
 
 // A question at some instant between two.

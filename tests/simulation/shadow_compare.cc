@@ -13,6 +13,7 @@
 #include "absl/strings/str_join.h"
 #include "common/time/micros.h"
 #include "common/time/stamp.h"
+#include "tandem/events/v1/intake.pb.h"
 #include "tandem/events/v1/sla.pb.h"
 
 namespace tandem::simulation {
@@ -413,6 +414,32 @@ absl::Status CompareBlocks(const std::string& name, const OutreachCheck& check,
   return absl::OkStatus();
 }
 
+// An ALLOW is committed only if nothing that blocks was consumed since intake was asked
+// (architecture §3): so intake was asked after each such event that had been consumed.
+absl::Status CompareConsumed(const std::string& name, const AccountFacts& facts,
+                             const account::v1::AccountPolicy& policy, const OutreachCheck& check) {
+  for (const KnownEvent& known : facts.events) {
+    if (known.known_by >= check.given_at) continue;
+    if (known.event.type != events::v1::TicketOpened::descriptor()->full_name() &&
+        known.event.type != events::v1::TicketReopened::descriptor()->full_name()) {
+      continue;
+    }
+    const absl::StatusOr<std::vector<ShadowHold>> holds =
+        HoldsOn(facts, policy,
+                {check.request.topic(), check.request.contact_id(),
+                 std::max(check.asked_at, known.known_by), check.given_at});
+    if (!holds.ok()) return holds.status();
+    for (const ShadowHold& hold : *holds) {
+      if (hold.subject_id != known.event.subject || !hold.certain || hold.may_be_excepted) continue;
+      return absl::FailedPreconditionError(
+          absl::StrCat(name, ": was ALLOW (", check.response.clearance_id(), ") by a commit of ",
+                       Said(check.given_at), ", by the rules HOLD: ", NameOf(hold),
+                       ", which had been consumed at ", Said(known.known_by)));
+    }
+  }
+  return absl::OkStatus();
+}
+
 absl::Status CompareCheck(const AccountFacts& facts, const account::v1::AccountPolicy& policy,
                           const OutreachCheck& check) {
   const std::string name = NameOf(facts.account_id, check);
@@ -432,6 +459,8 @@ absl::Status CompareCheck(const AccountFacts& facts, const account::v1::AccountP
       return absl::FailedPreconditionError(absl::StrCat(
           name, ": was ALLOW without naming the exception that lets it through ", NameOf(*holds)));
     }
+    const absl::Status consumed = CompareConsumed(name, facts, policy, check);
+    if (!consumed.ok()) return consumed;
     return Same(name, "units", int64_t{check.response.units()},
                 int64_t{UnitsOf(check.request.topic(), policy.contact_budget())});
   }
@@ -467,7 +496,7 @@ absl::Status CompareFate(const AccountFacts& facts, const account::v1::AccountPo
                        Said(clearance.revoked_by_ticket_id()),
                        "; by the rules that event blocks nothing that it covers"));
     case account::v1::CLEARANCE_STATE_STANDING:
-      if (as_of >= fate->expires_at) {
+      if (as_of >= fate->expires_at + facts.skew) {
         return absl::FailedPreconditionError(absl::StrCat(name, ": stands at ", Said(as_of),
                                                           ", by the rules it expired at ",
                                                           Said(fate->expires_at)));
@@ -479,7 +508,8 @@ absl::Status CompareFate(const AccountFacts& facts, const account::v1::AccountPo
             name, ": was not revoked, by the rules it was by ", Said(*fate->revoked_by), ": ",
             fate->reason, " (event ", fate->revoking_event_id, ")"));
       }
-      if (clearance.state() == account::v1::CLEARANCE_STATE_EXPIRED && as_of < fate->expires_at) {
+      if (clearance.state() == account::v1::CLEARANCE_STATE_EXPIRED &&
+          as_of < fate->expires_at - facts.skew) {
         return absl::FailedPreconditionError(
             absl::StrCat(name, ": is called expired at ", Said(as_of),
                          ", by the rules it stands until ", Said(fate->expires_at)));
@@ -639,9 +669,17 @@ absl::Status CompareClearance(const AccountFacts& facts, const account::v1::Acco
     if (!first.ok()) break;
     first << CompareFate(facts, policy, clearance, answers.as_of, tolerance);
   }
-  for (const account::v1::ProvenTouch& proven : answers.touches) {
+  if (first.ok()) first << CompareTouches(facts.account_id, answers.touches, answers.clearances);
+  return first.status();
+}
+
+absl::Status CompareTouches(const std::string& account_id,
+                            const std::vector<account::v1::ProvenTouch>& touches,
+                            const std::vector<account::v1::Clearance>& clearances) {
+  First first;
+  for (const account::v1::ProvenTouch& proven : touches) {
     if (!first.ok()) break;
-    first << CompareTouch(facts.account_id, proven.touch(), answers.clearances);
+    first << CompareTouch(account_id, proven.touch(), clearances);
   }
   return first.status();
 }

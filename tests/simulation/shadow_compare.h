@@ -9,6 +9,7 @@
 #ifndef TANDEM_TESTS_SIMULATION_SHADOW_COMPARE_H_
 #define TANDEM_TESTS_SIMULATION_SHADOW_COMPARE_H_
 
+#include <string>
 #include <vector>
 
 #include "absl/status/status.h"
@@ -53,6 +54,8 @@ struct OutreachCheck {
   account::v1::CheckOutreachResponse response;
   absl::Time asked_at;
   absl::Time answered_at;
+  // When an ALLOW was committed, where that is known: what had been consumed by then counts for it.
+  absl::Time given_at = absl::InfinitePast();
   // Whether intake may not have answered in time, which is a HOLD.
   bool intake_may_be_unreachable = false;
 };
@@ -74,6 +77,12 @@ struct ClearanceTolerance {
 absl::Status CompareClearance(const AccountFacts& facts, const account::v1::AccountPolicy& policy,
                               const ClearanceAnswers& answers,
                               const ClearanceTolerance& tolerance = {});
+
+// The last part of it: what became of an account's touches under all its clearances, which may rest
+// on several versions of the policy.
+absl::Status CompareTouches(const std::string& account_id,
+                            const std::vector<account::v1::ProvenTouch>& touches,
+                            const std::vector<account::v1::Clearance>& clearances);
 
 }  // namespace tandem::simulation
 

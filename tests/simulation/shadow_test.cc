@@ -666,6 +666,54 @@ TEST(CompareClearance, NamesTheTicketThatAnAllowOverlooked) {
             "rules HOLD: critical_ticket of tkt_1 (surely)");
 }
 
+// Asked before the ticket was opened, answered after it was resolved: only the commit between the
+// two says that it was known.
+TEST(CompareClearance, FindsAnAllowThatWasCommittedAfterATicketHadBeenConsumed) {
+  events::v1::TicketResolved resolved;
+  resolved.set_ticket_id("tkt_1");
+  Life life = Life().Opens("2026-11-24T14:00Z").Then("2026-11-24T14:30Z", resolved);
+  for (KnownEvent& known : life.facts().events) known.event.subject = "tkt_1";
+  OutreachCheck check;
+  check.request.set_topic(type::v1::OUTREACH_TOPIC_UPSELL);
+  check.request.set_contact_id("cont_9");
+  check.asked_at = At("2026-11-24T13:59Z");
+  check.answered_at = At("2026-11-24T14:40Z");
+  check.response.set_verdict(account::v1::OUTREACH_VERDICT_ALLOW);
+  check.response.set_clearance_id("clr_1");
+  check.response.set_units(OutreachRules().contact_budget().commercial_units());
+  ClearanceAnswers answers;
+  answers.checks.push_back(check);
+  EXPECT_TRUE(CompareClearance(life.facts(), OutreachRules(), answers).ok());
+  answers.checks.back().given_at = At("2026-11-24T14:20Z");
+  EXPECT_THAT(std::string(CompareClearance(life.facts(), OutreachRules(), answers).message()),
+              HasSubstr("by a commit of 2026-11-24T14:20:00Z, by the rules HOLD: untriaged_ticket "
+                        "of tkt_1, which had been consumed at"));
+  answers.checks.back().given_at = At("2026-11-24T14:35Z");
+  EXPECT_TRUE(CompareClearance(life.facts(), OutreachRules(), answers).ok());
+}
+
+// Whose clock has come to the end of a clearance is not known where clocks differ.
+TEST(CompareClearance, LeavesTheEndOfAClearanceToClocksThatDiffer) {
+  Life life;
+  ClearanceAnswers answers;
+  answers.clearances.push_back(ClearanceOf("2026-11-24T13:00Z"));
+  answers.clearances.back().set_state(account::v1::CLEARANCE_STATE_STANDING);
+  answers.as_of = At("2026-11-24T17:00:02Z");
+  EXPECT_FALSE(CompareClearance(life.facts(), OutreachRules(), answers).ok());
+  life.facts().skew = absl::Seconds(3);
+  EXPECT_TRUE(CompareClearance(life.facts(), OutreachRules(), answers).ok());
+  answers.as_of = At("2026-11-24T17:00:04Z");
+  EXPECT_FALSE(CompareClearance(life.facts(), OutreachRules(), answers).ok());
+}
+
+TEST(ShadowException, OfACallerWhoGaveUpMayStand) {
+  Life life = Life().Opens("2026-11-24T14:00Z");
+  life.facts().exceptions.push_back({"", type::v1::OUTREACH_TOPIC_UPSELL, At("2026-11-24T15:00Z"),
+                                     At("2026-11-24T18:00Z"), absl::InfiniteFuture()});
+  EXPECT_FALSE(life.Must("2026-11-24T16:00Z", "cont_1"));
+  EXPECT_TRUE(life.May("2026-11-24T16:00Z", "cont_1"));
+}
+
 TEST(CompareClearance, FindsAClearanceThatShouldHaveBeenRevoked) {
   Life life = Life().Opens("2026-11-24T14:00Z");
   ClearanceAnswers answers;

@@ -88,6 +88,42 @@ INSTANTIATE_TEST_SUITE_P(Of, Mistakes, ::testing::ValuesIn(plant::AllMistakes())
                            return std::string(plant::NameOf(mistake.param));
                          });
 
+// The shadows alone, with the invariants not believed.
+class ShadowedMistakes : public Mistakes {};
+
+TEST_P(ShadowedMistakes, AreCaughtByTheShadowsAlone) {
+  constexpr uint64_t kSeeds = 60;
+  plant::Set({GetParam()});
+  for (uint64_t seed = 1; seed <= kSeeds; ++seed) {
+    const Outcome outcome = Play(DrawPlan(seed), "", true);
+    if (!outcome.failure.has_value()) continue;
+    EXPECT_THAT(*outcome.failure, HasSubstr("beside the shadow of")) << "seed " << seed;
+    std::cout << "seed " << seed << ": " << *outcome.failure << "\n";
+    return;
+  }
+  ADD_FAILURE() << "not caught within " << kSeeds << " seeds";
+}
+
+INSTANTIATE_TEST_SUITE_P(Of, ShadowedMistakes,
+                         ::testing::Values(plant::Mistake::kPauseOffCalendar,
+                                           plant::Mistake::kStaleClearance,
+                                           plant::Mistake::kHoldKept),
+                         [](const auto& mistake) {
+                           return std::string(plant::NameOf(mistake.param));
+                         });
+
+// One that leaves out whatever it is unsure of would agree with everything.
+TEST(TheShadows, CompareNearlyAllThatTheyLookAt) {
+  int64_t comparisons = 0, omissions = 0;
+  for (uint64_t seed = 1; seed <= 20; ++seed) {
+    const Outcome outcome = Play(DrawPlan(seed));
+    EXPECT_GT(outcome.comparisons, 0) << "seed " << seed;
+    comparisons += outcome.comparisons;
+    omissions += outcome.omissions;
+  }
+  EXPECT_GT(comparisons, 10 * omissions) << comparisons << " made, " << omissions << " left out";
+}
+
 TEST(TheTableOfMistakes, NamesThoseThatThereAre) {
   for (const auto& [name, limit] : StatedLimits()) {
     EXPECT_TRUE(plant::MistakeOf(name).ok()) << name;

@@ -3,6 +3,7 @@
 #ifndef TANDEM_TESTS_SIMULATION_WEATHER_H_
 #define TANDEM_TESTS_SIMULATION_WEATHER_H_
 
+#include <algorithm>
 #include <array>
 
 #include "tests/simulation/dice.h"
@@ -22,6 +23,10 @@ class Weather {
 
   void SetOn(bool is_on) { is_on_ = is_on; }
   bool is_on() const { return is_on_; }
+  // Whether no fault has any rate in this world.
+  bool IsFairWorld() const {
+    return std::all_of(mix_.begin(), mix_.end(), [](double rate) { return rate == 0; });
+  }
   double rate(Fault fault) const { return is_on_ ? mix_[static_cast<size_t>(fault)] : 0; }
   // Whether it strikes this time: at rate 1 with the chance `most`.
   bool Strikes(Fault fault, double most) {

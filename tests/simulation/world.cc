@@ -13,10 +13,6 @@
 namespace tandem::simulation {
 namespace {
 
-// Two clocks are never further apart than what the services allow for (allowed_skew of the account
-// policy, 5 s).
-constexpr absl::Duration kLargestSkew = absl::Milliseconds(2400);
-
 std::string LineOf(std::string_view letter, std::string_view head) {
   const size_t at = letter.find(head);
   if (at == std::string_view::npos) return "";

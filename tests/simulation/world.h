@@ -31,6 +31,10 @@
 
 namespace tandem::simulation {
 
+// How far a process's clock may be from the true time. Two are never further apart than what the
+// services allow for (allowed_skew of the account policy, 5 s).
+inline constexpr absl::Duration kLargestSkew = absl::Milliseconds(2400);
+
 // Where the survey's letters arrive: outside, so it survives everything. One thread.
 class Mailbox : public survey::Mailer {
  public:
