@@ -1,10 +1,9 @@
 #include "common/postgres/copy_format.h"
 
-#include <endian.h>
-
 #include <cstddef>
-#include <cstring>
 #include <optional>
+
+#include "common/postgres/big_endian.h"
 
 namespace tandem::store {
 namespace {
@@ -14,26 +13,6 @@ namespace {
 constexpr std::string_view kHeader("PGCOPY\n\377\r\n\0\0\0\0\0\0\0\0\0", 19);
 constexpr std::string_view kTrailer("\377\377", 2);
 
-// The format's numbers are big-endian.
-void Put16(std::string& out, int16_t number) {
-  const uint16_t big = htobe16(static_cast<uint16_t>(number));
-  out.append(reinterpret_cast<const char*>(&big), sizeof(big));
-}
-void Put32(std::string& out, int32_t number) {
-  const uint32_t big = htobe32(static_cast<uint32_t>(number));
-  out.append(reinterpret_cast<const char*>(&big), sizeof(big));
-}
-int16_t Get16(const char* bytes) {
-  uint16_t big;
-  std::memcpy(&big, bytes, sizeof(big));
-  return static_cast<int16_t>(be16toh(big));
-}
-int32_t Get32(const char* bytes) {
-  uint32_t big;
-  std::memcpy(&big, bytes, sizeof(big));
-  return static_cast<int32_t>(be32toh(big));
-}
-
 constexpr size_t kBroken = static_cast<size_t>(-1);
 
 // The length of the row of `columns` columns that `bytes` begins with; nothing if it is not whole.
@@ -41,7 +20,7 @@ std::optional<size_t> LengthOfRow(std::string_view bytes, int columns) {
   size_t at = 2;
   for (int i = 0; i < columns; ++i) {
     if (bytes.size() < at + 4) return std::nullopt;
-    const int32_t length = Get32(bytes.data() + at);
+    const int32_t length = Load32(bytes.data() + at);
     if (length < -1) return kBroken;
     at += 4 + static_cast<size_t>(length < 0 ? 0 : length);
   }
@@ -56,19 +35,18 @@ std::string_view CopyTrailer() { return kTrailer; }
 
 void CopyRow::Start(int columns) {
   bytes_.clear();
-  Put16(bytes_, static_cast<int16_t>(columns));
+  Append16(bytes_, static_cast<int16_t>(columns));
 }
 
-void CopyRow::AddNull() { Put32(bytes_, -1); }
+void CopyRow::AddNull() { Append32(bytes_, -1); }
 
 void CopyRow::AddInt(int64_t number) {
-  Put32(bytes_, 8);
-  const uint64_t big = htobe64(static_cast<uint64_t>(number));
-  bytes_.append(reinterpret_cast<const char*>(&big), sizeof(big));
+  Append32(bytes_, 8);
+  Append64(bytes_, number);
 }
 
 void CopyRow::AddBytes(std::string_view bytes) {
-  Put32(bytes_, static_cast<int32_t>(bytes.size()));
+  Append32(bytes_, static_cast<int32_t>(bytes.size()));
   bytes_.append(bytes);
 }
 
@@ -85,7 +63,7 @@ absl::Status CopyParser::Take(std::string_view piece,
     has_header_ = true;
   }
   while (left.size() >= 2) {
-    const int columns = Get16(left.data());
+    const int columns = Load16(left.data());
     if (is_complete_ || columns < -1) return absl::DataLossError("the server's copy is no rows");
     if (columns == -1) {
       is_complete_ = true;

@@ -16,6 +16,7 @@
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
+#include "common/postgres/big_endian.h"
 
 namespace tandem::store {
 namespace {
@@ -44,23 +45,6 @@ uint64_t Fnv1a(std::string_view bytes, uint64_t hash = 0xcbf29ce484222325u) {
 }
 
 std::string Millis(absl::Duration span) { return absl::StrCat(absl::ToInt64Milliseconds(span)); }
-
-// The protocol's numbers are big-endian.
-int64_t Load64(const char* bytes) {
-  uint64_t number;
-  std::memcpy(&number, bytes, sizeof(number));
-  return static_cast<int64_t>(be64toh(number));
-}
-int32_t Load32(const char* bytes) {
-  uint32_t number;
-  std::memcpy(&number, bytes, sizeof(number));
-  return static_cast<int32_t>(be32toh(number));
-}
-int16_t Load16(const char* bytes) {
-  uint16_t number;
-  std::memcpy(&number, bytes, sizeof(number));
-  return static_cast<int16_t>(be16toh(number));
-}
 
 // A NUMERIC, which is what a sum of BIGINTs is, if it is whole and fits: digits to the base of
 // 10000, the first of them times 10000 to the power of the weight.
