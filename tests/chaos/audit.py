@@ -60,6 +60,14 @@ class Audit:
                 again.append(f"{service}: {stream}: {before} -> {after}")
         return moves, again
 
+    def has_faults(self):
+        """Whether the triggers have seen a fault so far; False while the database is away."""
+        try:
+            return bool(self.query(
+                "SELECT 1 FROM audit.marks WHERE after <= before UNION ALL SELECT 1 FROM audit.positions WHERE after < before LIMIT 1"))
+        except psycopg2.Error:
+            return False
+
     def position_faults(self):
         """(moves, those that went back or left the epoch's order)."""
         moves, faults = 0, []
