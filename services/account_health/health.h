@@ -33,6 +33,7 @@
 #include <string>
 #include <vector>
 
+#include "absl/status/status.h"
 #include "absl/time/time.h"
 #include "services/account_health/records.pb.h"
 #include "tandem/account/v1/account_policy.pb.h"
