@@ -45,7 +45,7 @@ class Clients:
     def call(self, method, patience_s=None, **fields):
         """The Answer of "package.v1.Service/Method": keeps asking while what comes back may pass."""
         full = f"tandem.{method}"
-        request_type, reply_type = self.messages.method(full)
+        request_type, _ = self.messages.method(full)
         request = request_type(**fields)
         channels = self.channels[PACKAGES[method.split(".")[0]]]
         answer = Answer()
@@ -55,7 +55,7 @@ class Clients:
             channel = channels[next(self.turns) % len(channels)]
             answer.attempts += 1
             try:
-                answer.reply = channel.unary_unary(f"/{full}", request_type.SerializeToString, reply_type.FromString)(
+                answer.reply = self.messages.caller(channel, full)(
                     request, timeout=ATTEMPT_S, metadata=[("tandem-caller", "chaos")])
                 answer.code = grpc.StatusCode.OK
             except grpc.RpcError as error:

@@ -19,8 +19,8 @@ class Calls:
     def call(self, service, method, **fields):
         """(code, reply or what was said)."""
         name = f"tandem.{PACKAGES[service]}.v1.{method}"
-        request_type, reply_type = self.messages.method(name)
-        ask = self.channels[service].unary_unary(f"/{name}", request_type.SerializeToString, reply_type.FromString)
+        request_type, _ = self.messages.method(name)
+        ask = self.messages.caller(self.channels[service], name)
         try:
             return grpc.StatusCode.OK, ask(request_type(**fields), timeout=30, metadata=[("tandem-caller", "calls")])
         except grpc.RpcError as error:

@@ -39,5 +39,10 @@ class Messages:
         found = self._pool.FindServiceByName(service).FindMethodByName(method)
         return self._database.GetPrototype(found.input_type), self._database.GetPrototype(found.output_type)
 
+    def caller(self, channel, name):
+        """What calls "package.Service/Method" over a channel of grpcio."""
+        request_type, reply_type = self.method(name)
+        return channel.unary_unary(f"/{name}", request_type.SerializeToString, reply_type.FromString)
+
     def number(self, enum, value):
         return self._pool.FindEnumTypeByName(f"tandem.type.v1.{enum}").values_by_name[value].number
