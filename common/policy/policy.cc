@@ -3,8 +3,6 @@
 #include "absl/strings/escaping.h"
 #include "absl/strings/str_format.h"
 #include "common/id/id.h"
-#include "google/protobuf/io/coded_stream.h"
-#include "google/protobuf/io/zero_copy_stream_impl_lite.h"
 #include "tandem/events/v1/policy.pb.h"
 
 namespace tandem::policy {
@@ -16,16 +14,6 @@ const store::Table<StoredPolicy>& Stored() {
 }
 
 std::string VersionKey(int64_t version) { return absl::StrFormat("v%012d", version); }
-
-std::string CanonicalBytes(const google::protobuf::Message& policy) {
-  std::string bytes;
-  google::protobuf::io::StringOutputStream stream(&bytes);
-  google::protobuf::io::CodedOutputStream output(&stream);
-  output.SetSerializationDeterministic(true);
-  policy.SerializeToCodedStream(&output);
-  output.Trim();
-  return bytes;
-}
 
 std::string ContentHash(const std::string& canonical_bytes) {
   return absl::BytesToHexString(id::Hash({canonical_bytes}));

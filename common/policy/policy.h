@@ -22,6 +22,7 @@
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/synchronization/mutex.h"
+#include "common/corridor/canonical.h"
 #include "common/corridor/decision.h"
 #include "common/corridor/definition.h"
 #include "common/corridor/errors.h"
@@ -37,8 +38,7 @@ namespace tandem::policy {
 const store::Table<StoredPolicy>& Stored();
 // Key of a version: numbers sort as text.
 std::string VersionKey(int64_t version);
-// The same policy has the same bytes and the same hash.
-std::string CanonicalBytes(const google::protobuf::Message& policy);
+// The same policy has the same hash.
 std::string ContentHash(const std::string& canonical_bytes);
 // The event that tells of it.
 void PublishApplied(const std::string& kind, const StoredPolicy& stored, absl::Time now,
@@ -99,7 +99,7 @@ class Book {
         [](const ValidateRequest& request, const corridor::Inputs&,
            corridor::View&) -> absl::StatusOr<ValidateResponse> {
           ValidateResponse response;
-          response.set_content_hash(ContentHash(CanonicalBytes(request.policy())));
+          response.set_content_hash(ContentHash(corridor::CanonicalBytes(request.policy())));
           return response;
         });
     definition.OnCommand<ApplyRequest>(
@@ -209,7 +209,7 @@ class Book {
     absl::StatusOr<corridor::Loaded<StoredPolicy>> current = view.Load(Stored(), "current");
     if (!current.ok()) return current.status();
     StoredPolicy stored;
-    stored.set_body(CanonicalBytes(request.policy()));
+    stored.set_body(corridor::CanonicalBytes(request.policy()));
     stored.set_content_hash(ContentHash(stored.body()));
     corridor::Decision decision;
     ApplyResponse response;
@@ -247,7 +247,8 @@ class Book {
       if (request.version() != 0) {
         return corridor::NotFound("policy version", absl::StrCat(kind_, " ", request.version()));
       }
-      response.mutable_version()->set_content_hash(ContentHash(CanonicalBytes(built_in_)));
+      response.mutable_version()->set_content_hash(
+          ContentHash(corridor::CanonicalBytes(built_in_)));
       *response.mutable_policy() = built_in_;
       return response;
     }

@@ -5,12 +5,11 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "common/corridor/canonical.h"
 #include "common/corridor/errors.h"
 #include "common/corridor/view.h"
 #include "common/id/id.h"
 #include "common/time/micros.h"
-#include "google/protobuf/io/coded_stream.h"
-#include "google/protobuf/io/zero_copy_stream_impl_lite.h"
 
 namespace tandem::runtime {
 namespace {
@@ -67,17 +66,6 @@ class CommittedView : public corridor::View {
 
   store::Reader* const reader_;
 };
-
-// The same message has the same bytes, whatever order its maps were filled in.
-std::string DeterministicBytes(const google::protobuf::Message& message) {
-  std::string bytes;
-  google::protobuf::io::StringOutputStream stream(&bytes);
-  google::protobuf::io::CodedOutputStream output(&stream);
-  output.SetSerializationDeterministic(true);
-  message.SerializeToCodedStream(&output);
-  output.Trim();
-  return bytes;
-}
 
 std::string RequestId(const google::protobuf::Message& request) {
   const google::protobuf::FieldDescriptor* field =
@@ -418,7 +406,7 @@ void ServiceRuntime::Call(const corridor::CallContext& context,
     command->method = &method;
     command->context = context;
     command->scope = id::Derive("rq", {context.caller, found->first, request_id});
-    command->body_hash = id::Hash({DeterministicBytes(*request)});
+    command->body_hash = id::Hash({corridor::CanonicalBytes(*request)});
     command->request = std::move(request);
     command->done = std::move(counted);
     lane::Lane& lane = lanes_->OfKey(command->scope);
