@@ -17,6 +17,8 @@
 #include "common/bus/event.h"
 #include "common/corridor/decision.h"
 #include "common/corridor/endpoint.h"
+#include "common/corridor/errors.h"
+#include "common/corridor/page_token.h"
 #include "common/corridor/view.h"
 #include "common/store/migration.h"
 #include "google/protobuf/message.h"
@@ -108,10 +110,15 @@ class ServiceDefinition {
                nullptr, Req::descriptor(), nullptr, nullptr});
   }
 
-  // A reading RPC, answered from committed state by the reader pool.
+  // A reading RPC, answered from committed state by the reader pool. Where it pages, `validate` and
+  // `answer` see and write positions; tokens are made of them, and read, here (page_token.h).
   template <typename Req, typename Rep>
   void OnQuery(std::string_view method, std::function<absl::Status(const Req&)> validate,
                std::function<absl::StatusOr<Rep>(const Req&, const Inputs&, View&)> answer) {
+    if constexpr (AsksForPage<Req>) {
+      validate = CheckedPage<Req>(std::move(validate));
+      answer = AnsweredPage<Req, Rep>(std::move(answer));
+    }
     AddMethod(method, {nullptr, Checked<Req>(std::move(validate)), nullptr,
                        [answer = std::move(answer)](const Message& m, const Inputs& in,
                                                     View& view) -> absl::StatusOr<MessagePtr> {
@@ -225,6 +232,37 @@ class ServiceDefinition {
     if (!validate) return nullptr;
     return [validate = std::move(validate)](const Message& m) {
       return validate(static_cast<const Req&>(m));
+    };
+  }
+  template <typename Req>
+  static std::function<absl::Status(const Req&)> CheckedPage(
+      std::function<absl::Status(const Req&)> validate) {
+    return [validate = std::move(validate)](const Req& question) {
+      const absl::StatusOr<std::string> position = OpenPosition(question);
+      Req opened = question;
+      opened.set_page_token(position.ok() ? *position : "");
+      absl::Status status = validate ? validate(opened) : absl::OkStatus();
+      if (position.ok()) return status;
+      Violations violations;
+      violations.Absorb(status);
+      violations.Absorb(position.status());
+      return violations.status();
+    };
+  }
+  template <typename Req, typename Rep>
+  static std::function<absl::StatusOr<Rep>(const Req&, const Inputs&, View&)> AnsweredPage(
+      std::function<absl::StatusOr<Rep>(const Req&, const Inputs&, View&)> answer) {
+    return [answer = std::move(answer)](const Req& question, const Inputs& in,
+                                        View& view) -> absl::StatusOr<Rep> {
+      absl::StatusOr<std::string> position = OpenPosition(question);
+      if (!position.ok()) return position.status();
+      Req opened = question;
+      opened.set_page_token(*std::move(position));
+      absl::StatusOr<Rep> reply = answer(opened, in, view);
+      if (reply.ok() && !reply->next_page_token().empty()) {
+        reply->set_next_page_token(SealPosition(question, reply->next_page_token()));
+      }
+      return reply;
     };
   }
   template <typename M>

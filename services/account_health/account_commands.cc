@@ -323,17 +323,17 @@ absl::Status Validate(const account::v1::ListAccountsRequest& request) {
 
 absl::StatusOr<account::v1::ListAccountsResponse> ListAccounts(
     const account::v1::ListAccountsRequest& request, const Call& call) {
-  auto token = ReadToken(request.page_token(), 1);
-  if (!token.ok()) return token.status();
+  auto parts = ReadPosition(request.page_token(), 1);
+  if (!parts.ok()) return parts.status();
   const int64_t size = PageOf(request.page_size());
   auto rows = SelectAccounts(call.view, Numbers(request.segments()), Numbers(request.stages()),
-                             (*token)[0], size + 1);
+                             (*parts)[0], size + 1);
   if (!rows.ok()) return rows.status();
   account::v1::ListAccountsResponse response;
   for (const auto& row : *rows) {
     if (response.accounts_size() == size) {
       response.set_next_page_token(
-          MakeToken({response.accounts(response.accounts_size() - 1).account_id()}));
+          WritePosition({response.accounts(response.accounts_size() - 1).account_id()}));
       break;
     }
     *response.add_accounts() = row->account();
@@ -453,19 +453,19 @@ absl::Status Validate(const account::v1::ListContactsRequest& request) {
 
 absl::StatusOr<account::v1::ListContactsResponse> ListContacts(
     const account::v1::ListContactsRequest& request, const Call& call) {
-  auto token = ReadToken(request.page_token(), 1);
-  if (!token.ok()) return token.status();
+  auto parts = ReadPosition(request.page_token(), 1);
+  if (!parts.ok()) return parts.status();
   auto account = call.view.Load(Accounts(), request.account_id());
   if (!account.ok()) return account.status();
   if (!*account) return corridor::NotFound("account", request.account_id());
   const int64_t size = PageOf(request.page_size());
-  auto rows = SelectContacts(call.view, request.account_id(), (*token)[0], size + 1);
+  auto rows = SelectContacts(call.view, request.account_id(), (*parts)[0], size + 1);
   if (!rows.ok()) return rows.status();
   account::v1::ListContactsResponse response;
   for (const auto& row : *rows) {
     if (response.contacts_size() == size) {
       response.set_next_page_token(
-          MakeToken({response.contacts(response.contacts_size() - 1).contact_id()}));
+          WritePosition({response.contacts(response.contacts_size() - 1).contact_id()}));
       break;
     }
     *response.add_contacts() = *row;
@@ -697,18 +697,18 @@ absl::Status Validate(const account::v1::ListUnresolvedRequestersRequest& reques
 
 absl::StatusOr<account::v1::ListUnresolvedRequestersResponse> ListUnresolvedRequesters(
     const account::v1::ListUnresolvedRequestersRequest& request, const Call& call) {
-  auto token = ReadToken(request.page_token(), 2);
-  if (!token.ok()) return token.status();
-  auto after_us = ReadNumber((*token)[0], INT64_MIN);
+  auto parts = ReadPosition(request.page_token(), 2);
+  if (!parts.ok()) return parts.status();
+  auto after_us = ReadNumber((*parts)[0], INT64_MIN);
   if (!after_us.ok()) return after_us.status();
   const int64_t size = PageOf(request.page_size());
-  auto rows = SelectOpenRequesters(call.view, *after_us, (*token)[1], size + 1);
+  auto rows = SelectOpenRequesters(call.view, *after_us, (*parts)[1], size + 1);
   if (!rows.ok()) return rows.status();
   account::v1::ListUnresolvedRequestersResponse response;
   for (size_t i = 0; i < rows->size(); ++i) {
     if (response.requesters_size() == size) {
       response.set_next_page_token(
-          MakeToken({absl::StrCat((*rows)[i - 1]->first_seen_us()), (*rows)[i - 1].key}));
+          WritePosition({absl::StrCat((*rows)[i - 1]->first_seen_us()), (*rows)[i - 1].key}));
       break;
     }
     *response.add_requesters() = (*rows)[i]->entry();
@@ -902,9 +902,9 @@ absl::Status Validate(const account::v1::GetTimelineRequest& request) {
 absl::StatusOr<account::v1::GetTimelineResponse> GetTimeline(
     const account::v1::GetTimelineRequest& request, const Call& call) {
   const bool is_oldest_first = request.order() == account::v1::TIMELINE_ORDER_OLDEST_FIRST;
-  auto token = ReadToken(request.page_token(), 1);
-  if (!token.ok()) return token.status();
-  auto position = ReadNumber((*token)[0], is_oldest_first ? 0 : INT64_MAX);
+  auto parts = ReadPosition(request.page_token(), 1);
+  if (!parts.ok()) return parts.status();
+  auto position = ReadNumber((*parts)[0], is_oldest_first ? 0 : INT64_MAX);
   if (!position.ok()) return position.status();
   auto account = call.view.Load(Accounts(), request.account_id());
   if (!account.ok()) return account.status();
@@ -918,7 +918,7 @@ absl::StatusOr<account::v1::GetTimelineResponse> GetTimeline(
   for (const auto& row : *rows) {
     if (response.entries_size() == size) {
       response.set_next_page_token(
-          MakeToken({absl::StrCat(response.entries(response.entries_size() - 1).sequence())}));
+          WritePosition({absl::StrCat(response.entries(response.entries_size() - 1).sequence())}));
       break;
     }
     account::v1::TimelineEntry& entry = *response.add_entries();

@@ -59,9 +59,9 @@ absl::Status Validate(const account::v1::ExplainHealthRequest& request) {
 
 absl::StatusOr<account::v1::ExplainHealthResponse> ExplainHealth(
     const account::v1::ExplainHealthRequest& request, const Call& call) {
-  auto token = ReadToken(request.page_token(), 1);
-  if (!token.ok()) return token.status();
-  auto before = ReadNumber((*token)[0], INT64_MAX);
+  auto parts = ReadPosition(request.page_token(), 1);
+  if (!parts.ok()) return parts.status();
+  auto before = ReadNumber((*parts)[0], INT64_MAX);
   if (!before.ok()) return before.status();
   auto account = call.view.Load(Accounts(), request.account_id());
   if (!account.ok()) return account.status();
@@ -75,7 +75,7 @@ absl::StatusOr<account::v1::ExplainHealthResponse> ExplainHealth(
   for (const auto& row : *rows) {
     if (response.moves_size() == size) {
       response.set_next_page_token(
-          MakeToken({absl::StrCat(response.moves(response.moves_size() - 1).sequence())}));
+          WritePosition({absl::StrCat(response.moves(response.moves_size() - 1).sequence())}));
       break;
     }
     account::v1::HealthMove& move = *response.add_moves();
@@ -115,20 +115,20 @@ absl::Status Validate(const account::v1::ListHealthRequest& request) {
 
 absl::StatusOr<account::v1::ListHealthResponse> ListHealth(
     const account::v1::ListHealthRequest& request, const Call& call) {
-  auto token = ReadToken(request.page_token(), 2);
-  if (!token.ok()) return token.status();
-  auto after = ReadNumber((*token)[0], INT64_MIN);
+  auto parts = ReadPosition(request.page_token(), 2);
+  if (!parts.ok()) return parts.status();
+  auto after = ReadNumber((*parts)[0], INT64_MIN);
   if (!after.ok()) return after.status();
   const int64_t size = PageOf(request.page_size());
   auto rows = SelectHealth(call.view, {request.bands().begin(), request.bands().end()},
                            {request.segments().begin(), request.segments().end()}, *after,
-                           (*token)[1], size + 1);
+                           (*parts)[1], size + 1);
   if (!rows.ok()) return rows.status();
   account::v1::ListHealthResponse response;
   for (size_t i = 0; i < rows->size(); ++i) {
     if (response.accounts_size() == size) {
       const auto& last = (*rows)[i - 1];
-      response.set_next_page_token(MakeToken(
+      response.set_next_page_token(WritePosition(
           {absl::StrCat(last->score() == kNoScore ? kSortsLast : last->score()), last.key}));
       break;
     }

@@ -519,9 +519,9 @@ absl::Status Validate(const account::v1::ListTouchesRequest& request) {
 
 absl::StatusOr<account::v1::ListTouchesResponse> ListTouches(
     const account::v1::ListTouchesRequest& request, const Call& call) {
-  auto token = ReadToken(request.page_token(), 1);
-  if (!token.ok()) return token.status();
-  auto before = ReadNumber((*token)[0], INT64_MAX);
+  auto parts = ReadPosition(request.page_token(), 1);
+  if (!parts.ok()) return parts.status();
+  auto before = ReadNumber((*parts)[0], INT64_MAX);
   if (!before.ok()) return before.status();
   absl::Status status = CheckAccount(call.view, request.account_id());
   if (!status.ok()) return status;
@@ -535,7 +535,7 @@ absl::StatusOr<account::v1::ListTouchesResponse> ListTouches(
   for (const auto& row : *rows) {
     if (response.touches_size() == size) {
       response.set_next_page_token(
-          MakeToken({absl::StrCat(response.touches(response.touches_size() - 1).sequence())}));
+          WritePosition({absl::StrCat(response.touches(response.touches_size() - 1).sequence())}));
       break;
     }
     *response.add_touches() = row->touch();
@@ -555,9 +555,9 @@ absl::Status Validate(const account::v1::ListClearancesRequest& request) {
 
 absl::StatusOr<account::v1::ListClearancesResponse> ListClearances(
     const account::v1::ListClearancesRequest& request, const Call& call) {
-  auto token = ReadToken(request.page_token(), 1);
-  if (!token.ok()) return token.status();
-  auto before = ReadNumber((*token)[0], INT64_MAX);
+  auto parts = ReadPosition(request.page_token(), 1);
+  if (!parts.ok()) return parts.status();
+  auto before = ReadNumber((*parts)[0], INT64_MAX);
   if (!before.ok()) return before.status();
   absl::Status status = CheckAccount(call.view, request.account_id());
   if (!status.ok()) return status;
@@ -569,7 +569,7 @@ absl::StatusOr<account::v1::ListClearancesResponse> ListClearances(
   account::v1::ListClearancesResponse response;
   for (const auto& row : *rows) {
     if (response.clearances_size() == size) {
-      response.set_next_page_token(MakeToken(
+      response.set_next_page_token(WritePosition(
           {absl::StrCat(response.clearances(response.clearances_size() - 1).given_sequence())}));
       break;
     }
@@ -661,9 +661,9 @@ absl::Status Validate(const account::v1::ProveOutreachRequest& request) {
 
 absl::StatusOr<account::v1::ProveOutreachResponse> ProveOutreach(
     const account::v1::ProveOutreachRequest& request, const Call& call) {
-  auto token = ReadToken(request.page_token(), 2);
-  if (!token.ok()) return token.status();
-  auto after = ReadNumber((*token)[1], 0);
+  auto parts = ReadPosition(request.page_token(), 2);
+  if (!parts.ok()) return parts.status();
+  auto after = ReadNumber((*parts)[1], 0);
   if (!after.ok()) return after.status();
   if (!request.account_id().empty()) {
     absl::Status status = CheckAccount(call.view, request.account_id());
@@ -672,14 +672,15 @@ absl::StatusOr<account::v1::ProveOutreachResponse> ProveOutreach(
   const int64_t from_us = request.has_from() ? time::MicrosOf(request.from()) : INT64_MIN;
   const int64_t to_us = request.has_to() ? time::MicrosOf(request.to()) : INT64_MAX;
   const int64_t size = PageOf(request.page_size());
-  auto rows = SelectTouchesAfter(call.view, request.account_id(), (*token)[0], *after, from_us,
+  auto rows = SelectTouchesAfter(call.view, request.account_id(), (*parts)[0], *after, from_us,
                                  to_us, size + 1);
   if (!rows.ok()) return rows.status();
   account::v1::ProveOutreachResponse response;
   for (const auto& row : *rows) {
     if (response.touches_size() == size) {
       const account::v1::Touch& last = response.touches(response.touches_size() - 1).touch();
-      response.set_next_page_token(MakeToken({last.account_id(), absl::StrCat(last.sequence())}));
+      response.set_next_page_token(
+          WritePosition({last.account_id(), absl::StrCat(last.sequence())}));
       break;
     }
     account::v1::ProvenTouch& proven = *response.add_touches();
@@ -724,8 +725,8 @@ absl::StatusOr<account::v1::ListHoldsResponse> ListHolds(
   absl::Status status = work.LoadPolicy();
   if (!status.ok()) return status;
   const account::v1::OutreachPolicy& policy = work.policy().outreach();
-  auto token = ReadToken(request.page_token(), 1);
-  if (!token.ok()) return token.status();
+  auto parts = ReadPosition(request.page_token(), 1);
+  if (!parts.ok()) return parts.status();
   account::v1::ListHoldsResponse response;
   std::vector<std::string> account_ids;
   if (!request.account_id().empty()) {
@@ -734,11 +735,11 @@ absl::StatusOr<account::v1::ListHoldsResponse> ListHolds(
     account_ids.push_back(request.account_id());
   } else {
     const int64_t size = PageOf(request.page_size(), 20);
-    auto accounts = SelectAccounts(call.view, {}, {}, (*token)[0], size + 1);
+    auto accounts = SelectAccounts(call.view, {}, {}, (*parts)[0], size + 1);
     if (!accounts.ok()) return accounts.status();
     for (const auto& account : *accounts) {
       if (static_cast<int64_t>(account_ids.size()) == size) {
-        response.set_next_page_token(MakeToken({account_ids.back()}));
+        response.set_next_page_token(WritePosition({account_ids.back()}));
         break;
       }
       account_ids.push_back(account.key);

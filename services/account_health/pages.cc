@@ -1,6 +1,5 @@
 #include "services/account_health/pages.h"
 
-#include "absl/strings/escaping.h"
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_join.h"
 #include "absl/strings/str_split.h"
@@ -17,17 +16,13 @@ absl::Status Broken() {
 
 }  // namespace
 
-std::string MakeToken(const std::vector<std::string>& parts) {
-  return absl::WebSafeBase64Escape(absl::StrJoin(parts, "|"));
+std::string WritePosition(const std::vector<std::string>& parts) {
+  return absl::StrJoin(parts, "|");
 }
 
-absl::StatusOr<std::vector<std::string>> ReadToken(std::string_view token, size_t count) {
-  if (token.empty()) return std::vector<std::string>(count);
-  std::string plain;
-  if (token.size() > 1000 || !absl::WebSafeBase64Unescape(std::string(token), &plain)) {
-    return Broken();
-  }
-  std::vector<std::string> parts = absl::StrSplit(plain, '|');
+absl::StatusOr<std::vector<std::string>> ReadPosition(std::string_view position, size_t count) {
+  if (position.empty()) return std::vector<std::string>(count);
+  std::vector<std::string> parts = absl::StrSplit(std::string(position), '|');
   if (parts.size() != count) return Broken();
   return parts;
 }

@@ -1,4 +1,5 @@
-// Pages of lists: tokens that name where the last page ended. Pure; any thread.
+// Pages of lists: positions that name where the last page ended; the corridor makes tokens of them.
+// Pure; any thread.
 #ifndef TANDEM_SERVICES_ACCOUNT_HEALTH_PAGES_H_
 #define TANDEM_SERVICES_ACCOUNT_HEALTH_PAGES_H_
 
@@ -19,11 +20,11 @@ inline int64_t PageOf(int32_t page_size, int default_size = kDefaultPage) {
   return page_size == 0 ? default_size : page_size;
 }
 
-// A token of some parts, none of which holds a '|' (ids and numbers).
-std::string MakeToken(const std::vector<std::string>& parts);
-// The parts of a token of `count` parts, each empty when there is no token yet. INVALID_ARGUMENT
-// for what no answer ever gave.
-absl::StatusOr<std::vector<std::string>> ReadToken(std::string_view token, size_t count);
+// A position of some parts, none of which holds a '|' (ids and numbers).
+std::string WritePosition(const std::vector<std::string>& parts);
+// The parts of a position of `count` parts, each empty on the first page. INVALID_ARGUMENT for what
+// no answer ever gave.
+absl::StatusOr<std::vector<std::string>> ReadPosition(std::string_view position, size_t count);
 // A part that is a number; `absent` when the part is empty.
 absl::StatusOr<int64_t> ReadNumber(std::string_view part, int64_t absent);
 

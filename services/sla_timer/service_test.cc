@@ -319,13 +319,16 @@ TEST_F(SlaTimer, ExplainsAClockUpToItsDueInstant) {
   EXPECT_NE(explained->segments(0).cause_event_id(), "");
   EXPECT_EQ(explained->segments(0).policy().rule(), "normal");
   request.set_page_size(1);
-  request.set_page_token("1");
+  const auto first = harness_.Call<sla::v1::ExplainClockResponse>(
+      "tandem.sla.v1.SlaService/ExplainClock", request);
+  ASSERT_TRUE(first.ok());
+  request.set_page_token(first->next_page_token());
   const auto page = harness_.Call<sla::v1::ExplainClockResponse>(
       "tandem.sla.v1.SlaService/ExplainClock", request);
   ASSERT_TRUE(page.ok());
   ASSERT_EQ(page->segments_size(), 1);
   EXPECT_EQ(page->segments(0).SerializeAsString(), explained->segments(1).SerializeAsString());
-  EXPECT_EQ(page->next_page_token(), "2");
+  EXPECT_FALSE(page->next_page_token().empty());
 }
 
 TEST_F(SlaTimer, ListsWhatIsAtRiskAndReportsAttainment) {

@@ -2,14 +2,13 @@
 
 #include <optional>
 #include <string>
+#include <string_view>
 #include <utility>
 #include <vector>
 
-#include "absl/strings/escaping.h"
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "common/corridor/errors.h"
-#include "common/id/id.h"
 #include "common/time/stamp.h"
 #include "services/survey/commands.h"
 #include "services/survey/records.h"
@@ -28,52 +27,32 @@ constexpr int kDefaultPage = 50;
 constexpr int kMaxPage = 500;
 constexpr char kBadToken[] = "is not one that this question was answered with";
 
-// A page token names the filter that it was made for: another filter's pages would skip or repeat.
-template <typename Request>
-std::string FilterMark(Request request) {
-  request.clear_page_token();
-  request.clear_page_size();
-  return absl::BytesToHexString(id::Hash({request.SerializeAsString()}).substr(0, 8));
-}
-
-template <typename Request>
-std::string MakeToken(const Request& request, const std::string& last) {
-  return absl::WebSafeBase64Escape(absl::StrCat(FilterMark(request), last));
-}
-
-// What MakeToken was given; nothing for a token of another question.
-template <typename Request>
-std::optional<std::string> ReadToken(const Request& request) {
-  const std::string mark = FilterMark(request);
-  std::string text;
-  if (!absl::WebSafeBase64Unescape(request.page_token(), &text) ||
-      text.compare(0, mark.size(), mark) != 0) {
-    return std::nullopt;
-  }
-  return text.substr(mark.size());
-}
-
 std::string Written(const google::protobuf::Timestamp& at, const std::string& key) {
   return absl::StrCat(time::ToMicros(time::Instant(at)), "|", key);
 }
 
-template <typename Request>
-std::optional<Position> ReadPosition(const Request& request) {
-  const std::optional<std::string> text = ReadToken(request);
-  if (!text) return std::nullopt;
-  const size_t bar = text->find('|');
+std::optional<Position> ReadPosition(const std::string& text) {
+  const size_t bar = text.find('|');
   Position position;
-  if (bar == std::string::npos || !absl::SimpleAtoi(text->substr(0, bar), &position.at_us)) {
+  if (bar == std::string::npos || !absl::SimpleAtoi(text.substr(0, bar), &position.at_us)) {
     return std::nullopt;
   }
-  position.key = text->substr(bar + 1);
+  position.key = text.substr(bar + 1);
   return position;
+}
+
+// After which group to go on. The first group may be the nameless one, so a name alone would not
+// tell its end from the end of the list.
+std::optional<std::string> ReadGroup(const std::string& text) {
+  constexpr std::string_view kAfter = "after:";
+  if (text.compare(0, kAfter.size(), kAfter) != 0) return std::nullopt;
+  return text.substr(kAfter.size());
 }
 
 template <typename Request>
 void CheckPage(const Request& request, Violations& violations) {
   violations.PageSize(request.page_size(), kMaxPage);
-  violations.Require(request.page_token().empty() || ReadPosition(request).has_value(),
+  violations.Require(request.page_token().empty() || ReadPosition(request.page_token()).has_value(),
                      "page_token", kBadToken);
 }
 
@@ -87,7 +66,7 @@ int PageSize(const Request& request) {
 template <typename Request, typename Response, typename Select, typename Add>
 absl::StatusOr<Response> ReadPage(const Request& request, Select select, Add add) {
   const std::optional<Position> after =
-      request.page_token().empty() ? std::nullopt : ReadPosition(request);
+      request.page_token().empty() ? std::nullopt : ReadPosition(request.page_token());
   const auto page = static_cast<size_t>(PageSize(request));
   auto rows = select(after ? &*after : nullptr, static_cast<int64_t>(page) + 1);
   if (!rows.ok()) return rows.status();
@@ -96,7 +75,7 @@ absl::StatusOr<Response> ReadPage(const Request& request, Select select, Add add
   for (size_t i = 0; i < rows->size() && i < page; ++i) {
     last = Written(add((*rows)[i], response), (*rows)[i].key);
   }
-  if (rows->size() > page) response.set_next_page_token(MakeToken(request, last));
+  if (rows->size() > page) response.set_next_page_token(last);
   return response;
 }
 
@@ -159,8 +138,8 @@ absl::Status ValidateGetScores(const sv::GetScoresRequest& request) {
   violations.Id("team", request.team(), true);
   violations.Key("category", request.category(), true);
   violations.PageSize(request.page_size(), kMaxPage);
-  violations.Require(request.page_token().empty() || ReadToken(request).has_value(), "page_token",
-                     kBadToken);
+  violations.Require(request.page_token().empty() || ReadGroup(request.page_token()).has_value(),
+                     "page_token", kBadToken);
   return violations.status();
 }
 
@@ -172,7 +151,7 @@ absl::StatusOr<sv::GetScoresResponse> GetScores(const sv::GetScoresRequest& requ
   auto total = CountAll(view, request);
   if (!total.ok()) return total.status();
   const std::optional<std::string> after =
-      request.page_token().empty() ? std::nullopt : ReadToken(request);
+      request.page_token().empty() ? std::nullopt : ReadGroup(request.page_token());
   const auto page = static_cast<size_t>(PageSize(request));
   auto groups =
       CountGroups(view, request, after ? &*after : nullptr, static_cast<int64_t>(page) + 1);
@@ -186,7 +165,7 @@ absl::StatusOr<sv::GetScoresResponse> GetScores(const sv::GetScoresRequest& requ
     *group.mutable_score() = MakeScore((*groups)[i], few);
   }
   if (groups->size() > page) {
-    response.set_next_page_token(MakeToken(request, (*groups)[page - 1].group));
+    response.set_next_page_token(absl::StrCat("after:", (*groups)[page - 1].group));
   }
   return response;
 }
