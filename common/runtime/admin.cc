@@ -9,8 +9,10 @@
 #include "absl/strings/str_split.h"
 #include "absl/synchronization/mutex.h"
 #include "common/corridor/errors.h"
+#include "common/corridor/page_token.h"
 #include "common/runtime/event_page.h"
 #include "common/time/micros.h"
+#include "common/time/stamp.h"
 #include "tandem/admin/v1/admin_service.pb.h"
 
 namespace tandem::runtime {
@@ -21,20 +23,44 @@ using corridor::MessagePtr;
 using corridor::ReplyCallback;
 using corridor::Violations;
 
-void SetTimestamp(absl::Time instant, google::protobuf::Timestamp* stamp) {
-  const int64_t micros = time::ToMicros(instant);
-  int64_t seconds = micros / 1'000'000;
-  if (micros % 1'000'000 < 0) --seconds;
-  stamp->set_seconds(seconds);
-  stamp->set_nanos(static_cast<int32_t>((micros - seconds * 1'000'000) * 1000));
-}
-
 template <typename Message>
 void Answer(ReplyCallback& done, Message message) {
   done(MessagePtr(std::make_shared<const Message>(std::move(message))));
 }
 
 int PageSize(int asked, int usual) { return asked == 0 ? usual : asked; }
+
+constexpr size_t kMaxFilterBytes = 256;
+
+// Lists see and write positions; tokens are made of them, and read, here (page_token.h).
+template <typename Req, typename Rep, typename List>
+void Page(MessagePtr request, ReplyCallback done, List list) {
+  absl::StatusOr<std::string> position = corridor::OpenPosition(*request);
+  if (!position.ok()) {
+    done(position.status());
+    return;
+  }
+  auto opened = std::make_shared<Req>(static_cast<const Req&>(*request));
+  opened->set_page_token(*std::move(position));
+  list(MessagePtr(std::move(opened)), [request = std::move(request), done = std::move(done)](
+                                          absl::StatusOr<MessagePtr> reply) mutable {
+    if (!reply.ok() || static_cast<const Rep&>(**reply).next_page_token().empty()) {
+      done(std::move(reply));
+      return;
+    }
+    Rep page = static_cast<const Rep&>(**reply);
+    page.set_next_page_token(corridor::SealPosition(*request, page.next_page_token()));
+    Answer(done, std::move(page));
+  });
+}
+
+// "DUE|ID" of the last timer of a page.
+bool ReadTimerPosition(const std::string& text, int64_t& due_us, std::string& id) {
+  const size_t bar = text.find('|');
+  if (bar == std::string::npos || !absl::SimpleAtoi(text.substr(0, bar), &due_us)) return false;
+  id = text.substr(bar + 1);
+  return true;
+}
 
 }  // namespace
 
@@ -78,19 +104,29 @@ void Admin::Call(const corridor::CallContext& context,
   } else if (name == "GetStatus") {
     GetStatus(std::move(done));
   } else if (name == "ListDeadLetters") {
-    ListDeadLetters(std::move(request), std::move(done));
+    Page<v1::ListDeadLettersRequest, v1::ListDeadLettersResponse>(
+        std::move(request), std::move(done), [this](MessagePtr opened, ReplyCallback answered) {
+          ListDeadLetters(std::move(opened), std::move(answered));
+        });
   } else if (name == "RetryDeadLetters") {
     RetryDeadLetters(std::move(request), std::move(done));
   } else if (name == "DropDeadLetter") {
     DropDeadLetter(std::move(request), std::move(done));
   } else if (name == "ListTimers") {
-    ListTimers(std::move(request), std::move(done));
+    Page<v1::ListTimersRequest, v1::ListTimersResponse>(
+        std::move(request), std::move(done), [this](MessagePtr opened, ReplyCallback answered) {
+          ListTimers(std::move(opened), std::move(answered));
+        });
   } else if (name == "ListOutbox") {
-    ListOutbox(std::move(request), std::move(done));
+    Page<v1::ListOutboxRequest, v1::ListOutboxResponse>(
+        std::move(request), std::move(done), [this](MessagePtr opened, ReplyCallback answered) {
+          ListOutbox(std::move(opened), std::move(answered));
+        });
   } else if (name == "ReadEvents") {
     const auto& read = static_cast<const v1::ReadEventsRequest&>(*request);
     violations.PageSize(read.page_size(), 1000);
     violations.Range("wait_ms", read.wait_ms(), 0, 30'000);
+    violations.Text("key", read.key(), kMaxFilterBytes, true);
     for (const auto& [partition, offset] : read.offsets()) {
       violations.Range("offsets.key", partition, 0, ports_.bus->partitions() - 1);
       violations.Range("offsets.value", offset, 0, INT64_MAX);
@@ -159,7 +195,7 @@ void Admin::GetStatus(ReplyCallback done) {
         }
       }
       response.set_version(version_);
-      SetTimestamp(started_at_, response.mutable_started_at());
+      *response.mutable_started_at() = time::Stamp(started_at_);
       Answer(*answer, std::move(response));
     });
   }
@@ -169,7 +205,8 @@ void Admin::ListDeadLetters(MessagePtr request, ReplyCallback done) {
   const auto& list = static_cast<const v1::ListDeadLettersRequest&>(*request);
   Violations violations;
   violations.PageSize(list.page_size(), 500);
-  // The token is "SERVICE INDEX|LAST ID": services are read one after another.
+  violations.Text("subject", list.subject(), kMaxFilterBytes, true);
+  // The position is "SERVICE INDEX|LAST ID": services are read one after another.
   size_t service = 0;
   int64_t after = 0;
   if (!list.page_token().empty()) {
@@ -218,7 +255,7 @@ void Admin::ListDeadLetters(MessagePtr request, ReplyCallback done) {
                        letter->set_partition(static_cast<int32_t>(row.Int(4)));
                        letter->set_offset(row.Int(5));
                        letter->set_reason(std::string(row.Text(6)));
-                       SetTimestamp(time::FromMicros(row.Int(7)), letter->mutable_parked_at());
+                       *letter->mutable_parked_at() = time::Stamp(time::FromMicros(row.Int(7)));
                        letter->set_body(std::string(row.Text(8)));
                      });
     if (!status.ok()) {
@@ -286,25 +323,39 @@ void Admin::ListTimers(MessagePtr request, ReplyCallback done) {
   const auto& list = static_cast<const v1::ListTimersRequest&>(*request);
   Violations violations;
   violations.PageSize(list.page_size(), 500);
+  violations.Text("key", list.key(), kMaxFilterBytes, true);
+  int64_t after_due_us = INT64_MIN;
+  std::string after_id;
+  violations.Require(
+      list.page_token().empty() || ReadTimerPosition(list.page_token(), after_due_us, after_id),
+      "page_token", "is no token of this list");
   absl::StatusOr<ServiceRuntime*> runtime = Find(list.service());
   if (!violations.ok() || !runtime.ok()) {
     done(violations.ok() ? runtime.status() : violations.status());
     return;
   }
-  (*runtime)->Read([size = PageSize(list.page_size(), 50), key = list.key(),
+  (*runtime)->Read([size = PageSize(list.page_size(), 50), key = list.key(), after_due_us,
+                    after_id = std::move(after_id),
                     done = std::move(done)](store::Reader& reader) mutable {
     v1::ListTimersResponse response;
-    absl::Status status =
-        reader.Query({"SELECT id, due, kind, key FROM timers WHERE $1 = '' OR key = $1 ORDER BY "
-                      "due, id LIMIT $2",
-                      {key, int64_t{size}}},
-                     [&](const store::RowView& row) {
-                       v1::Timer* timer = response.add_timers();
-                       timer->set_timer_id(std::string(row.Text(0)));
-                       SetTimestamp(time::FromMicros(row.Int(1)), timer->mutable_due_at());
-                       timer->set_kind(std::string(row.Text(2)));
-                       timer->set_key(std::string(row.Text(3)));
-                     });
+    std::string last;
+    absl::Status status = reader.Query({"SELECT id, due, kind, key FROM timers WHERE ($1 = '' OR "
+                                        "key = $1) AND (due > $2 OR (due = "
+                                        "$2 AND id > $3)) ORDER BY due, id LIMIT $4",
+                                        {key, after_due_us, after_id, int64_t{size} + 1}},
+                                       [&](const store::RowView& row) {
+                                         if (response.timers_size() == size) {
+                                           response.set_next_page_token(last);
+                                           return;
+                                         }
+                                         v1::Timer* timer = response.add_timers();
+                                         timer->set_timer_id(std::string(row.Text(0)));
+                                         *timer->mutable_due_at() =
+                                             time::Stamp(time::FromMicros(row.Int(1)));
+                                         timer->set_kind(std::string(row.Text(2)));
+                                         timer->set_key(std::string(row.Text(3)));
+                                         last = absl::StrCat(row.Int(1), "|", timer->timer_id());
+                                       });
     if (status.ok()) {
       Answer(done, std::move(response));
     } else {
@@ -317,17 +368,26 @@ void Admin::ListOutbox(MessagePtr request, ReplyCallback done) {
   const auto& list = static_cast<const v1::ListOutboxRequest&>(*request);
   Violations violations;
   violations.PageSize(list.page_size(), 500);
+  int64_t after = 0;
+  violations.Require(list.page_token().empty() || absl::SimpleAtoi(list.page_token(), &after),
+                     "page_token", "is no token of this list");
   absl::StatusOr<ServiceRuntime*> runtime = Find(list.service());
   if (!violations.ok() || !runtime.ok()) {
     done(violations.ok() ? runtime.status() : violations.status());
     return;
   }
-  (*runtime)->Read([size = PageSize(list.page_size(), 50),
+  (*runtime)->Read([size = PageSize(list.page_size(), 50), after,
                     done = std::move(done)](store::Reader& reader) mutable {
     v1::ListOutboxResponse response;
     absl::Status status = reader.Query(
-        {"SELECT id, event_id, type, subject FROM outbox ORDER BY id LIMIT $1", {int64_t{size}}},
+        {"SELECT id, event_id, type, subject FROM outbox WHERE id > $1 ORDER BY id LIMIT $2",
+         {after, int64_t{size} + 1}},
         [&](const store::RowView& row) {
+          if (response.entries_size() == size) {
+            response.set_next_page_token(
+                absl::StrCat(response.entries(response.entries_size() - 1).outbox_id()));
+            return;
+          }
           v1::OutboxEntry* entry = response.add_entries();
           entry->set_outbox_id(row.Int(0));
           entry->set_event_id(std::string(row.Text(1)));

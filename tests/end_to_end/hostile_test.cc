@@ -9,6 +9,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "common/corridor/endpoint.h"
+#include "common/corridor/page_token.h"
 #include "common/rpc/client.h"
 #include "google/protobuf/descriptor.h"
 #include "google/protobuf/dynamic_message.h"
@@ -236,6 +237,30 @@ TEST_F(Hostile, BytesThatAreNoMessageAreRefused) {
     EXPECT_EQ(reply.status().code(), absl::StatusCode::kInvalidArgument)
         << method->full_name() << ": " << reply.status();
   }
+}
+
+// A page of one list read on in another would skip entries, and nobody would see it.
+TEST_F(Hostile, NoListGoesOnFromATokenOfAnotherQuestion) {
+  admin::v1::ListTimersRequest other;
+  other.set_service("nobody");
+  int lists = 0;
+  for (const MethodDescriptor* method : AllMethods()) {
+    const FieldDescriptor* token = method->input_type()->FindFieldByName("page_token");
+    if (token == nullptr) continue;
+    ++lists;
+    for (const std::string& text :
+         {corridor::SealPosition(other, "1"), corridor::SealPosition(other, "1|a"),
+          std::string("1"), std::string("a"), std::string(" "), std::string("YWNtZQ")}) {
+      std::unique_ptr<Message> request = NewRequest(method);
+      request->GetReflection()->SetString(request.get(), token, text);
+      const auto reply = client_->Call(corridor::MethodName(method), *request);
+      EXPECT_EQ(reply.status().code(), absl::StatusCode::kInvalidArgument)
+          << method->full_name() << " with '" << text << "'";
+      EXPECT_THAT(std::string(reply.status().message()), testing::HasSubstr("page_token"))
+          << method->full_name() << " with '" << text << "'";
+    }
+  }
+  EXPECT_GE(lists, 30);
 }
 
 TEST_F(Hostile, AnUnknownIdIsNotFoundAndNamed) {
