@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "absl/strings/ascii.h"
 #include "absl/strings/cord.h"
 #include "absl/strings/str_cat.h"
 #include "common/config/utf8.h"
@@ -225,6 +226,27 @@ bool Violations::Text(std::string_view field, std::string_view value, size_t max
   return Require(config::IsValidUtf8(value), field, "is not UTF-8");
 }
 
+bool Violations::Line(std::string_view field, std::string_view value, size_t max_bytes,
+                      bool optional) {
+  if (!Text(field, value, max_bytes, optional)) return false;
+  if (value.empty()) return true;
+  const bool has_control = std::any_of(value.begin(), value.end(), [](char c) {
+    return absl::ascii_iscntrl(static_cast<unsigned char>(c));
+  });
+  const bool is_blank = std::all_of(value.begin(), value.end(), [](char c) { return c == ' '; });
+  return Require(!has_control, field, "holds a control character") &&
+         Require(!is_blank, field, "is blank");
+}
+
+bool Violations::Language(std::string_view field, std::string_view value, bool optional) {
+  if (value.empty()) return Require(optional, field, "is required");
+  const bool is_tag = std::all_of(value.begin(), value.end(), [](char c) {
+    return absl::ascii_isalnum(static_cast<unsigned char>(c)) || c == '-';
+  });
+  return Require(value.size() <= 35 && is_tag, field,
+                 "must be a BCP 47 tag: 1 to 35 bytes of A-Z a-z 0-9 -");
+}
+
 bool Violations::Key(std::string_view field, std::string_view value, bool optional) {
   if (value.empty()) return Require(optional, field, "is required");
   const auto is_key_char = [](char c) {
@@ -251,7 +273,10 @@ void Violations::Absorb(const absl::Status& status) {
   google::rpc::BadRequest bad;
   if (!payload.has_value() || !bad.ParseFromString(std::string(*payload))) return;
   for (const google::rpc::BadRequest::FieldViolation& violation : bad.field_violations()) {
-    violations_.push_back({violation.field(), violation.description()});
+    const bool is_known = std::any_of(violations_.begin(), violations_.end(), [&](const auto& one) {
+      return one.field == violation.field() && one.problem == violation.description();
+    });
+    if (!is_known) violations_.push_back({violation.field(), violation.description()});
   }
 }
 

@@ -40,6 +40,12 @@ class Violations {
   // Valid UTF-8 without NUL of at most `max_bytes`; at least one byte unless `optional`.
   bool Text(std::string_view field, std::string_view value, size_t max_bytes,
             bool optional = false);
+  // Text of one line, not blank: no control characters. Names, addresses and whatever may stand in
+  // a mail's head or in one row of a table.
+  bool Line(std::string_view field, std::string_view value, size_t max_bytes,
+            bool optional = false);
+  // A BCP 47 language tag by its form: 1 to 35 bytes of [A-Za-z0-9-]; `optional` lets it be empty.
+  bool Language(std::string_view field, std::string_view value, bool optional = false);
   // A key such as a product or category: 1 to 64 bytes of [a-z0-9_.-], `optional` lets it be empty.
   bool Key(std::string_view field, std::string_view value, bool optional = false);
   // A list of at most `max` entries.
@@ -49,7 +55,8 @@ class Violations {
   // A page size of 0 (the default) to `max`.
   bool PageSize(int64_t value, int64_t max);
 
-  // Adds what `status` lists in its BadRequest, if it is INVALID_ARGUMENT with one.
+  // Adds what `status` lists in its BadRequest, if it is INVALID_ARGUMENT with one, and what is not
+  // listed yet: two checks may see the same.
   void Absorb(const absl::Status& status);
 
   bool ok() const { return violations_.empty(); }

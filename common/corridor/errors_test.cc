@@ -53,6 +53,47 @@ TEST(Errors, NeverRepeatWhatIsNoId) {
   EXPECT_EQ(NotFound("ticket", "Dear Sir, my password is").message(), "ticket does not exist");
 }
 
+TEST(Violations, WhatTwoChecksSawIsToldOnce) {
+  Violations first, second;
+  first.Id("request_id", "");
+  second.Id("request_id", "");
+  second.Id("ticket_id", "");
+  first.Absorb(second.status());
+  EXPECT_EQ(first.status().message(), "request_id: is required; ticket_id: is required");
+}
+
+TEST(Violations, ALineIsNotBlankAndHoldsNoControlCharacter) {
+  Violations good;
+  good.Line("name", "Ada Lovelace \xC3\xA9", 200);
+  good.Line("name", "", 200, /*optional=*/true);
+  EXPECT_EQ(good.status(), absl::OkStatus());
+  for (const std::string_view text :
+       {"ada@acme.example\r\nBcc: eve@evil.example", "a\tb", "a\x7f"}) {
+    Violations bad;
+    bad.Line("name", text, 200);
+    EXPECT_EQ(bad.status().message(), "name: holds a control character") << text;
+  }
+  Violations others;  // and what every text must be
+  others.Line("blank", "  ", 200, /*optional=*/true);
+  others.Line("empty", "", 200);
+  others.Line("long", "abc", 2);
+  EXPECT_EQ(others.status().message(),
+            "blank: is blank; empty: is required; long: 3 bytes, at most 2");
+}
+
+TEST(Violations, ALanguageIsATagByItsForm) {
+  Violations good;
+  for (const char* tag : {"en", "pt-BR", "zh-Hant-TW"}) good.Language("language", tag);
+  good.Language("language", "", /*optional=*/true);
+  EXPECT_EQ(good.status(), absl::OkStatus());
+  for (const std::string& tag :
+       {std::string("e n"), std::string("en_US"), std::string("'; DROP"), std::string(36, 'a')}) {
+    Violations bad;
+    bad.Language("language", tag);
+    EXPECT_THAT(bad.status().message(), HasSubstr("language: must be a BCP 47 tag")) << tag;
+  }
+}
+
 TEST(Errors, TellTheCurrentVersion) {
   const absl::Status status = VersionConflict("ticket", "t_1", 3, 5);
   EXPECT_EQ(status.code(), absl::StatusCode::kAborted);

@@ -35,7 +35,7 @@ constexpr int kMaxTicketsOfARequester = 1000;
 void CheckExternalId(Violations& violations, const std::string& field,
                      const type::v1::ExternalId& name) {
   violations.Key(absl::StrCat(field, ".system"), name.system());
-  violations.Text(absl::StrCat(field, ".id"), name.id(), 128);
+  violations.Line(absl::StrCat(field, ".id"), name.id(), 128);
 }
 
 void CheckExternalIds(Violations& violations, const std::string& field,
@@ -192,7 +192,7 @@ absl::Status Validate(const account::v1::PutAccountRequest& request) {
   const Account& account = request.account();
   violations.Id("account.account_id", account.account_id());
   violations.Range("account.version", account.version(), 0, INT64_MAX);
-  violations.Text("account.display_name", account.display_name(), 200, true);
+  violations.Line("account.display_name", account.display_name(), 200, true);
   violations.Require(type::v1::Segment_IsValid(account.segment()), "account.segment",
                      "is no known value");
   violations.Require(type::v1::JourneyStage_IsValid(account.stage()), "account.stage",
@@ -349,19 +349,19 @@ absl::Status Validate(const account::v1::PutContactRequest& request) {
   violations.Id("contact.contact_id", contact.contact_id());
   violations.Id("contact.account_id", contact.account_id());
   violations.Range("contact.version", contact.version(), 0, INT64_MAX);
-  violations.Text("contact.display_name", contact.display_name(), 200, true);
+  violations.Line("contact.display_name", contact.display_name(), 200, true);
   violations.Count("contact.addresses", static_cast<size_t>(contact.addresses_size()),
                    kMaxAddresses);
   std::set<std::string> seen;
   for (int i = 0; i < contact.addresses_size(); ++i) {
     const std::string at = absl::StrCat("contact.addresses[", i, "]");
-    violations.Text(at, contact.addresses(i), 320);
+    violations.Line(at, contact.addresses(i), 320);
     violations.Require(seen.insert(NormalAddress(contact.addresses(i))).second, at, "stands twice");
   }
   violations.Require(type::v1::ContactLevel_IsValid(contact.level()), "contact.level",
                      "is no known value");
-  violations.Text("contact.business_role", contact.business_role(), 200, true);
-  violations.Text("contact.language", contact.language(), 35, true);
+  violations.Line("contact.business_role", contact.business_role(), 200, true);
+  violations.Language("contact.language", contact.language(), true);
   violations.Text("contact.time_zone", contact.time_zone(), 64, true);
   if (!contact.time_zone().empty()) {
     absl::TimeZone zone;
@@ -481,7 +481,7 @@ absl::Status Validate(const account::v1::ResolveRequesterRequest& request) {
                     (request.contact_id().empty() ? 0 : 1);
   violations.Require(given == 1, "address",
                      "exactly one of address, external_id and contact_id must be given");
-  violations.Text("address", request.address(), 320, true);
+  violations.Line("address", request.address(), 320, true);
   if (request.has_external_id()) CheckExternalId(violations, "external_id", request.external_id());
   violations.Id("contact_id", request.contact_id(), true);
   violations.Id("ticket_id", request.ticket_id(), true);

@@ -1248,6 +1248,30 @@ TEST_F(AccountHealth, MovesThroughTheJourneyOnlyAsItMay) {
   EXPECT_EQ(account.times(1).seconds(), 3600);
 }
 
+// An address becomes the head of a letter: a line end in it would add lines of a stranger's.
+TEST_F(AccountHealth, RefusesAContactWhoseFieldsDoNotFitOnALine) {
+  av::PutContactRequest put;
+  av::Contact& contact = *put.mutable_contact();
+  contact.set_account_id("acme");
+  contact.set_contact_id("eve");
+  contact.add_addresses("eve@acme.com\r\nBcc: all@acme.com");
+  contact.set_display_name("Eve\x1b[2J");
+  contact.set_business_role("a\tb");
+  contact.set_language("' or 1=1");
+  auto& name = *contact.add_external_ids();
+  name.set_system("crm");
+  name.set_id("4\n2");
+  const absl::Status refused =
+      Try<av::PutContactResponse>("AccountService/PutContact", put).status();
+  EXPECT_EQ(refused.code(), absl::StatusCode::kInvalidArgument);
+  for (const char* field :
+       {"contact.addresses[0]: holds a control", "contact.display_name: holds a control",
+        "contact.business_role: holds a control", "contact.language: must be a BCP 47 tag",
+        "contact.external_ids[0].id: holds a control"}) {
+    EXPECT_THAT(std::string(refused.message()), HasSubstr(field));
+  }
+}
+
 TEST_F(AccountHealth, RefusesWhatDoesNotFit) {
   av::PutAccountRequest put;
   put.mutable_account()->set_account_id("acme");

@@ -230,7 +230,7 @@ absl::Status ValidateOpenTicket(const iv::OpenTicketRequest& request) {
       violations.Id("requester.contact_id", request.requester().contact_id());
       break;
     case iv::Requester::kAddress:
-      violations.Text("requester.address", request.requester().address(), kMaxAddressBytes);
+      violations.Line("requester.address", request.requester().address(), kMaxAddressBytes);
       break;
     case iv::Requester::kExternalId:
       CheckExternalId("requester.external_id", request.requester().external_id(), violations);
@@ -251,7 +251,7 @@ absl::Status ValidateOpenTicket(const iv::OpenTicketRequest& request) {
       "opened_by_staff_id", "does not go with origin CUSTOMER");
   CheckOpeningFields(TicketFrom(request), violations);
   CheckAttachments(request.attachments(), violations);
-  violations.Text("thread_ref", request.thread_ref(), kMaxThreadRefBytes, true);
+  violations.Line("thread_ref", request.thread_ref(), kMaxThreadRefBytes, true);
   return violations.status();
 }
 
@@ -351,7 +351,7 @@ absl::Status ValidateAddMessage(const iv::AddMessageRequest& request) {
   violations.Id("ticket_id", request.ticket_id(), !request.in_reply_to().empty());
   violations.Count("in_reply_to", static_cast<size_t>(request.in_reply_to_size()), 20);
   for (const std::string& ref : request.in_reply_to()) {
-    violations.Text("in_reply_to", ref, kMaxThreadRefBytes);
+    violations.Line("in_reply_to", ref, kMaxThreadRefBytes);
   }
   violations.Require(request.author_kind() != ty::AUTHOR_KIND_UNSPECIFIED, "author_kind",
                      "is missing");
@@ -366,7 +366,7 @@ absl::Status ValidateAddMessage(const iv::AddMessageRequest& request) {
                      "of a requester's message must be PUBLIC");
   violations.Text("text", request.text(), kMaxMessageBytes);
   CheckAttachments(request.attachments(), violations);
-  violations.Text("thread_ref", request.thread_ref(), kMaxThreadRefBytes, true);
+  violations.Line("thread_ref", request.thread_ref(), kMaxThreadRefBytes, true);
   violations.Require(by_agent || request.new_state() == ty::TICKET_STATE_UNSPECIFIED, "new_state",
                      "is for an agent's message");
   return violations.status();

@@ -18,19 +18,13 @@ namespace {
 using corridor::Violations;
 using intake::v1::Ticket;
 
-bool HasControl(std::string_view text) {
-  return std::any_of(text.begin(), text.end(),
-                     [](char c) { return absl::ascii_iscntrl(static_cast<unsigned char>(c)); });
-}
-
 using Check = void (*)(const Ticket&, std::string_view at, Violations&);
 
 void CheckTags(const Ticket& ticket, std::string_view at, Violations& violations) {
   violations.Count(at, static_cast<size_t>(ticket.tags_size()), kMaxTags);
   std::set<std::string_view> seen;
   for (const std::string& tag : ticket.tags()) {
-    violations.Text(at, tag, 64);
-    violations.Require(!HasControl(tag), at, "holds a control character");
+    violations.Line(at, tag, 64);
     violations.Require(seen.insert(tag).second, at, "names a tag twice");
   }
 }
@@ -41,7 +35,7 @@ void CheckCustomFields(const Ticket& ticket, std::string_view at, Violations& vi
   const std::map<std::string, std::string> ordered(ticket.custom_fields().begin(),
                                                    ticket.custom_fields().end());
   for (const auto& [key, value] : ordered) {
-    violations.Text(absl::StrCat(Absl(at), ".key"), key, 64);
+    violations.Line(absl::StrCat(Absl(at), ".key"), key, 64);
     violations.Text(absl::StrCat(Absl(at), ".value"), value, 1024, true);
   }
 }
@@ -62,17 +56,6 @@ void CheckExternalIds(const Ticket& ticket, std::string_view at, Violations& vio
     CheckExternalId(at, external_id, violations);
     violations.Require(systems.insert(external_id.system()).second, at, "names a system twice");
   }
-}
-
-void CheckLanguage(const Ticket& ticket, std::string_view at, Violations& violations) {
-  const std::string& language = ticket.language();
-  violations.Require(language.size() <= 35 &&
-                         std::all_of(language.begin(), language.end(),
-                                     [](char c) {
-                                       return absl::ascii_isalnum(static_cast<unsigned char>(c)) ||
-                                              c == '-';
-                                     }),
-                     at, "must be a BCP 47 tag of at most 35 bytes");
 }
 
 struct Field {
@@ -120,13 +103,17 @@ constexpr Field kFields[] = {
      [](const Ticket& t, std::string_view at, Violations& v) { v.Id(at, t.goal_id(), true); },
      true},
     {"impact", [](const Ticket&, std::string_view, Violations&) {}, true},
-    {"language", CheckLanguage, true},
+    {"language",
+     [](const Ticket& t, std::string_view at, Violations& v) {
+       v.Language(at, t.language(), true);
+     },
+     true},
     {"product",
      [](const Ticket& t, std::string_view at, Violations& v) { v.Key(at, t.product(), true); },
      true},
     {"product_version",
      [](const Ticket& t, std::string_view at, Violations& v) {
-       v.Text(at, t.product_version(), 64, true);
+       v.Line(at, t.product_version(), 64, true);
      },
      true},
     {"subject",
@@ -233,7 +220,7 @@ bool Names(const google::protobuf::FieldMask& mask, std::string_view path) {
 void CheckExternalId(std::string_view field, const type::v1::ExternalId& external_id,
                      Violations& violations) {
   violations.Key(absl::StrCat(Absl(field), ".system"), external_id.system());
-  violations.Text(absl::StrCat(Absl(field), ".id"), external_id.id(), 128);
+  violations.Line(absl::StrCat(Absl(field), ".id"), external_id.id(), 128);
 }
 
 void CheckAttachments(const google::protobuf::RepeatedPtrField<intake::v1::Attachment>& attachments,
@@ -242,8 +229,8 @@ void CheckAttachments(const google::protobuf::RepeatedPtrField<intake::v1::Attac
   for (int i = 0; i < attachments.size(); ++i) {
     const intake::v1::Attachment& attachment = attachments[i];
     const std::string at = absl::StrCat("attachments[", i, "]");
-    violations.Text(at + ".name", attachment.name(), 255);
-    violations.Text(at + ".media_type", attachment.media_type(), 127);
+    violations.Line(at + ".name", attachment.name(), 255);
+    violations.Line(at + ".media_type", attachment.media_type(), 127);
     violations.Range(at + ".size_bytes", attachment.size_bytes(), 0, kMaxAttachmentBytes);
     const std::string& sha256 = attachment.sha256();
     violations.Require(
@@ -251,11 +238,10 @@ void CheckAttachments(const google::protobuf::RepeatedPtrField<intake::v1::Attac
             std::all_of(sha256.begin(), sha256.end(),
                         [](char c) { return absl::ascii_isxdigit(static_cast<unsigned char>(c)); }),
         at + ".sha256", "must be 64 hexadecimal digits");
-    violations.Text(at + ".url", attachment.url(), 2048);
+    violations.Line(at + ".url", attachment.url(), 2048);
     violations.Require(absl::StartsWith(attachment.url(), "https://") ||
                            absl::StartsWith(attachment.url(), "http://"),
                        at + ".url", "must begin with http:// or https://");
-    violations.Require(!HasControl(attachment.url()), at + ".url", "holds a control character");
   }
 }
 

@@ -308,6 +308,28 @@ TEST_F(Intake, NamesEveryBadFieldOfAnOpening) {
   }
 }
 
+TEST_F(Intake, RefusesWhatDoesNotFitOnALine) {
+  iv::OpenTicketRequest request = Opening();
+  request.mutable_requester()->set_address("ada@acme.example\nBcc: all@acme.example");
+  request.set_thread_ref("<1@mail>\r\n");
+  request.set_product_version("1\x07");
+  (*request.mutable_custom_fields())["a\tb"] = "of any form:\n\t1";
+  auto* attachment = request.add_attachments();
+  attachment->set_name("a\nb.txt");
+  attachment->set_media_type("text/plain\r\nX: y");
+  attachment->set_sha256(std::string(64, '0'));
+  attachment->set_url("https://files.example/a");
+  const auto opened =
+      harness_.Call<iv::OpenTicketResponse>(std::string(kService) + "OpenTicket", request);
+  ASSERT_EQ(opened.status().code(), absl::StatusCode::kInvalidArgument);
+  for (const char* field :
+       {"requester.address", "thread_ref", "product_version", "custom_fields.key",
+        "attachments[0].name", "attachments[0].media_type"}) {
+    EXPECT_THAT(std::string(opened.status().message()),
+                HasSubstr(std::string(field) + ": holds a control character"));
+  }
+}
+
 TEST_F(Intake, KeepsAnExternalIdUnique) {
   iv::OpenTicketRequest request = Opening();
   auto* external_id = request.add_external_ids();

@@ -395,12 +395,12 @@ absl::Status ValidatePutStaff(const v1::PutStaffRequest& request) {
   for (const int role : staff.roles()) {
     violations.Require(role != type::v1::STAFF_ROLE_UNSPECIFIED, "staff.roles", "names no role");
   }
-  violations.Text("staff.display_name", staff.display_name(), 200, true);
+  violations.Line("staff.display_name", staff.display_name(), 200, true);
   violations.Count("staff.skills", static_cast<size_t>(staff.skills_size()), 100);
   for (const std::string& skill : staff.skills()) violations.Key("staff.skills", skill);
   violations.Count("staff.languages", static_cast<size_t>(staff.languages_size()), 20);
   for (const std::string& language : staff.languages()) {
-    violations.Text("staff.languages", language, 35);
+    violations.Language("staff.languages", language);
   }
   violations.Count("staff.queues", static_cast<size_t>(staff.queues_size()), 50);
   std::set<std::string> queues;
@@ -414,7 +414,7 @@ absl::Status ValidatePutStaff(const v1::PutStaffRequest& request) {
   std::set<std::string> systems;
   for (const auto& external_id : staff.external_ids()) {
     violations.Key("staff.external_ids.system", external_id.system());
-    violations.Text("staff.external_ids.id", external_id.id(), 128);
+    violations.Line("staff.external_ids.id", external_id.id(), 128);
     violations.Require(systems.insert(external_id.system()).second, "staff.external_ids",
                        "names a system twice");
   }

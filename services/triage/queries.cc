@@ -87,7 +87,10 @@ absl::Status ValidateClassifyTicket(const v1::ClassifyTicketRequest& request) {
       violations.Key("facts.product", request.facts().product(), true);
       violations.Key("facts.category", request.facts().category(), true);
       violations.Count("facts.tags", static_cast<size_t>(request.facts().tags_size()), 50);
-      violations.Text("facts.language", request.facts().language(), 35, true);
+      for (const std::string& tag : request.facts().tags()) {
+        violations.Line("facts.tags", tag, 64);
+      }
+      violations.Language("facts.language", request.facts().language(), true);
       violations.Range("facts.affected_users", request.facts().affected_users(), 0, 1'000'000'000);
       break;
     case v1::ClassifyTicketRequest::WHAT_NOT_SET:
