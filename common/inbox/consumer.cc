@@ -8,12 +8,14 @@
 namespace tandem::inbox {
 
 Consumer::Consumer(const corridor::ServiceDefinition* definition, std::string owner, Ports ports,
-                   ConsumerOptions options, std::function<void(int, int64_t)> moved)
+                   ConsumerOptions options, std::function<void(int, int64_t)> moved,
+                   std::function<void(int, const absl::Status&)> stopped)
     : definition_(definition),
       owner_(std::move(owner)),
       ports_(ports),
       options_(options),
       moved_(std::move(moved)),
+      stopped_(std::move(stopped)),
       scope_(ports.executor) {}
 
 Consumer::~Consumer() { Close(); }
@@ -68,9 +70,13 @@ void Consumer::Records(int partition, int64_t generation, std::vector<bus::Recor
 
 void Consumer::Stopped(int partition, absl::Status why) {
   scope_.Post([this, partition, why = std::move(why)] {
-    const auto it = partitions_.find(partition);
-    if (it != partitions_.end()) it->second.stopped = why;
+    if (partitions_.contains(partition)) GiveUp(partition, why);
   });
+}
+
+void Consumer::GiveUp(int number, const absl::Status& why) {
+  partitions_[number].stopped = why;
+  if (stopped_) stopped_(number, why);
 }
 
 // Taking a partition over raises its epoch in one commit: from then on a former owner's commits
@@ -250,7 +256,7 @@ void Consumer::Ran(int number, int64_t generation, lane::RunResult result) {
       BackOff(number);
       break;
     case lane::RunResult::Kind::kStopped:
-      partition.stopped = result.why;
+      GiveUp(number, result.why);
       break;
     default:
       Pump(number);

@@ -56,9 +56,11 @@ class Consumer : private bus::Listener {
     const lane::Lanes* lanes = nullptr;
     lane::Gatherer* gatherer = nullptr;
   };
-  // `moved` is told in a step of the executor when a stored position moved.
+  // `moved` is told in a step of the executor when a stored position moved, `stopped` when a
+  // partition is not read any more.
   Consumer(const corridor::ServiceDefinition* definition, std::string owner, Ports ports,
-           ConsumerOptions options, std::function<void(int partition, int64_t next_offset)> moved);
+           ConsumerOptions options, std::function<void(int partition, int64_t next_offset)> moved,
+           std::function<void(int partition, const absl::Status& why)> stopped);
   ~Consumer() override;
   // Leaves the group at once; no step starts after it, and the executor may end. Not from inside a
   // step.
@@ -100,6 +102,7 @@ class Consumer : private bus::Listener {
   void Records(int partition, int64_t generation, std::vector<bus::RecordPtr> records) override;
   void Stopped(int partition, absl::Status why) override;
 
+  void GiveUp(int number, const absl::Status& why);
   void Claim(int number);
   void Claimed(int number, const absl::Status& status);
   void Receive(int number, int64_t generation, std::vector<bus::RecordPtr> records);
@@ -117,6 +120,7 @@ class Consumer : private bus::Listener {
   const Ports ports_;
   const ConsumerOptions options_;
   const std::function<void(int, int64_t)> moved_;
+  const std::function<void(int, const absl::Status&)> stopped_;
   std::map<int, Partition> partitions_;
   int64_t generations_ = 0;
   std::unique_ptr<bus::Consumer> joining_;  // from Start to the step that it posts

@@ -36,6 +36,29 @@ bool IsPassing(const absl::Status& status) {
   }
 }
 
+// A failed commit in words for those who called: the store's own name files and statements, and are
+// logged. An internal error is withheld at the door.
+absl::Status ForCallers(const absl::Status& status) {
+  constexpr absl::Duration kRetryAfter = absl::Seconds(5);
+  if (absl::IsResourceExhausted(status)) {
+    return corridor::WithRetryAfter(
+        corridor::WithReason(
+            absl::ResourceExhaustedError("the service's database has no room left: nothing was "
+                                         "changed; repeat the request when there is room again"),
+            "STORE_FULL"),
+        kRetryAfter);
+  }
+  if (absl::IsUnavailable(status)) {
+    return corridor::WithRetryAfter(
+        corridor::WithReason(
+            absl::UnavailableError("the service's database cannot be reached: nothing was changed; "
+                                   "repeat the request"),
+            "STORE_UNAVAILABLE"),
+        kRetryAfter);
+  }
+  return status;
+}
+
 // For planted mistakes: commits the lines that begin so before the others, which then stand alone.
 CommitResult CommitFirst(store::Store& store, std::string_view begin,
                          std::vector<store::Write>& lines) {
@@ -81,7 +104,7 @@ bool Lane::Submit(std::unique_ptr<Command>& command) {
   absl::MutexLock lock(&mutex_);
   if (commands_waiting_ >= options_.max_waiting) return false;
   ++commands_waiting_;
-  waiting_.push_back({std::move(command)});
+  waiting_.push_back({std::move(command), ports_.clock->Now()});
   depth_.fetch_add(1, std::memory_order_relaxed);
   if (!step_posted_) {
     step_posted_ = true;
@@ -96,6 +119,7 @@ void Lane::Submit(std::unique_ptr<Retry> retry) { Enqueue({std::move(retry)}); }
 void Lane::Submit(Writes writes) { Enqueue({std::move(writes)}); }
 
 void Lane::Enqueue(Work work) {
+  work.arrived = ports_.clock->Now();
   absl::MutexLock lock(&mutex_);
   if (std::holds_alternative<std::unique_ptr<Command>>(work.what)) ++commands_waiting_;
   waiting_.push_back(std::move(work));
@@ -141,7 +165,7 @@ void Lane::Step() {
     }
     depth_.fetch_sub(works.size(), std::memory_order_relaxed);
     if (!lazy_.empty()) {
-      works.push_back({Writes{std::move(lazy_), nullptr, /*lazy=*/true}});
+      works.push_back({Writes{std::move(lazy_), nullptr, /*lazy=*/true}, ports_.clock->Now()});
       lazy_.clear();
     }
     if (!waiting_.empty()) {
@@ -181,6 +205,7 @@ void Lane::RunBatch(std::deque<Work> works, bool alone) {
     Batch batch(definition_, &ports_.store->reader(), &cache_, ports_.partitions,
                 /*looks_before_inserting=*/works.front().attempts > 0);
     std::vector<Member> members;
+    const absl::Duration waited = ports_.clock->Now() - works.front().arrived;
     parking_ = 0;
     // Another process parks and drains too.
     if (ports_.store->is_shared()) ForgetParked();
@@ -211,7 +236,9 @@ void Lane::RunBatch(std::deque<Work> works, bool alone) {
     Committed committed;
     committed.outcome = result.kind;
     committed.members = members.size();
+    committed.waited = waited;
     committed.took = ports_.clock->Now() - before;
+    committed.status = result.status;
     if (result.kind == CommitResult::Kind::kCommitted) {
       batch.Remember();
       committed.lines = lines.size();
@@ -232,9 +259,11 @@ void Lane::RunBatch(std::deque<Work> works, bool alone) {
     batch.Forget();
     ForgetParked();
     if (result.kind == CommitResult::Kind::kFailed) {
+      const absl::Status told = ForCallers(result.status);
       for (Member& member : members) {
-        for (corridor::ReplyCallback& joined : member.joined) joined(result.status);
-        Fail(member.work, result.status);
+        for (corridor::ReplyCallback& joined : member.joined) joined(told);
+        const bool is_call = std::holds_alternative<std::unique_ptr<Command>>(member.work.what);
+        Fail(member.work, is_call ? told : result.status);
       }
       continue;
     }
@@ -288,7 +317,7 @@ void Lane::Rejoin(Member& member, size_t joined, std::deque<Work>& again) {
   command->scope = first.scope;
   command->body_hash = first.body_hash;
   command->done = std::move(member.joined[joined]);
-  again.push_back({std::move(command)});
+  again.push_back({std::move(command), member.work.arrived});
 }
 
 // A planted mistake.

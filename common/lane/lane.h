@@ -50,10 +50,12 @@ struct Committed {
   size_t dead_letters = 0;                             // events and timers set aside
   bool has_unparked = false;                           // a subject's timers are held no more
   absl::Time earliest_timer = absl::InfiniteFuture();  // the earliest timer set
+  absl::Duration waited;                               // in the lane, the first of the batch
   absl::Duration took;                                 // the commit alone
-  // What became of it. Unless it was committed, only `members` and `took` say something else than
-  // nothing; where it is unknown there may be events and timers that nobody was told of.
+  // What became of it. Unless it was committed, only `members`, `waited` and `took` say something
+  // else than nothing; where it is unknown there may be events and timers that nobody was told of.
   store::CommitResult::Kind outcome = store::CommitResult::Kind::kCommitted;
+  absl::Status status;  // why it failed, in the store's own words: not for callers
 };
 
 // Submit… may be called from any thread; everything else happens in steps of the executor given.
@@ -96,6 +98,7 @@ class Lane {
     std::variant<std::unique_ptr<Command>, std::unique_ptr<TimerFiring>, std::unique_ptr<Run>,
                  std::unique_ptr<Retry>, Writes>
         what;
+    absl::Time arrived = absl::InfinitePast();  // in the lane
     int attempts = 0;
   };
   // A piece of work that has been decided in the batch under way, and what happens after the

@@ -151,6 +151,10 @@ struct ServiceRuntime::Instruments {
     refused = scope.OneCounter("tandem_lane_refused_total",
                                "Commands refused because the lane was full.");
     lane_depth = scope.OneGauge("tandem_lane_depth", "Work waiting in the lane.");
+    lane_wait = scope.OneHistogram("tandem_lane_wait_seconds",
+                                   "How long the first of a batch had waited in the lane when the "
+                                   "batch was begun.",
+                                   metrics::LatencySeconds());
     outbox_depth = scope.OneGauge("tandem_outbox_depth", "Events waiting to be published.");
     outbox_age = scope.OneGauge("tandem_outbox_age_seconds",
                                 "Age of the oldest event waiting to be published.");
@@ -173,7 +177,7 @@ struct ServiceRuntime::Instruments {
                                 "Unix time at which the gauges were last taken.");
   }
 
-  metrics::Histogram commit_seconds, batch_size, lateness;
+  metrics::Histogram commit_seconds, batch_size, lane_wait, lateness;
   metrics::Counter events, timers, dead_letters_total, refused, missed, conflict, unknown, failed,
       published, relay_failures;
   metrics::Gauge lane_depth, outbox_depth, outbox_age, timers_pending, timers_overdue, dead_letters,
@@ -240,7 +244,8 @@ absl::StatusOr<std::unique_ptr<ServiceRuntime>> ServiceRuntime::Create(
       inbox::Consumer::Ports{ports.clock, ports.background, r->consumer_reader_.get(), ports.bus,
                              r->lanes_.get(), &r->gatherer_},
       options.consumer,
-      [r](int partition, int64_t next_offset) { r->gate_->Moved(partition, next_offset); });
+      [r](int partition, int64_t next_offset) { r->gate_->Moved(partition, next_offset); },
+      [r](int partition, const absl::Status& why) { r->Stopped(partition, why); });
   r->gate_ = std::make_unique<timer::Gate>(
       d,
       timer::Gate::Ports{ports.clock, ports.background, r->gate_reader_.get(), ports.stores.front(),
@@ -312,6 +317,9 @@ void ServiceRuntime::Committed(const lane::Committed& committed) {
       return;
     case store::CommitResult::Kind::kFailed:
       instruments_->failed.Increment();
+      if (ports_.logger != nullptr) {
+        ports_.logger->LogInternal("a commit failed", committed.status);
+      }
       return;
     case store::CommitResult::Kind::kUnknown:
       instruments_->unknown.Increment();
@@ -319,6 +327,7 @@ void ServiceRuntime::Committed(const lane::Committed& committed) {
       gate_->Wake(ports_.clock->Now());
       return;
   }
+  instruments_->lane_wait.Observe(committed.waited);
   instruments_->commit_seconds.Observe(committed.took);
   instruments_->batch_size.Observe(static_cast<double>(committed.members));
   instruments_->events.Increment(static_cast<double>(committed.events));
@@ -586,7 +595,21 @@ void ServiceRuntime::TellLag() {
   instruments_->lag_seconds.Set(absl::ToDoubleSeconds(longest));
 }
 
+void ServiceRuntime::Stopped(int partition, const absl::Status& why) {
+  if (ports_.logger != nullptr) {
+    ports_.logger->LogInternal("a partition is not read any more", why,
+                               {log::Field::Count("partition", partition)});
+  }
+  // Who asks whether the service is ready is told now, not with the next sample.
+  SampleOnce();
+}
+
 void ServiceRuntime::SampleNow() {
+  SampleOnce();
+  scope_.PostAt(ports_.clock->Now() + options_.sample_every, [this] { SampleNow(); });
+}
+
+void ServiceRuntime::SampleOnce() {
   absl::StatusOr<ServiceSample> sample = TakeSample();
   {
     absl::MutexLock lock(&sample_mutex_);
@@ -598,7 +621,6 @@ void ServiceRuntime::SampleNow() {
   if (ports_.measure) ports_.measure(*sample_reader_);
   if (sample.ok()) Tell(*sample);
   TellOwn();
-  scope_.PostAt(ports_.clock->Now() + options_.sample_every, [this] { SampleNow(); });
 }
 
 void ServiceRuntime::Sample(absl::AnyInvocable<void(absl::StatusOr<ServiceSample>)> done) {

@@ -131,6 +131,8 @@ class ServiceRuntime : public corridor::Endpoint {
   void Committed(const lane::Committed& committed);
   void Maintain();
   void SampleNow();
+  void SampleOnce();
+  void Stopped(int partition, const absl::Status& why);
   // Tell the metrics: what was read from the store, and what the process knows of itself.
   void Tell(const ServiceSample& sample);
   void TellOwn();

@@ -337,6 +337,23 @@ TEST(Commit, ThatFailsIsAnsweredWithItsReasonAndLosesNoEventAndNoTimer) {
   EXPECT_EQ(ledger.Get("b").timers_fired(), 1);
 }
 
+TEST(Commit, ThatFailsTellsTheStoresOwnWordsToTheLogAlone) {
+  for (const absl::StatusCode code :
+       {absl::StatusCode::kResourceExhausted, absl::StatusCode::kUnavailable}) {
+    FaultyLedger faulty("boxes");
+    faulty.faults->Next(
+        {FaultKind::kFailed, "", "", absl::Status(code, "/data/ledger.db: refused in: COMMIT")});
+    const absl::Status told = faulty.ledger->Add("r", "b", 2).status();
+    EXPECT_EQ(told.code(), code);
+    EXPECT_THAT(told.message(), ::testing::Not(::testing::HasSubstr("ledger.db")));
+    EXPECT_THAT(told.message(), ::testing::HasSubstr("nothing was changed"));
+    EXPECT_TRUE(told.GetPayload("type.googleapis.com/google.rpc.RetryInfo").has_value());
+    EXPECT_THAT(faulty.ledger->Logged(),
+                ::testing::ElementsAre(::testing::AllOf(::testing::HasSubstr("a commit failed"),
+                                                        ::testing::HasSubstr("ledger.db"))));
+  }
+}
+
 TEST(Gather, AsksThePeerAndDecidesWithTheAnswer) {
   Ledger ledger;
   GetResponse told;
@@ -531,6 +548,20 @@ TEST(Metrics, CountCommitsByWhatBecameOfThem) {
   }
 }
 
+TEST(Metrics, SayHowLongEachBatchHadWaitedInTheLane) {
+  Ledger ledger;
+  const int64_t before = ledger.runtime().totals().commits;
+  ASSERT_TRUE(ledger.Add("r", "b", 1).ok());
+  // Simulated time stands still while there is work, so each wait is the shortest that there is.
+  const std::string commits = std::to_string(ledger.runtime().totals().commits);
+  EXPECT_GT(ledger.runtime().totals().commits, before);
+  const std::string text = ledger.Metrics();
+  for (const std::string& line : {"_count{service=\"ledger\"} " + commits + "\n",
+                                  "_bucket{service=\"ledger\",le=\"0.0005\"} " + commits + "\n"}) {
+    EXPECT_THAT(text, ::testing::HasSubstr("tandem_lane_wait_seconds" + line));
+  }
+}
+
 TEST(Metrics, SayWhatWasPublishedAndByWhom) {
   Ledger ledger;
   for (const char* request : {"r1", "r2", "r3"}) ASSERT_TRUE(ledger.Add(request, "b", 1).ok());
@@ -589,6 +620,19 @@ TEST(DeadLetters, TooManyParkedSubjectsInAMinuteStopThePartition) {
   ledger.Settle();
   ASSERT_TRUE(sample.ok());
   EXPECT_FALSE(sample->not_ready.empty());
+}
+
+TEST(DeadLetters, APartitionThatStopsIsSaidAtOnceByReadinessAndByTheLog) {
+  testing::HarnessOptions options;
+  options.runtime.lane.parked_subjects_per_minute = 3;
+  Ledger ledger({}, options);  // takes no samples by itself
+  EXPECT_THAT(ledger.runtime().NotReady(), ::testing::IsEmpty());
+  for (int i = 0; i < 40; ++i) ledger.DeliverAdded("bad" + std::to_string(i), 1, /*poison=*/true);
+  EXPECT_THAT(ledger.runtime().NotReady(),
+              ::testing::Contains(::testing::HasSubstr("stopped: too many subjects")));
+  EXPECT_THAT(ledger.Logged(), ::testing::Contains(::testing::AllOf(
+                                   ::testing::HasSubstr("\"level\":\"error\""),
+                                   ::testing::HasSubstr("a partition is not read any more"))));
 }
 
 TEST(Timer, FiresAtItsInstantAndNotBefore) {

@@ -76,6 +76,7 @@ void ServiceHarness::Start() {
   ports.peer = &peer_;
   ports.entropy = entropy_.get();
   ports.metrics = &metrics_;
+  ports.logger = &logger_;
   auto runtime = runtime::ServiceRuntime::Create(make_(), ports, runtime_options);
   MustBeOk(runtime.status(), "making the service");
   runtime_ = *std::move(runtime);

@@ -25,6 +25,8 @@
 #include "common/corridor/endpoint.h"
 #include "common/executor/deterministic.h"
 #include "common/id/entropy.h"
+#include "common/log/log.h"
+#include "common/log/sink.h"
 #include "common/metrics/metrics.h"
 #include "common/runtime/service_runtime.h"
 #include "common/store/store.h"
@@ -141,6 +143,8 @@ class ServiceHarness {
   runtime::ServiceRuntime& runtime() { return *runtime_; }
   // What an operator would see now, in Prometheus's text format.
   std::string Metrics();
+  // The lines that the service logged.
+  std::vector<std::string> Logged() const { return log_->lines(); }
   // A number from the database: SELECT with one row and column.
   int64_t Number(const std::string& sql);
 
@@ -161,6 +165,8 @@ class ServiceHarness {
   std::unique_ptr<id::Entropy> entropy_;
   ScriptedPeer peer_;
   metrics::Registry metrics_{"test"};
+  std::shared_ptr<log::MemorySink> log_ = std::make_shared<log::MemorySink>();
+  log::Logger logger_{{.service = "test", .now = [this] { return Now(); }}, log_};
   std::unique_ptr<bus::MemoryBus> bus_;
   std::unique_ptr<store::Store> store_;
   std::unique_ptr<runtime::ServiceRuntime> runtime_;
