@@ -2,8 +2,11 @@
 
 #include <utility>
 
+#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
-#include "common/config/yaml_to_proto.h"
+#include "absl/strings/str_join.h"
+#include "absl/strings/strip.h"
+#include "google/rpc/error_details.pb.h"
 
 namespace tandem::policy {
 namespace {
@@ -42,14 +45,38 @@ const Message& MessageField(const Message& message, const std::string& name) {
 }  // namespace
 
 absl::StatusOr<std::unique_ptr<Message>> PolicyRequest(const PolicyFile& file,
-                                                       const std::string& method) {
+                                                       const std::string& method,
+                                                       config::SourceLines* lines) {
   absl::StatusOr<std::unique_ptr<Message>> request = NewRequest(Method(file, method));
   if (!request.ok()) return request.status();
   const FieldDescriptor* field = (*request)->GetDescriptor()->FindFieldByName("policy");
   Message* const policy = (*request)->GetReflection()->MutableMessage(request->get(), field);
-  if (absl::Status read = config::YamlToProto(file.text, file.name, policy); !read.ok())
+  if (absl::Status read = config::YamlToProto(file.text, file.name, policy, lines); !read.ok())
     return read;
   return request;
+}
+
+std::string Refusal(const PolicyFile& file, const absl::Status& refused,
+                    const config::SourceLines& lines) {
+  const std::string message(refused.message());
+  const auto payload = refused.GetPayload("type.googleapis.com/google.rpc.BadRequest");
+  google::rpc::BadRequest bad;
+  if (!payload.has_value() || !bad.ParseFromString(std::string(*payload)) ||
+      bad.field_violations().empty()) {
+    return absl::StrCat(file.name, ": ", message);
+  }
+  std::vector<std::string> told;
+  for (const google::rpc::BadRequest::FieldViolation& violation : bad.field_violations()) {
+    // A check of the request as a whole begins above the policy.
+    const absl::string_view key = absl::StripPrefix(violation.field(), "policy.");
+    told.push_back(absl::StrCat(lines.At(std::string_view(key.data(), key.size())), ": ", key, ": ",
+                                violation.description()));
+  }
+  // Where the list was cut the message ends with how many more there are.
+  if (absl::EndsWith(message, " more bad fields")) {
+    told.push_back(absl::StrCat(file.name, ": ", message.substr(message.rfind("; ") + 2)));
+  }
+  return absl::StrJoin(told, "\n");
 }
 
 absl::StatusOr<std::vector<AppliedPolicy>> ApplyPolicies(const std::vector<PolicyFile>& files,
@@ -63,7 +90,8 @@ absl::StatusOr<std::vector<AppliedPolicy>> ApplyPolicies(const std::vector<Polic
     if (!current.ok()) return current.status();
     const Message& version = MessageField(**current, "version");
 
-    absl::StatusOr<std::unique_ptr<Message>> request = PolicyRequest(file, "ApplyPolicy");
+    config::SourceLines lines;
+    absl::StatusOr<std::unique_ptr<Message>> request = PolicyRequest(file, "ApplyPolicy", &lines);
     if (!request.ok()) return request.status();
     // The same file on the same version is the same request, however often a start is tried.
     const std::string request_id =
@@ -74,8 +102,7 @@ absl::StatusOr<std::vector<AppliedPolicy>> ApplyPolicies(const std::vector<Polic
     absl::StatusOr<corridor::MessagePtr> reply =
         call(Method(file, "ApplyPolicy"), corridor::MessagePtr(*std::move(request)));
     if (!reply.ok()) {
-      return absl::Status(reply.status().code(),
-                          absl::StrCat(file.name, ": ", std::string(reply.status().message())));
+      return absl::Status(reply.status().code(), Refusal(file, reply.status(), lines));
     }
     const FieldDescriptor* is_new = (*reply)->GetDescriptor()->FindFieldByName("is_new");
     applied.push_back({file.kind, file.name, IntegerField(**reply, "version"),

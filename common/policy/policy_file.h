@@ -9,6 +9,7 @@
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "common/config/yaml_to_proto.h"
 #include "common/corridor/endpoint.h"
 #include "google/protobuf/message.h"
 
@@ -26,9 +27,13 @@ using CallMethod = std::function<absl::StatusOr<corridor::MessagePtr>(
     const std::string& method, corridor::MessagePtr request)>;
 
 // The file as a request of its service: "ValidatePolicy" or "ApplyPolicy". INVALID_ARGUMENT names
-// file, line and key of everything that is wrong.
-absl::StatusOr<std::unique_ptr<google::protobuf::Message>> PolicyRequest(const PolicyFile& file,
-                                                                         const std::string& method);
+// file, line and key of everything that is wrong. `lines` gets where each value stands.
+absl::StatusOr<std::unique_ptr<google::protobuf::Message>> PolicyRequest(
+    const PolicyFile& file, const std::string& method, config::SourceLines* lines);
+
+// What the service says against the file, a line for each bad value: "FILE:LINE: key: problem".
+std::string Refusal(const PolicyFile& file, const absl::Status& refused,
+                    const config::SourceLines& lines);
 
 struct AppliedPolicy {
   std::string kind;

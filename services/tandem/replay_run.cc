@@ -145,8 +145,9 @@ absl::StatusOr<ReplayStaff> StaffOfPolicies(const std::vector<policy::PolicyFile
   ReplayStaff staff;
   for (const policy::PolicyFile& file : policies) {
     if (file.kind != "triage" && file.kind != "account") continue;
+    config::SourceLines lines;
     absl::StatusOr<std::unique_ptr<google::protobuf::Message>> request =
-        policy::PolicyRequest(file, "ApplyPolicy");
+        policy::PolicyRequest(file, "ApplyPolicy", &lines);
     if (!request.ok()) return request.status();
     if (file.kind == "account") {
       const auto& policy = static_cast<const account::v1::ApplyPolicyRequest&>(**request).policy();

@@ -5,10 +5,12 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
+#include "absl/strings/str_split.h"
 #include "common/cli/json.h"
+#include "common/cli/text_width.h"
 #include "common/config/nearest_name.h"
 #include "common/config/text_file.h"
-#include "common/config/yaml_to_proto.h"
+#include "common/policy/policy_file.h"
 #include "services/tandemctl/command.h"
 #include "services/tandemctl/fields.h"
 
@@ -27,8 +29,12 @@ const std::vector<std::string>& Kinds() {
   return *kinds;
 }
 
+std::string ServiceOf(const std::string& kind) {
+  return absl::StrCat("tandem.", kind, ".v1.PolicyService");
+}
+
 std::string Method(const std::string& kind, const std::string& name) {
-  return absl::StrCat("tandem.", kind, ".v1.PolicyService/", name);
+  return absl::StrCat(ServiceOf(kind), "/", name);
 }
 
 absl::Status CheckKind(const std::string& kind) {
@@ -74,16 +80,22 @@ absl::StatusOr<std::vector<PolicyFile>> FilesOf(const std::vector<std::string>& 
   return files;
 }
 
-absl::StatusOr<MessageOwner> PolicyRequest(const PolicyFile& file, const std::string& name) {
+// What is known of a file between reading and sending it.
+struct Ready {
+  policy::PolicyFile file;
+  config::SourceLines lines;
+  MessageOwner request;
+};
+
+absl::StatusOr<Ready> Read(const PolicyFile& file, const std::string& name) {
   auto text = config::ReadTextFile(file.path, kMaxFileBytes);
   if (!text.ok()) return text.status();
-  auto request = NewRequest(Method(file.kind, name));
-  if (!request.ok()) return request;
-  const auto* field = (*request)->GetDescriptor()->FindFieldByName("policy");
-  const absl::Status read = config::YamlToProto(
-      *text, file.path, (*request)->GetReflection()->MutableMessage(request->get(), field));
-  if (!read.ok()) return read;
-  return request;
+  Ready ready;
+  ready.file = {ServiceOf(file.kind), file.kind, file.path, *std::move(text)};
+  auto request = policy::PolicyRequest(ready.file, name, &ready.lines);
+  if (!request.ok()) return request.status();
+  ready.request = *std::move(request);
+  return ready;
 }
 
 // `name` is ValidatePolicy or ApplyPolicy. All files are read before the first is sent.
@@ -99,28 +111,37 @@ Entry FilesCommand(const std::string& path, const std::string& help, const std::
     return [words, name](Context& context) {
       const auto files = FilesOf(*words);
       if (!files.ok()) return UsageError(context, std::string(files.status().message()));
-      std::vector<MessageOwner> requests;
+      std::vector<Ready> read;
       int result = kOk;
       for (const PolicyFile& file : *files) {
-        auto request = PolicyRequest(file, name);
-        if (!request.ok()) {
-          *context.messages << "tandemctl: " << std::string(request.status().message()) << "\n";
+        auto ready = Read(file, name);
+        if (!ready.ok()) {
+          *context.messages << "tandemctl: " << std::string(ready.status().message()) << "\n";
           result = kFailed;
         } else {
-          requests.push_back(*std::move(request));
+          read.push_back(*std::move(ready));
         }
       }
-      for (size_t i = 0; result == kOk && i < requests.size(); ++i) {
-        const PolicyFile& file = (*files)[i];
-        auto reply = context.session->Call(Method(file.kind, name), requests[i].get());
+      for (size_t i = 0; result == kOk && i < read.size(); ++i) {
+        const policy::PolicyFile& file = read[i].file;
+        auto reply = context.session->Call(Method(file.kind, name), read[i].request.get());
         if (!reply.ok()) {
-          *context.messages << "tandemctl: " << file.path << " is refused\n";
-          return Fail(context, reply.status());
+          // The places in the file say more than the fields of a request that nobody wrote.
+          if (context.json || !context.session->was_sent() ||
+              !absl::IsInvalidArgument(reply.status())) {
+            return Fail(context, reply.status());
+          }
+          const std::string refusal = policy::Refusal(file, reply.status(), read[i].lines);
+          for (const absl::string_view line : absl::StrSplit(refusal, '\n')) {
+            *context.messages << (line.data() == refusal.data() ? "tandemctl: " : "")
+                              << cli::Printable(std::string(line)) << "\n";
+          }
+          return kFailed;
         }
         result = Print(context, **reply, [&] {
-          if (name == "ValidatePolicy") return absl::StrCat(file.path, ": sound\n");
+          if (name == "ValidatePolicy") return absl::StrCat(file.name, ": sound\n");
           const bool is_new = Cell(**reply, "is_new", Form::kPlain, context.looks) == "yes";
-          return absl::StrCat(file.path, ": ", file.kind, " version ",
+          return absl::StrCat(file.name, ": ", file.kind, " version ",
                               IntegerIn(**reply, "version"),
                               is_new ? " is in force\n" : " was in force already\n");
         });

@@ -702,6 +702,28 @@ TEST_F(ProgramTest, APolicyFileIsAppliedOnlyWhenAllOfItCanBeRead) {
   EXPECT_EQ(tandem_.Requests<sla::v1::ApplyPolicyRequest>(kApply).size(), 1u);
 }
 
+TEST_F(ProgramTest, WhatAServiceSaysAgainstAPolicyIsToldByTheLinesOfItsFile) {
+  tandem_.On<sla::v1::ValidatePolicyRequest>(
+      "tandem.sla.v1.PolicyService/ValidatePolicy", [](const auto&) {
+        corridor::Violations violations;
+        violations.Require(false, "calendars[0].zone", "is no zone");
+        violations.Require(false, "policy.calendars[1]", "is bad\x1b[2J");
+        violations.Require(false, "rules", "are missing");
+        return violations.status();
+      });
+  const std::string path = absl::StrCat(::testing::TempDir(), "/", ::getpid(), "_zones.yaml");
+  std::ofstream(path)
+      << "applies_to: new_tickets\ncalendars:\n  - name: a\n    zone: Mars\n  - name: "
+         "b\n";
+  const Ran ran = Run({"policy", "validate", "sla", path});
+  std::remove(path.c_str());
+  EXPECT_EQ(ran.code, 1);
+  EXPECT_EQ(ran.messages,
+            absl::StrCat("tandemctl: ", path, ":4: calendars[0].zone: is no zone\n",  //
+                         path, ":5: calendars[1]: is bad\xEF\xBF\xBD[2J\n",           //
+                         path, ":1: rules: are missing\n"));
+}
+
 TEST_F(ProgramTest, TheSampleStoresWhatIsMissingUnderFixedIds) {
   for (const SampleItem& item : SampleItems()) {
     const SampleKind& kind = KindOf(item);

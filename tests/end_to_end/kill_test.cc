@@ -292,15 +292,22 @@ TEST(Serve, RefusesABrokenPolicyWithItsLine) {
   TempFolder folder;
   const std::string policies = folder.File("policies");
   std::filesystem::create_directory(policies);
-  std::ofstream(policies + "/sla.yaml") << "applies_to: new_tickets\nrulse: []\n";
-  const auto served =
-      RunToEnd({TANDEM_BINARY, "serve", "--data", folder.File("data"), "--policies", policies,
-                "--listen", "127.0.0.1:0", "--http-listen", "127.0.0.1:0"},
-               absl::Seconds(30));
-  ASSERT_TRUE(served.ok()) << served.status();
-  EXPECT_NE(served->exit_code, 0);
-  EXPECT_THAT(served->errors, testing::HasSubstr("sla.yaml:2"));
-  EXPECT_THAT(served->errors, testing::HasSubstr("rules"));
+  const auto serve = [&](const std::string& policy) {
+    std::ofstream(policies + "/sla.yaml") << policy;
+    auto served = RunToEnd({TANDEM_BINARY, "serve", "--data", folder.File("data"), "--policies",
+                            policies, "--listen", "127.0.0.1:0", "--http-listen", "127.0.0.1:0"},
+                           absl::Seconds(30));
+    EXPECT_TRUE(served.ok()) << served.status();
+    EXPECT_NE(served->exit_code, 0);
+    return served->errors;
+  };
+  const std::string unknown = serve("applies_to: new_tickets\nrulse: []\n");
+  EXPECT_THAT(unknown, testing::HasSubstr("sla.yaml:2"));
+  EXPECT_THAT(unknown, testing::HasSubstr("rules"));
+  // What only the service finds has its line as well.
+  EXPECT_THAT(serve("applies_to: new_tickets\ncalendars:\n  - name: desk\n    zone: Mars/Base\n"
+                    "    always_open: true\n"),
+              testing::HasSubstr("sla.yaml:4: calendars[0].zone: \"Mars/Base\""));
 }
 
 }  // namespace

@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "common/config/yaml_to_proto.h"
 #include "common/plant/plant.h"
 #include "common/policy/policy_file.h"
 #include "common/time/stamp.h"
@@ -173,7 +174,9 @@ std::string Actors::Agent(Dice& dice) const {
 std::shared_ptr<google::protobuf::Message> Actors::PolicyOf(const std::string& kind) {
   for (const policy::PolicyFile& file : programs::BuiltInPolicies()) {
     if (file.kind != kind) continue;
-    absl::StatusOr<std::unique_ptr<Message>> request = policy::PolicyRequest(file, "ApplyPolicy");
+    config::SourceLines lines;
+    absl::StatusOr<std::unique_ptr<Message>> request =
+        policy::PolicyRequest(file, "ApplyPolicy", &lines);
     if (!request.ok()) {
       world_.ledger().Fail(std::string(request.status().message()));
       break;
