@@ -293,8 +293,13 @@ int Fail(Context& context, const absl::Status& status,
   if (!context.session->was_sent()) return UsageError(context, std::string(status.message()));
   *context.messages << "tandemctl: " << ErrorText(status, context.session->address(), flags);
   // Whether it happened is not known: the same id makes a second try safe.
-  const std::string& id = context.session->last_request_id();
-  if (!id.empty() && (absl::IsUnavailable(status) || absl::IsDeadlineExceeded(status))) {
+  const bool is_open = absl::IsUnavailable(status) || absl::IsDeadlineExceeded(status);
+  const std::string id = is_open ? context.session->last_request_id() : "";
+  if (context.json) {
+    *context.messages << ErrorJson(status, id);
+    return kFailed;
+  }
+  if (!id.empty()) {
     *context.messages << "  to try again without doing it twice: --request-id " << id << "\n";
   }
   return kFailed;

@@ -1,9 +1,14 @@
 #include "services/tandemctl/error_text.h"
 
+#include <string_view>
+#include <utility>
+
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "common/cli/human.h"
+#include "common/cli/json.h"
 #include "common/cli/text_width.h"
+#include "google/protobuf/struct.pb.h"
 #include "google/rpc/error_details.pb.h"
 
 namespace tandem::tandemctl {
@@ -29,6 +34,16 @@ std::string FlagOf(std::string field, const std::map<std::string, std::string>& 
 }
 
 std::string CodeName(const absl::Status& status) { return absl::StatusCodeToString(status.code()); }
+
+google::protobuf::Value Text(const std::string& text) {
+  google::protobuf::Value value;
+  value.set_string_value(text);
+  return value;
+}
+
+void Set(google::protobuf::Struct* object, std::string_view name, google::protobuf::Value value) {
+  (*object->mutable_fields())[std::string(name)] = std::move(value);
+}
 
 }  // namespace
 
@@ -97,6 +112,40 @@ std::string ErrorText(const absl::Status& status, const std::string& address,
       break;
   }
   return text;
+}
+
+std::string ErrorJson(const absl::Status& status, const std::string& request_id) {
+  google::protobuf::Struct error;
+  Set(&error, "code", Text(CodeName(status)));
+  Set(&error, "message", Text(std::string(status.message())));
+  google::rpc::ErrorInfo info;
+  if (Detail(status, &info) && !info.reason().empty()) Set(&error, "reason", Text(info.reason()));
+  google::rpc::BadRequest bad;
+  if (Detail(status, &bad)) {
+    google::protobuf::Value list;
+    for (const auto& violation : bad.field_violations()) {
+      google::protobuf::Struct* const one =
+          list.mutable_list_value()->add_values()->mutable_struct_value();
+      Set(one, "field", Text(violation.field()));
+      Set(one, "problem", Text(violation.description()));
+    }
+    Set(&error, "bad_fields", std::move(list));
+  }
+  google::rpc::RetryInfo retry;
+  if (Detail(status, &retry)) {
+    google::protobuf::Value seconds;
+    seconds.set_number_value(static_cast<double>(retry.retry_delay().seconds()) +
+                             retry.retry_delay().nanos() / 1e9);
+    Set(&error, "retry_after_seconds", std::move(seconds));
+  }
+  if (!request_id.empty()) Set(&error, "request_id", Text(request_id));
+  google::protobuf::Value body;
+  *body.mutable_struct_value() = std::move(error);
+  google::protobuf::Struct whole;
+  Set(&whole, "error", std::move(body));
+  const auto json = cli::ToJson(whole, cli::JsonLayout::kOneLine);
+  // Only a text that is no UTF-8 has no JSON; the code is always one.
+  return json.ok() ? *json : absl::StrCat("{\"error\":{\"code\":\"", CodeName(status), "\"}}\n");
 }
 
 }  // namespace tandem::tandemctl

@@ -1,4 +1,4 @@
-// Why a call failed, for the person who made it.
+// Why a call failed, for the person or the script that made it.
 #ifndef TANDEM_SERVICES_TANDEMCTL_ERROR_TEXT_H_
 #define TANDEM_SERVICES_TANDEMCTL_ERROR_TEXT_H_
 
@@ -17,6 +17,11 @@ bool IsUnreachable(const absl::Status& status);
 // `flags` names the flag of a request's field: {"requester.address", "--requester"}.
 std::string ErrorText(const absl::Status& status, const std::string& address,
                       const std::map<std::string, std::string>& flags);
+
+// The same for scripts, as one line: {"error": {"code", "message"}} and, where they are known,
+// "reason", "bad_fields" ({"field", "problem"}), "retry_after_seconds" and the "request_id" to try
+// again with.
+std::string ErrorJson(const absl::Status& status, const std::string& request_id);
 
 }  // namespace tandem::tandemctl
 

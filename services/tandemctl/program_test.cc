@@ -10,6 +10,8 @@
 #include "absl/strings/str_split.h"
 #include "common/corridor/errors.h"
 #include "gmock/gmock.h"
+#include "google/protobuf/struct.pb.h"
+#include "google/protobuf/util/json_util.h"
 #include "services/tandemctl/command.h"
 #include "services/tandemctl/completion.h"
 #include "services/tandemctl/sample.h"
@@ -159,6 +161,37 @@ TEST_F(ProgramTest, EveryBadFieldIsToldWithItsFlag) {
             "  requester.address (--requester): is no address\n"
             "  reason: BAD_TICKET\n"
             "  try again after 3s\n");
+}
+
+TEST_F(ProgramTest, AFailureIsJsonForAScript) {
+  tandem_.On<intake::v1::OpenTicketRequest>(kOpen, [](const auto&) {
+    corridor::Violations violations;
+    violations.Text("subject", "", 500);
+    return corridor::WithRetryAfter(corridor::WithReason(violations.status(), "BAD_TICKET"),
+                                    absl::Milliseconds(2500));
+  });
+  const Ran ran = Run({"ticket", "open", "--output", "json"});
+  EXPECT_EQ(ran.code, 1);
+  EXPECT_THAT(ran.output, IsEmpty());
+  google::protobuf::Struct told;
+  ASSERT_TRUE(google::protobuf::util::JsonStringToMessage(ran.messages, &told).ok())
+      << ran.messages;
+  const auto& error = told.fields().at("error").struct_value().fields();
+  EXPECT_EQ(error.at("code").string_value(), "INVALID_ARGUMENT");
+  EXPECT_EQ(error.at("message").string_value(), "subject: is required");
+  EXPECT_EQ(error.at("reason").string_value(), "BAD_TICKET");
+  EXPECT_EQ(error.at("retry_after_seconds").number_value(), 2.5);
+  const auto& field = error.at("bad_fields").list_value().values(0).struct_value().fields();
+  EXPECT_EQ(field.at("field").string_value(), "subject");
+  EXPECT_EQ(field.at("problem").string_value(), "is required");
+  EXPECT_FALSE(error.contains("request_id"));  // nothing happened: there is nothing to repeat
+}
+
+TEST_F(ProgramTest, AFailureOfUnknownOutcomeGivesAScriptTheIdToRepeatIt) {
+  tandem_.On<intake::v1::OpenTicketRequest>(
+      kOpen, [](const auto&) { return absl::DeadlineExceededError("late"); });
+  const Ran ran = Run({"ticket", "open", "--output", "json", "--request-id", "mine"});
+  EXPECT_THAT(ran.messages, HasSubstr("\"request_id\":\"mine\""));
 }
 
 TEST_F(ProgramTest, NobodyAtTheAddressIsSaidWithTheWayOut) {
@@ -716,12 +749,15 @@ TEST_F(ProgramTest, WhatAServiceSaysAgainstAPolicyIsToldByTheLinesOfItsFile) {
       << "applies_to: new_tickets\ncalendars:\n  - name: a\n    zone: Mars\n  - name: "
          "b\n";
   const Ran ran = Run({"policy", "validate", "sla", path});
+  const Ran json = Run({"policy", "validate", "sla", path, "--output", "json"});
   std::remove(path.c_str());
   EXPECT_EQ(ran.code, 1);
   EXPECT_EQ(ran.messages,
             absl::StrCat("tandemctl: ", path, ":4: calendars[0].zone: is no zone\n",  //
                          path, ":5: calendars[1]: is bad\xEF\xBF\xBD[2J\n",           //
                          path, ":1: rules: are missing\n"));
+  EXPECT_EQ(json.code, 1);
+  EXPECT_THAT(json.messages, StartsWith("{\"error\":"));
 }
 
 TEST_F(ProgramTest, TheSampleStoresWhatIsMissingUnderFixedIds) {
