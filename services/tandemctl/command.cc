@@ -15,6 +15,8 @@
 #include "common/config/text_file.h"
 #include "common/config/yaml_to_proto.h"
 #include "common/corridor/endpoint.h"
+#include "common/time/micros.h"
+#include "google/protobuf/timestamp.pb.h"
 #include "services/tandemctl/error_text.h"
 #include "services/tandemctl/fields.h"
 
@@ -255,6 +257,22 @@ absl::Status Fill(const State& state, absl::Time now, Message* request) {
   return absl::OkStatus();
 }
 
+// A token belongs to its question, and "now" or -7d would be another one later: the flags with
+// which the question stays the same.
+std::string SameInstants(const State& state, const Message& request) {
+  std::string flags;
+  for (const auto& slot : state.slots) {
+    if (slot->path != slot->field->name() || slot->field->is_repeated() ||
+        slot->field->message_type() != google::protobuf::Timestamp::descriptor() ||
+        !request.GetReflection()->HasField(request, slot->field)) {
+      continue;
+    }
+    absl::StrAppend(&flags, " --", slot->flag, " ",
+                    time::FormatInstant(InstantIn(request, slot->field->name())));
+  }
+  return flags;
+}
+
 int Run(const State& state, Context& context) {
   auto request = NewRequest(state.command.method);
   if (!request.ok()) return Fail(context, request.status());
@@ -280,7 +298,7 @@ int Run(const State& state, Context& context) {
     const std::string next = StringIn(**reply, "next_page_token");
     if (!next.empty()) {
       *context.messages << "tandemctl: there is more; --limit 0 shows all, --page-token " << next
-                        << " goes on\n";
+                        << SameInstants(state, **request) << " goes on\n";
     }
   }
   return printed;
@@ -291,7 +309,6 @@ int Run(const State& state, Context& context) {
 int Fail(Context& context, const absl::Status& status,
          const std::map<std::string, std::string>& flags) {
   if (!context.session->was_sent()) return UsageError(context, std::string(status.message()));
-  *context.messages << "tandemctl: " << ErrorText(status, context.session->address(), flags);
   // Whether it happened is not known: the same id makes a second try safe.
   const bool is_open = absl::IsUnavailable(status) || absl::IsDeadlineExceeded(status);
   const std::string id = is_open ? context.session->last_request_id() : "";
@@ -299,6 +316,7 @@ int Fail(Context& context, const absl::Status& status,
     *context.messages << ErrorJson(status, id);
     return kFailed;
   }
+  *context.messages << "tandemctl: " << ErrorText(status, context.session->address(), flags);
   if (!id.empty()) {
     *context.messages << "  to try again without doing it twice: --request-id " << id << "\n";
   }

@@ -9,6 +9,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_split.h"
 #include "common/corridor/errors.h"
+#include "common/time/stamp.h"
 #include "gmock/gmock.h"
 #include "google/protobuf/struct.pb.h"
 #include "google/protobuf/util/json_util.h"
@@ -192,6 +193,24 @@ TEST_F(ProgramTest, AFailureOfUnknownOutcomeGivesAScriptTheIdToRepeatIt) {
       kOpen, [](const auto&) { return absl::DeadlineExceededError("late"); });
   const Ran ran = Run({"ticket", "open", "--output", "json", "--request-id", "mine"});
   EXPECT_THAT(ran.messages, HasSubstr("\"request_id\":\"mine\""));
+}
+
+TEST_F(ProgramTest, TheWayOnNamesTheInstantsThatNowMeant) {
+  constexpr char kHolds[] = "tandem.account.v1.OutreachService/ListHolds";
+  tandem_.On<account::v1::ListHoldsRequest>(kHolds, [](const auto&) {
+    account::v1::ListHoldsResponse reply;
+    reply.add_holds()->set_account_id("acme");
+    reply.set_next_page_token("tok");
+    return reply;
+  });
+  const Ran ran = Run({"outreach", "holds", "--limit", "1", "--from", "-1d"});
+  const auto requests = tandem_.Requests<account::v1::ListHoldsRequest>(kHolds);
+  ASSERT_EQ(requests.size(), 1u);
+  EXPECT_THAT(
+      ran.messages,
+      HasSubstr(absl::StrCat("--page-token tok --from ",
+                             time::FormatInstant(time::Instant(requests[0].from())), " --to ",
+                             time::FormatInstant(time::Instant(requests[0].to())), " goes on\n")));
 }
 
 TEST_F(ProgramTest, NobodyAtTheAddressIsSaidWithTheWayOut) {
