@@ -11,11 +11,13 @@
 #include "absl/synchronization/mutex.h"
 #include "common/cli/json.h"
 #include "common/cli/text_width.h"
+#include "common/config/nearest_name.h"
 #include "common/kafka/kafka_flags.h"
 #include "common/kafka/kafka_log_reader.h"
 #include "common/runtime/event_page.h"
 #include "services/tandemctl/command.h"
 #include "services/tandemctl/event_line.h"
+#include "services/tandemctl/linked_protos.h"
 #include "tandem/admin/v1/admin_service.pb.h"
 
 namespace tandem::tandemctl {
@@ -41,6 +43,17 @@ struct Tail {
   std::string topic = "tandem.lifecycle.v1";
   std::vector<std::string> kafka_properties, kafka_secrets;
 };
+
+std::vector<std::string> KnownEvents() {
+  std::vector<std::string> names;
+  for (const google::protobuf::FileDescriptor* file : LinkedFiles()) {
+    if (file->package() != "tandem.events.v1") continue;
+    for (int i = 0; i < file->message_type_count(); ++i) {
+      names.push_back(file->message_type(i)->name());
+    }
+  }
+  return names;
+}
 
 bool IsWanted(const Tail& tail, const std::string& type) {
   if (tail.types.empty()) return true;
@@ -160,6 +173,14 @@ int FailOf(const Tail& tail, Context& context, const absl::Status& status) {
 int Run(const Tail& tail, Context& context) {
   if (tail.bus.empty() && !(tail.kafka_properties.empty() && tail.kafka_secrets.empty())) {
     return UsageError(context, "--kafka-property and --kafka-secret need --bus kafka:HOST:PORT");
+  }
+  // Not refused: a process that is newer may have events that this program does not know.
+  for (const std::string& type : tail.types) {
+    const std::vector<std::string> known = KnownEvents();
+    const std::string name = type.substr(type.rfind('.') + 1);
+    if (std::find(known.begin(), known.end(), name) != known.end()) continue;
+    *context.messages << "tandemctl: --type: this program knows no event " << cli::Printable(type)
+                      << config::Suggestion(name, known) << "\n";
   }
   const absl::StatusOr<Source> source = tail.bus.empty()
                                             ? absl::StatusOr<Source>(ProcessSource(context))

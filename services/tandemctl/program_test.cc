@@ -213,6 +213,17 @@ TEST_F(ProgramTest, TheWayOnNamesTheInstantsThatNowMeant) {
                              time::FormatInstant(time::Instant(requests[0].to())), " goes on\n")));
 }
 
+TEST_F(ProgramTest, AnEventThatNobodyKnowsIsSaidAndWaitedForAllTheSame) {
+  tandem_.On<admin::v1::ReadEventsRequest>(
+      "tandem.admin.v1.AdminService/ReadEvents",
+      [](const auto&) { return admin::v1::ReadEventsResponse(); });
+  const Ran ran = Run({"event", "tail", "--type", "TicketOpend", "--type", "SlaMet"});
+  EXPECT_EQ(ran.code, 0);
+  EXPECT_EQ(ran.messages,
+            "tandemctl: --type: this program knows no event TicketOpend; did you mean "
+            "'TicketOpened'?\n");
+}
+
 TEST_F(ProgramTest, NobodyAtTheAddressIsSaidWithTheWayOut) {
   const std::string address = server_->address();
   server_.reset();
