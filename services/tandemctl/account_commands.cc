@@ -59,10 +59,11 @@ std::vector<Entry> AccountCommands() {
                 "account.domains", "account.external_ids", "account.seats", "account.arr_minor",
                 "account.currency"}});
   add({.path = "account get",
-       .help = "Shows an account with its journey.",
+       .help = "Shows an account with its journey; '' and --external find it by another system's "
+               "name.",
        .method = Account("GetAccount"),
        .arguments = {"account_id"},
-       .only = {"account_id"}});
+       .only = {"account_id", "external_id"}});
   add({.path = "account list",
        .help = "Lists accounts.",
        .method = Account("ListAccounts"),
@@ -89,10 +90,10 @@ std::vector<Entry> AccountCommands() {
                 "contact.constraints", "contact.goals", "contact.opted_out", "contact.champion",
                 "contact.external_ids"}});
   add({.path = "account contact get",
-       .help = "Shows a contact.",
+       .help = "Shows a contact; '' and --external find it by another system's name.",
        .method = Account("GetContact"),
        .arguments = {"contact_id"},
-       .only = {"contact_id"}});
+       .only = {"contact_id", "external_id"}});
   add({.path = "account contact list",
        .help = "Lists the contacts of an account.",
        .method = Account("ListContacts"),
