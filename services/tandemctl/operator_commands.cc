@@ -83,11 +83,8 @@ std::string ShowStatus(const std::vector<Answer>& answers, const Looks& looks) {
     int64_t lag = 0;
     for (const v1::PartitionStatus& partition : service.partitions()) {
       lag += std::max<int64_t>(0, partition.end_offset() - partition.next_offset());
-      if (partition.stopped().empty()) continue;
-      absl::StrAppend(&notes, service.service(), ": partition ", partition.partition(),
-                      " stopped at offset ", partition.next_offset(), ": ", partition.stopped(),
-                      "\n");
     }
+    // A partition that stopped is among the reasons.
     for (const std::string& reason : service.not_ready()) {
       absl::StrAppend(&notes, service.service(), ": not ready: ", reason, "\n");
     }
