@@ -129,7 +129,7 @@ std::vector<Entry> SlaCommands() {
        .rows = "segments",
        .show = &ShowExplanation});
   add({.path = "sla at-risk",
-       .help = "Lists clocks that are overdue or will soon be, the earliest due first.",
+       .help = "Lists clocks that are overdue or will soon be, the ticket due earliest first.",
        .method = Sla("ListAtRisk"),
        .rows = "clocks",
        .columns = {{"DUE", "clock.due_at"},
