@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "common/config/utf8.h"
 #include "common/config/views.h"
 
 namespace tandem::programs {
@@ -70,6 +71,9 @@ absl::StatusOr<bool> CsvReader::Next(std::vector<std::string_view>& fields) {
       const bool ends_line = at_ == text_.size() || text_[at_] == '\n';
       if (ends_line && end > begin && text_[end - 1] == '\r') --end;
       fields.push_back(text_.substr(begin, end - begin));
+    }
+    if (!config::IsValidUtf8(fields.back())) {
+      return Fault(column, "is not UTF-8; is this a CSV file, and saved as UTF-8?");
     }
     if (at_ < text_.size() && text_[at_] == '\r') ++at_;  // after a quoted field
     if (at_ == text_.size()) break;

@@ -25,12 +25,15 @@ namespace tandem::programs {
 // TakeUnquoted.
 class CsvReader {
  public:
-  CsvReader(std::string_view text, std::string file) : text_(text), file_(std::move(file)) {}
+  // A byte order mark, which spreadsheets put first, is passed over.
+  CsvReader(std::string_view text, std::string file)
+      : text_(text.substr(0, 3) == "\xEF\xBB\xBF" ? text.substr(3) : text),
+        file_(std::move(file)) {}
 
   // The next row's fields; false at the end. A field may be quoted, and then hold commas, line ends
   // and doubled quotes; lines end in LF or CRLF, the last one may lack it. INVALID_ARGUMENT
-  // "FILE:LINE: column N: …" for a quote out of place, a quoted field that does not end, a NUL, or
-  // an empty line inside the file. The columns are counted from 1.
+  // "FILE:LINE: column N: …" for a quote out of place, a quoted field that does not end, a NUL,
+  // what is not UTF-8, or an empty line inside the file. The columns are counted from 1.
   absl::StatusOr<bool> Next(std::vector<std::string_view>& fields);
 
   // The line on which the last row began, from 1.

@@ -34,6 +34,16 @@ std::string Fault(std::string_view text) {
   }
 }
 
+TEST(Csv, RefusesWhatIsNotUtf8WithItsPlace) {
+  EXPECT_THAT(Fault("a,b\nx,S\xE3o Paulo\n"), HasSubstr("log.csv:2: column 2: is not UTF-8"));
+  EXPECT_THAT(Fault("a,\"\xFF\"\n"), HasSubstr("log.csv:1: column 2: is not UTF-8"));
+  EXPECT_EQ(Fault("a,S\xC3\xA3o Paulo\n"), "");
+}
+
+TEST(Csv, PassesOverAByteOrderMark) {
+  EXPECT_THAT(Rows("\xEF\xBB\xBFnumber,state\n"), ElementsAre(ElementsAre("number", "state")));
+}
+
 TEST(Csv, TakesPlainAndQuotedFields) {
   EXPECT_THAT(Rows("a,b,c\n1,\"x,y\",3\n"),
               ElementsAre(ElementsAre("a", "b", "c"), ElementsAre("1", "x,y", "3")));
