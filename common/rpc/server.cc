@@ -140,7 +140,8 @@ class Call final : public grpc::ServerUnaryReactor {
       Answer(read);
     } else if (!bytes.Valid() || !FromBytes(bytes, request.get())) {
       Answer(absl::InvalidArgumentError(
-          absl::StrCat("the request is no ", method_.descriptor->input_type()->full_name())));
+          absl::StrCat("the request is no ", method_.descriptor->input_type()->full_name(),
+                       ": its bytes are broken, or a text in it is not UTF-8")));
     } else {
       refs_.fetch_add(1, std::memory_order_relaxed);
       method_.endpoint->Call(call_context, method_.descriptor, std::move(request),

@@ -274,7 +274,10 @@ TEST_F(ServerTest, RefusesBytesThatAreNoMessage) {
                                    std::string("\x12\x02\xff\xfe"), deep}) {
     const absl::Status status = world_.Client().CallRaw(path, bytes).status();
     EXPECT_EQ(status.code(), absl::StatusCode::kInvalidArgument) << status;
-    EXPECT_EQ(std::string(status.message()), "the request is no tandem.rpc.testing.EchoRequest");
+    EXPECT_EQ(
+        std::string(status.message()),
+        "the request is no tandem.rpc.testing.EchoRequest: its bytes are broken, or a text in it "
+        "is not UTF-8");
   }
   EXPECT_EQ(world_.endpoint.calls(), 0);
 }

@@ -239,6 +239,27 @@ TEST_F(Hostile, BytesThatAreNoMessageAreRefused) {
   }
 }
 
+TEST_F(Hostile, ATextThatIsNotUtf8IsRefusedWhereverItStands) {
+  int fields = 0;
+  for (const MethodDescriptor* method : AllMethods()) {
+    for (int i = 0; i < method->input_type()->field_count(); ++i) {
+      const FieldDescriptor* field = method->input_type()->field(i);
+      if (field->type() != FieldDescriptor::TYPE_STRING) continue;
+      ++fields;
+      // On the wire: the field's number and type, the length, the bytes. The tag as a varint; no
+      // number is beyond two bytes of it.
+      const int tag = field->number() * 8 + 2;
+      std::string bytes(1, static_cast<char>(tag < 128 ? tag : tag % 128 + 128));
+      if (tag >= 128) bytes += static_cast<char>(tag / 128);
+      bytes += std::string("\x03") + "a\xff\xfe";
+      const auto reply = client_->CallRaw("/" + corridor::MethodName(method), bytes);
+      EXPECT_EQ(reply.status().code(), absl::StatusCode::kInvalidArgument)
+          << field->full_name() << ": " << reply.status();
+    }
+  }
+  EXPECT_GT(fields, 150);
+}
+
 // A page of one list read on in another would skip entries, and nobody would see it.
 TEST_F(Hostile, NoListGoesOnFromATokenOfAnotherQuestion) {
   admin::v1::ListTimersRequest other;
