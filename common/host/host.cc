@@ -109,6 +109,13 @@ bool MayPass(const absl::Status& status) {
          absl::IsResourceExhausted(status) || absl::IsAborted(status);
 }
 
+// A place that cannot be had is told with the option that names another.
+absl::Status WithOption(const absl::Status& status, const char* option) {
+  if (!absl::IsUnavailable(status)) return status;
+  return absl::Status(status.code(), absl::StrCat(std::string(status.message()), "; ", option,
+                                                  " names another address"));
+}
+
 class ProcessHost final : public Host {
  public:
   ProcessHost(const std::string& service, const std::string& version, const Options& options,
@@ -137,7 +144,7 @@ class ProcessHost final : public Host {
     http.live.push_back({"process", [this] { return live_.Ask(); }});
     http.ready.push_back({"process", [this] { return AskReady(); }});
     auto started = metrics::HttpServer::Start(&registry_, std::move(http));
-    if (!started.ok()) return started.status();
+    if (!started.ok()) return WithOption(started.status(), "--http-listen");
     http_ = *std::move(started);
     return absl::OkStatus();
   }
@@ -180,7 +187,7 @@ class ProcessHost final : public Host {
     server.tls = {options_.tls_certificate, options_.tls_key, options_.tls_client_ca};
     server.allow_insecure = options_.allow_insecure;
     auto started = rpc::Server::Start(std::move(server), endpoints, &logger_, &registry_);
-    if (!started.ok()) return started.status();
+    if (!started.ok()) return WithOption(started.status(), "--listen");
     server_ = *std::move(started);
     return absl::OkStatus();
   }

@@ -417,7 +417,8 @@ TEST(Host, NamesAnHttpPortInUse) {
   const std::string taken = first.Address("http");
   Child second([&taken](Options& options) { options.http_listen = taken; });
   EXPECT_EQ(second.ExitCode(), 2);
-  EXPECT_THAT(second.heard(), HasSubstr(taken));
+  EXPECT_THAT(second.heard(), HasSubstr("cannot listen on " + taken +
+                                        ": the port is in use; --http-listen names another"));
 }
 
 TEST(Host, NamesAGrpcPortInUse) {
@@ -425,7 +426,8 @@ TEST(Host, NamesAGrpcPortInUse) {
   const std::string taken = first.Address("grpc");
   Child second([&taken](Options& options) { options.listen = taken; });
   EXPECT_EQ(second.ExitCode(), 2);
-  EXPECT_THAT(second.heard(), HasSubstr("cannot listen on " + taken + ": the port is in use"));
+  EXPECT_THAT(second.heard(), HasSubstr("cannot listen on " + taken +
+                                        ": the port is in use; --listen names another"));
 }
 
 TEST(Host, RefusesToListenBeyondLoopbackWithoutTls) {

@@ -203,9 +203,10 @@ absl::StatusOr<std::unique_ptr<HttpServer>> HttpServer::Start(const Registry* re
                        : (server.bind_to_port(address->host, address->port) ? address->port : -1);
   if (port <= 0) {
     const int error = errno;
-    return absl::UnavailableError(
-        absl::StrCat("cannot listen on ", state->options.listen, ": ",
-                     error == 0 ? "the address can't be had" : std::strerror(error)));
+    return absl::UnavailableError(absl::StrCat("cannot listen on ", state->options.listen, ": ",
+                                               error == 0            ? "the address can't be had"
+                                               : error == EADDRINUSE ? "the port is in use"
+                                                                     : std::strerror(error)));
   }
   // httplib's backlog of 5 makes a sixth client wait a second for its retry.
   listen(state->socket, kBacklog);

@@ -132,7 +132,7 @@ TEST(HttpServer, APortInUseIsNamed) {
   const auto second = HttpServer::Start(&registry, options);
   EXPECT_EQ(second.status().code(), absl::StatusCode::kUnavailable);
   EXPECT_EQ(std::string(second.status().message()),
-            absl::StrCat("cannot listen on ", first->address(), ": Address already in use"));
+            absl::StrCat("cannot listen on ", first->address(), ": the port is in use"));
 }
 
 TEST(HttpServer, ThePortIsFreeAgainAfterItsEnd) {
