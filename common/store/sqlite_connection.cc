@@ -279,8 +279,9 @@ SqliteConnection::LineResult SqliteConnection::Run(const Statement& statement, E
 int SqliteConnection::Run(Transaction what) {
   // IMMEDIATE takes the write lock at once: a read that turns into a write could be refused
   // half-way.
-  static constexpr const char* kSql[] = {"BEGIN IMMEDIATE", "COMMIT",       "ROLLBACK",
-                                         "SAVEPOINT step",  "RELEASE step", "ROLLBACK TO step"};
+  static constexpr const char* kSql[] = {"BEGIN IMMEDIATE", "BEGIN",          "COMMIT",
+                                         "ROLLBACK",        "SAVEPOINT step", "RELEASE step",
+                                         "ROLLBACK TO step"};
   const auto index = static_cast<size_t>(what);
   auto& statement = transactions_[index];
   if (statement == nullptr) {

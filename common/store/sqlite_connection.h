@@ -59,7 +59,15 @@ class SqliteConnection {
 
   // A statement of transactions, kept prepared; SQLITE_OK or the extended error code. A step is a
   // savepoint within a transaction; a step undone has still to be ended.
-  enum class Transaction { kBegin, kCommit, kRollback, kBeginStep, kEndStep, kUndoStep };
+  enum class Transaction {
+    kBegin,
+    kBeginReading,
+    kCommit,
+    kRollback,
+    kBeginStep,
+    kEndStep,
+    kUndoStep
+  };
   int Run(Transaction what);
   bool in_transaction() const { return sqlite3_get_autocommit(db_) == 0; }
 
@@ -94,7 +102,7 @@ class SqliteConnection {
   absl::flat_hash_map<absl::string_view, std::list<Prepared>::iterator> by_sql_;
   // Lasting texts by where they stand: to compare two equal ones costs less than to hash one.
   absl::flat_hash_map<const char*, std::list<Prepared>::iterator> by_address_;
-  std::unique_ptr<sqlite3_stmt, Finalize> transactions_[6];
+  std::unique_ptr<sqlite3_stmt, Finalize> transactions_[7];
 };
 
 }  // namespace tandem::store

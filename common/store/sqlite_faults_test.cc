@@ -1,6 +1,7 @@
-// What a commit reports when the disk below SQLite fails.
+// What a commit reports when the disk below SQLite fails, and how often SQLite asks the system.
 #include <sqlite3.h>
 
+#include <algorithm>
 #include <cstring>
 #include <filesystem>
 #include <memory>
@@ -8,6 +9,7 @@
 #include <utility>
 #include <vector>
 
+#include "absl/strings/str_cat.h"
 #include "common/store/sqlite.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
@@ -26,7 +28,8 @@ struct Faults {
   int wal_write = SQLITE_OK;
   int read = SQLITE_OK;
 };
-Faults faults;  // NOLINT: SQLite's callbacks are plain functions
+Faults faults;         // NOLINT: SQLite's callbacks are plain functions
+int shared_locks = 0;  // NOLINT: likewise
 
 struct FaultyFile {
   sqlite3_file base;
@@ -69,6 +72,7 @@ int ShmMap(sqlite3_file* f, int page, int size, int extend, void volatile** out)
   return Real(f)->pMethods->xShmMap(Real(f), page, size, extend, out);
 }
 int ShmLock(sqlite3_file* f, int offset, int n, int flags) {
+  if ((flags & SQLITE_SHM_SHARED) != 0) ++shared_locks;
   return Real(f)->pMethods->xShmLock(Real(f), offset, n, flags);
 }
 void ShmBarrier(sqlite3_file* f) { Real(f)->pMethods->xShmBarrier(Real(f)); }
@@ -185,6 +189,38 @@ TEST_F(SqliteFaults, AFileThatCannotBeReadNowIsUnavailable) {
   EXPECT_THAT(std::string(status.message()), HasSubstr(path_));
   faults = {};
   EXPECT_TRUE((*reader)->Query(select, [](const RowView&) {}).ok());
+}
+
+// A lock and its release are two calls of the kernel, and a batch reads hundreds of rows.
+TEST_F(SqliteFaults, WhatTheCommitterReadsBetweenTwoCommitsIsOneTransaction) {
+  ASSERT_EQ(store_->Commit(Line("a")).kind, Kind::kCommitted);
+  shared_locks = 0;
+  for (int i = 0; i < 100; ++i) EXPECT_THAT(Keys(*store_), testing::ElementsAre("a"));
+  EXPECT_LE(shared_locks, 2);
+  ASSERT_EQ(store_->Commit(Line("b")).kind, Kind::kCommitted);
+  EXPECT_THAT(Keys(*store_), testing::ElementsAre("a", "b"));
+}
+
+// Reading does not keep the log from being moved into the file, and so from growing for ever.
+TEST_F(SqliteFaults, ACommitterThatReadsDoesNotHoldBackItsOwnCheckpoints) {
+  const std::string body(3000, 'x');
+  uintmax_t largest = 0;
+  for (int i = 0; i < 64; ++i) {
+    std::vector<Write> lines;
+    for (int j = 0; j < 100; ++j) {
+      const std::string key = absl::StrCat(i, "-", j, body);
+      lines.push_back({"t", key, {"INSERT INTO t (key) VALUES ($1)", {key}}});
+    }
+    ASSERT_EQ(store_->Commit(lines).kind, Kind::kCommitted);
+    int64_t rows = 0;
+    ASSERT_TRUE(
+        store_->reader()
+            .Query({"SELECT COUNT(*) FROM t", {}}, [&](const RowView& row) { rows = row.Int(0); })
+            .ok());
+    ASSERT_EQ(rows, (i + 1) * 100);
+    largest = std::max(largest, std::filesystem::file_size(path_ + "-wal"));
+  }
+  EXPECT_LT(largest, 24u << 20);  // 16 MiB and the last commit; twice as much was written
 }
 
 }  // namespace
