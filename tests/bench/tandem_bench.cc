@@ -1,7 +1,7 @@
 // What Tandem costs beside this machine's own limits: one table, each figure with what it is
 // compared to.
 //
-//   tandem_bench [--seconds N] [--log FILE]
+//   tandem_bench [--seconds N] [--log FILE] [--only echo|tickets|way|timers|rest|replay]
 //
 // Every figure over N seconds (default 5); nothing else should run. FILE is the incident log that
 // is replayed (default: the slice in tests/data).
@@ -49,6 +49,8 @@
 #include "tandem/events/v1/intake.pb.h"
 #include "tandem/events/v1/sla.pb.h"
 #include "tandem/intake/v1/ticket_service.pb.h"
+#include "tandem/sla/v1/policy_service.pb.h"
+#include "tandem/sla/v1/sla_policy.pb.h"
 #include "tests/bench/load.h"
 #include "tests/bench/raw_echo.h"
 #include "tests/end_to_end/program.h"
@@ -373,6 +375,42 @@ int WholeWay(const std::string& data, double seconds) {
   return 0;
 }
 
+// One policy for the tickets below: the first response is due `budget` after the opening, the
+// resolution much later; nothing else is timed, nobody is warned.
+void ApplyOneDeadline(Embedded& embedded, absl::Duration budget) {
+  sla::v1::ApplyPolicyRequest request;
+  request.set_request_id("one-deadline");
+  sla::v1::SlaPolicy& policy = *request.mutable_policy();
+  policy.set_applies_to(sla::v1::POLICY_SCOPE_NEW_TICKETS);
+  policy.mutable_verification()->mutable_every()->set_seconds(60);
+  policy.mutable_verification()->set_tickets(50);
+  sla::v1::Calendar& always = *policy.add_calendars();
+  always.set_name("always");
+  always.set_zone("UTC");
+  always.set_always_open(true);
+  sla::v1::SlaRule& unclassified = *policy.add_rules();
+  unclassified.set_name("unclassified");
+  unclassified.mutable_when()->set_unclassified(true);
+  sla::v1::SlaRule& rest = *policy.add_rules();
+  rest.set_name("rest");
+  for (const auto& [metric, due] :
+       {std::pair{type::v1::SLA_METRIC_FIRST_RESPONSE, budget},
+        std::pair{type::v1::SLA_METRIC_RESOLUTION, budget + absl::Hours(24)}}) {
+    sla::v1::MetricBehaviour& behaviour = *policy.add_metrics();
+    behaviour.set_metric(metric);
+    behaviour.set_on_reopen(sla::v1::ON_CHANGE_KEEP);
+    behaviour.set_on_change(sla::v1::ON_CHANGE_CARRY_OVER);
+    behaviour.set_never_paused(true);
+    for (sla::v1::SlaRule* rule : {&unclassified, &rest}) {
+      sla::v1::SlaTarget& target = *rule->add_targets();
+      target.set_metric(metric);
+      *target.mutable_budget() = time::StampSpan(due);
+      target.set_calendar("always");
+    }
+  }
+  embedded.Ask<sla::v1::ApplyPolicyResponse>("tandem.sla.v1.PolicyService/ApplyPolicy", request);
+}
+
 // Tickets whose first response is due in the same second: `opened` puts them on the log, then their
 // breaches are waited for. Lateness is from the due instant to the breach on the log.
 int Timers(const std::string& data, int count, bool open_them, absl::Time due) {
@@ -396,9 +434,9 @@ int Timers(const std::string& data, int count, bool open_them, absl::Time due) {
     last = now;
   });
   if (open_them) {
-    // The built-in policy's first response of an unclassified ticket is one hour.
-    const absl::Time opened_at = due - absl::Hours(1);
-    int open = 0;
+    // A ticket has the policy that was in force when it was opened.
+    const absl::Time opened_at = embedded.clock().Now() + absl::Seconds(1);
+    ApplyOneDeadline(embedded, due - opened_at);
     for (int from = 0; from < count; from += 500) {
       std::vector<bus::Event> events;
       for (int i = from; i < std::min(count, from + 500); ++i) {
@@ -421,7 +459,6 @@ int Timers(const std::string& data, int count, bool open_them, absl::Time due) {
       absl::Notification appended;
       embedded.log().Append(std::move(events), [&](absl::Status) { appended.Notify(); });
       appended.WaitForNotification();
-      ++open;
     }
     // Armed when every ticket's clock has been told of.
     const absl::Time armed_by = due - absl::Seconds(1);
@@ -592,51 +629,67 @@ std::string RateText(const LoadReport& report) {
                          report.errors.empty() ? "" : " (with errors)");
 }
 
-int Table(double seconds, const std::string& tandem, const std::string& log) {
-  std::printf("| what | Tandem | beside it |\n|---|---|---|\n");
-  std::map<int, double> echo_rate;
-  {
-    Child echo({"echo"});
-    const std::vector<std::string> port = echo.Await("PORT");
-    rpc::testing::EchoRequest request;
-    request.set_text(std::string(200, 'x'));
-    for (const int outstanding : {1, 32, 256}) {
-      const LoadReport report =
-          Load(port[1], "tandem.rpc.testing.EchoService/Echo", outstanding, seconds,
-               [bytes = request.SerializeAsString()](int64_t) { return bytes; });
-      echo_rate[outstanding] = report.rate;
-      Row(absl::StrCat("raw gRPC echo, ", outstanding, " outstanding"), RateText(report),
-          "the limit of this machine");
-    }
+// What one run has to know, and what its parts tell each other.
+struct Run {
+  double seconds = 5;
+  std::string tandem;
+  std::string log;
+  std::map<int, double> echo_rate;  // by calls outstanding
+};
+
+bool Echo(Run& run) {
+  Child echo({"echo"});
+  const std::vector<std::string> port = echo.Await("PORT");
+  if (port.empty()) return false;
+  rpc::testing::EchoRequest request;
+  request.set_text(std::string(200, 'x'));
+  for (const int outstanding : {1, 32, 256}) {
+    const LoadReport report =
+        Load(port[1], "tandem.rpc.testing.EchoService/Echo", outstanding, run.seconds,
+             [bytes = request.SerializeAsString()](int64_t) { return bytes; });
+    run.echo_rate[outstanding] = report.rate;
+    Row(absl::StrCat("raw gRPC echo, ", outstanding, " outstanding"), RateText(report),
+        "the limit of this machine");
   }
+  return true;
+}
+
+bool Tickets(Run& run) {
+  if (run.echo_rate.empty() && !Echo(run)) return false;
   for (const bool intake_alone : {true, false}) {
     Folder folder;
     Child server({"tickets", folder.path() + "/data", intake_alone ? "intake" : "five"});
     const std::vector<std::string> port = server.Await("PORT");
-    if (port.empty()) return 1;
+    if (port.empty()) return false;
     for (const int outstanding : {1, 32, 256}) {
       const LoadReport report =
-          Load(port[1], kOpenTicket, outstanding, seconds, [outstanding](int64_t index) {
+          Load(port[1], kOpenTicket, outstanding, run.seconds, [outstanding](int64_t index) {
             return OpenTicket(absl::StrCat("t-", outstanding, "-", index)).SerializeAsString();
           });
       Row(absl::StrCat("durable OpenTicket, ", intake_alone ? "intake alone" : "all five", ", ",
                        outstanding, " outstanding"),
           RateText(report),
-          absl::StrFormat("%.2f of the echo%s", report.rate / echo_rate[outstanding],
+          absl::StrFormat("%.2f of the echo%s", report.rate / run.echo_rate[outstanding],
                           outstanding == 32 ? "; django-helpdesk 2.6: 71/s, p99 589 ms" : ""));
     }
   }
-  {
-    Folder folder;
-    Child child({"way", folder.path() + "/data", absl::StrCat(seconds)});
-    const std::vector<std::string> way = child.Await("WAY");
-    if (way.size() < 6) return 1;
-    Row("a ticket's whole way at 100/s, to its clock",
-        absl::StrCat("p50 ", way[2], " ms, p99 ", way[3], " ms"),
-        "Kafka produce to consume at 1,000/s: p50 0.6 ms, p99 7 ms");
-    Row("the same, to the timeline", absl::StrCat("p50 ", way[4], " ms, p99 ", way[5], " ms"),
-        "Temporal at low load: 85 ms");
-  }
+  return true;
+}
+
+bool Way(Run& run) {
+  Folder folder;
+  Child child({"way", folder.path() + "/data", absl::StrCat(run.seconds)});
+  const std::vector<std::string> way = child.Await("WAY");
+  if (way.size() < 6) return false;
+  Row("a ticket's whole way at 100/s, to its clock",
+      absl::StrCat("p50 ", way[2], " ms, p99 ", way[3], " ms"),
+      "Kafka produce to consume at 1,000/s: p50 0.6 ms, p99 7 ms");
+  Row("the same, to the timeline", absl::StrCat("p50 ", way[4], " ms, p99 ", way[5], " ms"),
+      "Temporal at low load: 85 ms");
+  return true;
+}
+
+bool DueTimers(Run&) {
   constexpr int kTimers = 100'000;
   for (const bool killed : {false, true}) {
     Folder folder;
@@ -644,7 +697,7 @@ int Table(double seconds, const std::string& tandem, const std::string& log) {
     auto child = std::make_unique<Child>(std::vector<std::string>{
         "timers", folder.path() + "/data", absl::StrCat(kTimers), "open", absl::StrCat(due)});
     const std::vector<std::string> armed = child->Await("ARMED");
-    if (armed.size() < 2) return 1;
+    if (armed.size() < 2) return false;
     const double mib = static_cast<double>(ResidentKiB(child->pid())) / 1024;
     if (!killed) {
       Row("memory with 100,000 pending timers, sla_timer alone", absl::StrFormat("%.0f MiB", mib),
@@ -657,38 +710,60 @@ int Table(double seconds, const std::string& tandem, const std::string& log) {
           "timers", folder.path() + "/data", absl::StrCat(kTimers), "wait", absl::StrCat(due)});
     }
     const std::vector<std::string> fired = child->Await("FIRED");
-    if (fired.size() < 5) return 1;
+    if (fired.size() < 5) return false;
     Row(killed ? "100,000 timers overdue after kill -9, to the last event published"
                : "100,000 fact-bound timers due in one second, to the last event published",
         absl::StrCat(fired[1], " fired in ", fired[2], " s, lateness p50 ", fired[3], " s, p99 ",
                      fired[4], " s"),
         killed ? "Temporal 1.32, 2,000 overdue: 71 s" : "Temporal 1.32, 1,000 due: p99 27 s");
   }
-  {
-    Folder folder;
-    auto program = end_to_end::Program::Serve(tandem, folder.path() + "/data");
-    if (!program.ok()) {
-      std::fprintf(stderr, "%s\n", program.status().ToString().c_str());
-      return 1;
-    }
-    Pause(absl::Microseconds(2'000'000));
-    Row("memory at rest, all five services",
-        absl::StrFormat("%.0f MiB", static_cast<double>(ResidentKiB(program->pid())) / 1024),
-        "Temporal 1.32 with 1,000 timers: 262 MiB");
+  return true;
+}
+
+bool AtRest(Run& run) {
+  Folder folder;
+  auto program = end_to_end::Program::Serve(run.tandem, folder.path() + "/data");
+  if (!program.ok()) {
+    std::fprintf(stderr, "%s\n", program.status().ToString().c_str());
+    return false;
   }
-  {
-    Folder folder;
-    const absl::StatusOr<Replayed> replayed = Replay(tandem, log, folder.path() + "/report.json");
-    if (!replayed.ok()) {
-      std::fprintf(stderr, "%s\n", replayed.status().ToString().c_str());
-      return 1;
-    }
-    Row(absl::StrCat("replay of ", std::filesystem::path(log).filename().string(), ", one thread"),
-        absl::StrFormat("%d incidents in %.1f s: %.0f/s; at most %.0f MiB", replayed->incidents,
-                        replayed->seconds,
-                        static_cast<double>(replayed->incidents) / replayed->seconds,
-                        replayed->peak_mib),
-        "");
+  Pause(absl::Microseconds(2'000'000));
+  Row("memory at rest, all five services",
+      absl::StrFormat("%.0f MiB", static_cast<double>(ResidentKiB(program->pid())) / 1024),
+      "Temporal 1.32 with 1,000 timers: 262 MiB");
+  return true;
+}
+
+bool ReplayLog(Run& run) {
+  Folder folder;
+  const absl::StatusOr<Replayed> replayed =
+      Replay(run.tandem, run.log, folder.path() + "/report.json");
+  if (!replayed.ok()) {
+    std::fprintf(stderr, "%s\n", replayed.status().ToString().c_str());
+    return false;
+  }
+  Row(absl::StrCat("replay of ", std::filesystem::path(run.log).filename().string(),
+                   ", one thread"),
+      absl::StrFormat("%d incidents in %.1f s: %.0f/s; at most %.0f MiB", replayed->incidents,
+                      replayed->seconds,
+                      static_cast<double>(replayed->incidents) / replayed->seconds,
+                      replayed->peak_mib),
+      "");
+  return true;
+}
+
+struct Part {
+  const char* name;
+  bool (*measure)(Run&);
+};
+constexpr Part kParts[] = {{"echo", Echo},        {"tickets", Tickets}, {"way", Way},
+                           {"timers", DueTimers}, {"rest", AtRest},     {"replay", ReplayLog}};
+
+// All parts, or the one of that name.
+int Table(Run run, const std::string& only) {
+  std::printf("| what | Tandem | beside it |\n|---|---|---|\n");
+  for (const Part& part : kParts) {
+    if ((only.empty() || only == part.name) && !part.measure(run)) return 1;
   }
   return 0;
 }
@@ -711,22 +786,31 @@ int Main(int argc, char** argv) {
     }
     return 2;
   }
-  double seconds = 5;
-  std::string log = TANDEM_SOURCE_DIR "/tests/data/incidents.csv";
+  Run run;
+  run.tandem = TANDEM_BINARY;
+  run.log = TANDEM_SOURCE_DIR "/tests/data/incidents.csv";
+  std::string only;
   bool good = words.size() % 2 == 0;
   for (size_t i = 0; good && i < words.size(); i += 2) {
+    const std::string& value = words[i + 1];
     if (words[i] == "--seconds") {
-      good = absl::SimpleAtod(words[i + 1], &seconds) && seconds > 0;
+      good = absl::SimpleAtod(value, &run.seconds) && run.seconds > 0;
+    } else if (words[i] == "--only") {
+      only = value;
+      good = std::any_of(std::begin(kParts), std::end(kParts),
+                         [&](const Part& part) { return part.name == only; });
     } else {
       good = words[i] == "--log";
-      log = words[i + 1];
+      run.log = value;
     }
   }
   if (!good) {
-    std::fprintf(stderr, "usage: tandem_bench [--seconds N] [--log FILE]\n");
+    std::fprintf(stderr,
+                 "usage: tandem_bench [--seconds N] [--log FILE] "
+                 "[--only echo|tickets|way|timers|rest|replay]\n");
     return 2;
   }
-  return Table(seconds, TANDEM_BINARY, log);
+  return Table(std::move(run), only);
 }
 
 }  // namespace
