@@ -12,6 +12,7 @@
 #include <thread>
 #include <utility>
 
+#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/synchronization/mutex.h"
 #include "common/store/file_lock.h"
@@ -261,8 +262,7 @@ absl::Status CheckFile(const SqliteOptions& options, bool unclean, SqliteConnect
                                                 [&](const RowView& row) { verdict = row.Text(0); });
   if (!checked.ok()) return checked;
   if (verdict != "ok") {
-    return absl::DataLossError(
-        absl::StrCat(options.path, " is corrupt: ", verdict, ". Restore it from a backup."));
+    return absl::DataLossError(absl::StrCat(options.path, " is corrupt: ", verdict));
   }
   return absl::OkStatus();
 }
@@ -351,7 +351,15 @@ absl::StatusOr<std::unique_ptr<Store>> OpenSqlite(SqliteOptions options) {
     return absl::InvalidArgumentError(
         absl::StrCat(options.path, ": only a database in memory is shared, and it needs a clock"));
   }
-  return options.path == kMemory ? OpenMemory(std::move(options)) : OpenFile(std::move(options));
+  if (options.path == kMemory) return OpenMemory(std::move(options));
+  absl::StatusOr<std::unique_ptr<Store>> opened = OpenFile(std::move(options));
+  // Whatever was found broken, the way out is one.
+  if (absl::IsDataLoss(opened.status()) &&
+      !absl::StrContains(opened.status().message(), "backup")) {
+    return absl::DataLossError(
+        absl::StrCat(opened.status().message(), ". Restore the file from a backup."));
+  }
+  return opened;
 }
 
 }  // namespace tandem::store

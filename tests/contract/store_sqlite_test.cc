@@ -211,25 +211,29 @@ TEST_F(SqliteFile, FullIsResourceExhaustedAndServesAgainOnceThereIsRoom) {
 TEST_F(SqliteFile, WithAnotherHeaderIsDataLoss) {
   Fill();
   Overwrite(path_, 0, 16);
-  Refused(OptionsFor(path_), absl::StatusCode::kDataLoss, HasSubstr(path_));
+  Refused(OptionsFor(path_), absl::StatusCode::kDataLoss,
+          AllOf(HasSubstr(path_), HasSubstr("backup")));
 }
 
 TEST_F(SqliteFile, ThatIsNoDatabaseIsDataLoss) {
   std::ofstream(path_) << "Dear diary, this is not a database, and it is longer than a header: "
                        << std::string(1000, '.');
-  Refused(OptionsFor(path_), absl::StatusCode::kDataLoss, HasSubstr(path_));
+  Refused(OptionsFor(path_), absl::StatusCode::kDataLoss,
+          AllOf(HasSubstr(path_), HasSubstr("backup")));
 }
 
 TEST_F(SqliteFile, ThatWasCutShortIsDataLoss) {
   Fill();
   std::filesystem::resize_file(path_, std::filesystem::file_size(path_) / 8192 * 4096);
-  Refused(OptionsFor(path_), absl::StatusCode::kDataLoss, HasSubstr(path_));
+  Refused(OptionsFor(path_), absl::StatusCode::kDataLoss,
+          AllOf(HasSubstr(path_), HasSubstr("backup")));
 }
 
 TEST_F(SqliteFile, WithABrokenSchemaIsDataLoss) {
   Fill();
   Overwrite(path_, 100, 3996);
-  Refused(OptionsFor(path_), absl::StatusCode::kDataLoss, HasSubstr(path_));
+  Refused(OptionsFor(path_), absl::StatusCode::kDataLoss,
+          AllOf(HasSubstr(path_), HasSubstr("backup")));
 }
 
 TEST_F(SqliteFile, WithABrokenPageIsDataLossWhereItIsMet) {
