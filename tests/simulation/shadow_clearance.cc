@@ -87,16 +87,46 @@ struct FollowUp {
   Course<bool> open{false};
 };
 
-// Units of a contact taken by a clearance or a touch, and until when they count.
+// A touch or an invitation.
+struct Use {
+  absl::Time at;        // from which the window is counted
+  absl::Time known_by;  // surely
+};
+
+// Units of a contact reserved by a clearance, used by a touch, or first the one and then the other.
 struct Spending {
   std::string contact_id;  // empty = every contact
   std::string clearance_id;
   OutreachTopic topic = type::v1::OUTREACH_TOPIC_UNSPECIFIED;
-  absl::Time at;           // from which the window is counted
   absl::Time from;         // may be known from here on
   absl::Time surely_from;  // is known from here on
-  absl::Time to;
-  bool reserved = false;
+  // Until then for those who did not use it; the infinite past = nothing was reserved.
+  absl::Time reserved_to = absl::InfinitePast();
+  // By contact: one who uses what was reserved for all leaves to the others what is theirs. Empty =
+  // all of them.
+  std::map<std::string, Use> uses;
+  // An invitation was withdrawn: the units may be free again, and surely are.
+  absl::Time may_be_free_at = absl::InfiniteFuture();
+  absl::Time free_at = absl::InfiniteFuture();
+
+  bool is_reserved() const { return reserved_to > absl::InfinitePast(); }
+
+  struct End {
+    absl::Time surely, at_the_latest;
+  };
+  // Until when it counts in a window of that length.
+  End EndFor(const std::string& contact, absl::Duration window, absl::Duration skew) const {
+    auto use = uses.find(contact);
+    if (use == uses.end()) use = uses.find("");
+    absl::Time counted_to = reserved_to, at_the_latest = reserved_to;
+    if (use != uses.end()) {
+      at_the_latest = use->second.at + window;
+      // A use that becomes known only when the reservation is over leaves a gap between the two.
+      const bool is_gapless = !is_reserved() || use->second.known_by < reserved_to - skew;
+      counted_to = is_gapless ? at_the_latest : std::min(at_the_latest, reserved_to);
+    }
+    return {std::min(counted_to, may_be_free_at), std::min(at_the_latest, free_at)};
+  }
 };
 
 struct View {
@@ -253,58 +283,75 @@ class Reader {
     view_.opt_outs.try_emplace(body.contact_id(), std::set<OutreachTopic>())
         .first->second.Change(topics, told_at_, told_at_);
   }
-  // Reserved until it is used, revoked, returned or expired.
+  // Reserved until it is revoked, returned or expired, and for each contact until it is used.
   void Take(const events::v1::ClearanceGiven& body) {
     if (body.account_id() != account_id_) return;
     view_.spendings.push_back({.contact_id = body.contact_id(),
                                .clearance_id = body.clearance_id(),
                                .topic = body.topic(),
-                               .at = told_at_,
                                .from = told_at_,
                                .surely_from = told_at_,
-                               .to = time::Instant(body.expires_at()),
-                               .reserved = true});
+                               .reserved_to = time::Instant(body.expires_at()),
+                               .uses = {}});
   }
-  void Release(const std::string& clearance_id) {
+  void Take(const events::v1::ClearanceRevoked& body) {
     for (Spending& spending : view_.spendings) {
-      if (spending.clearance_id == clearance_id && spending.reserved) {
-        spending.to = std::min(spending.to, told_at_);
+      if (spending.clearance_id == body.clearance_id() && spending.is_reserved()) {
+        spending.reserved_to = std::min(spending.reserved_to, told_at_);
       }
     }
   }
-  void Take(const events::v1::ClearanceRevoked& body) { Release(body.clearance_id()); }
+  // A touch that was cleared uses what was reserved for whom it reached; without that, or the next
+  // time, it costs anew. `surely_from`: of what costs anew.
+  void Spend(const std::string& contact_id, const std::string& clearance_id, OutreachTopic topic,
+             const Use& use, absl::Time surely_from) {
+    const auto costs_anew = [&](const std::string& whom) {
+      view_.spendings.push_back({.contact_id = whom,
+                                 .clearance_id = clearance_id,
+                                 .topic = topic,
+                                 .from = told_at_,
+                                 .surely_from = surely_from,
+                                 .uses = {{whom, use}}});
+    };
+    for (Spending& spending : view_.spendings) {
+      if (clearance_id.empty() || spending.clearance_id != clearance_id ||
+          !spending.is_reserved() || spending.reserved_to <= told_at_) {
+        continue;
+      }
+      const bool is_spent = spending.uses.count(contact_id) + spending.uses.count("") > 0;
+      std::vector<std::string> again;
+      if (contact_id.empty()) {
+        for (const auto& [whom, before] : spending.uses) again.push_back(whom);
+      }
+      spending.uses.try_emplace(contact_id, use);
+      if (is_spent) again = {contact_id};
+      for (const std::string& whom : again) costs_anew(whom);
+      return;
+    }
+    costs_anew(contact_id);
+  }
   void Take(const events::v1::TouchRecorded& body) {
     if (body.account_id() != account_id_ || body.inbound()) return;
-    Release(body.clearance_id());
-    const absl::Time at = time::Instant(body.occurred_at());
     // Whom an uncleared touch with several reached is not said: it may cost any contact.
     const bool reaches_all = !body.contact_id().empty() || !body.clearance_id().empty();
-    view_.spendings.push_back({.contact_id = body.contact_id(),
-                               .clearance_id = body.clearance_id(),
-                               .topic = body.topic(),
-                               .at = at,
-                               .from = told_at_,
-                               .surely_from = reaches_all ? told_at_ : absl::InfiniteFuture(),
-                               .to = absl::InfiniteFuture()});
+    Spend(body.contact_id(), body.clearance_id(), body.topic(),
+          {time::Instant(body.occurred_at()), known_by_},
+          reaches_all ? told_at_ : absl::InfiniteFuture());
   }
   void Take(const events::v1::SurveyInvited& body) {
     if (body.survey().account_id() != account_id_) return;
-    Release(body.clearance_id());
-    view_.spendings.push_back({.contact_id = body.survey().contact_id(),
-                               .clearance_id = body.clearance_id(),
-                               .topic = body.survey().kind() == type::v1::SURVEY_KIND_NPS
-                                            ? type::v1::OUTREACH_TOPIC_SURVEY_NPS
-                                            : type::v1::OUTREACH_TOPIC_SURVEY_TICKET,
-                               .at = time::Instant(body.occurred_at()),
-                               .from = told_at_,
-                               .surely_from = known_by_,
-                               .to = absl::InfiniteFuture()});
+    Spend(body.survey().contact_id(), body.clearance_id(),
+          body.survey().kind() == type::v1::SURVEY_KIND_NPS
+              ? type::v1::OUTREACH_TOPIC_SURVEY_NPS
+              : type::v1::OUTREACH_TOPIC_SURVEY_TICKET,
+          {time::Instant(body.occurred_at()), known_by_}, known_by_);
   }
   // The budget is returned.
   void Take(const events::v1::SurveyWithdrawn& body) {
     for (Spending& spending : view_.spendings) {
       if (!body.clearance_id().empty() && spending.clearance_id == body.clearance_id()) {
-        spending.to = std::min(spending.to, told_at_);
+        spending.may_be_free_at = std::min(spending.may_be_free_at, told_at_);
+        spending.free_at = std::min(spending.free_at, known_by_);
       }
     }
   }
@@ -491,12 +538,11 @@ void HoldForPeople(const View& view, const account::v1::ContactBudget& budget,
     for (const Spending& spending : view.spendings) {
       if (!spending.contact_id.empty() && spending.contact_id != contact_id) continue;
       const auto counts = [&](absl::Duration window, bool surely_so) {
-        const absl::Time leaves =
-            std::min(spending.to, spending.reserved ? spending.to : spending.at + window);
-        return surely_so
-                   ? spending.surely_from < question.asked_at &&
-                         leaves - skew > question.answered_at
-                   : spending.from <= question.answered_at && leaves + skew >= question.asked_at;
+        const Spending::End end = spending.EndFor(contact_id, window, skew);
+        return surely_so ? spending.surely_from < question.asked_at &&
+                               end.surely - skew > question.answered_at
+                         : spending.from <= question.answered_at &&
+                               end.at_the_latest + skew >= question.asked_at;
       };
       const int units = UnitsOf(spending.topic, budget);
       const absl::Duration window = time::Span(budget.window());

@@ -608,6 +608,81 @@ TEST(ShadowBudget, LetsOneSurveyAContactThroughInThirtyDays) {
   EXPECT_FALSE(life.May("2026-11-20T10:00Z", "cont_1", type::v1::OUTREACH_TOPIC_TRAINING));
 }
 
+events::v1::ClearanceGiven Given(const std::string& clearance_id, const std::string& contact_id,
+                                 type::v1::OutreachTopic topic, const std::string& expires_at) {
+  events::v1::ClearanceGiven body;
+  body.set_clearance_id(clearance_id);
+  body.set_contact_id(contact_id);
+  body.set_topic(topic);
+  *body.mutable_expires_at() = time::Stamp(At(expires_at));
+  return body;
+}
+
+events::v1::SurveyInvited InvitedUnder(const std::string& clearance_id) {
+  events::v1::SurveyInvited body;
+  body.mutable_survey()->set_account_id("acct_1");
+  body.mutable_survey()->set_contact_id("cont_1");
+  body.mutable_survey()->set_kind(type::v1::SURVEY_KIND_CSAT);
+  body.set_clearance_id(clearance_id);
+  return body;
+}
+
+TEST(ShadowBudget, KeepsForTheOthersWhatWasReservedForAllAndUsedForOne) {
+  Life life;
+  life.Then("2026-11-24T10:00Z",
+            Given("clr_1", "", type::v1::OUTREACH_TOPIC_CHECK_IN, "2026-11-24T14:00Z"));
+  for (const std::string contact : {"cont_1", "cont_2"}) {
+    events::v1::TouchRecorded touch = TouchOf(type::v1::OUTREACH_TOPIC_RENEWAL);
+    touch.set_contact_id(contact);
+    life.Then("2026-11-24T10:10Z", touch);
+  }
+  EXPECT_TRUE(life.Must("2026-11-24T10:20Z", "cont_1"));
+  events::v1::TouchRecorded check_in = TouchOf(type::v1::OUTREACH_TOPIC_CHECK_IN);
+  check_in.set_clearance_id("clr_1");
+  life.Then("2026-11-24T10:30Z", check_in);
+  EXPECT_TRUE(life.Must("2026-11-24T10:40Z", "cont_2"));
+  EXPECT_FALSE(life.May("2026-11-24T14:01Z", "cont_2"));
+  EXPECT_TRUE(life.Must("2026-11-24T14:01Z", "cont_1"));
+  // The same contact again under the same clearance costs again, those who were left only once.
+  check_in.clear_contact_id();
+  life.Then("2026-11-24T11:00Z", check_in);
+  EXPECT_TRUE(life.Must("2026-11-24T14:01Z", "cont_2"));
+  EXPECT_FALSE(life.May("2026-11-24T14:01Z", "cont_2", type::v1::OUTREACH_TOPIC_TRAINING));
+  EXPECT_TRUE(life.Must("2026-11-24T14:01Z", "cont_1", type::v1::OUTREACH_TOPIC_TRAINING));
+}
+
+TEST(ShadowBudget, CountsAnInvitationAndItsReservationAsOne) {
+  Life life;
+  life.Then("2026-11-24T10:00Z",
+            Given("clr_1", "cont_1", type::v1::OUTREACH_TOPIC_SURVEY_TICKET, "2026-11-24T14:00Z"))
+      .Then("2026-11-24T10:01Z", InvitedUnder("clr_1"))
+      .KnownBy("2026-11-24T10:10Z");
+  EXPECT_FALSE(MayHold(HoldsOn(life.facts(), OutreachRules(),
+                               {type::v1::OUTREACH_TOPIC_UPSELL, "cont_1",
+                                At("2026-11-24T10:00:30Z"), At("2026-11-24T10:05Z")})
+                           .value()));
+  life.Then("2026-11-24T10:02Z", TouchOf(type::v1::OUTREACH_TOPIC_RENEWAL));
+  EXPECT_TRUE(life.Must("2026-11-24T10:05Z", "cont_1"));
+  EXPECT_TRUE(life.Must("2026-11-24T14:01Z", "cont_1"));
+}
+
+TEST(ShadowBudget, MayCountAWithdrawnInvitationUntilThatIsKnown) {
+  events::v1::SurveyWithdrawn withdrawn;
+  *withdrawn.mutable_survey() = InvitedUnder("clr_1").survey();
+  withdrawn.set_clearance_id("clr_1");
+  Life life;
+  life.Then("2026-11-24T10:00Z",
+            Given("clr_1", "cont_1", type::v1::OUTREACH_TOPIC_SURVEY_TICKET, "2026-11-24T14:00Z"))
+      .Then("2026-11-24T10:01Z", InvitedUnder("clr_1"))
+      .Then("2026-11-24T10:02Z", TouchOf(type::v1::OUTREACH_TOPIC_RENEWAL))
+      .Then("2026-11-24T11:00Z", withdrawn)
+      .KnownBy("2026-11-24T11:10Z");
+  EXPECT_TRUE(life.Must("2026-11-24T10:59Z", "cont_1"));
+  EXPECT_FALSE(life.Must("2026-11-24T11:05Z", "cont_1"));
+  EXPECT_TRUE(life.May("2026-11-24T11:05Z", "cont_1"));
+  EXPECT_FALSE(life.May("2026-11-24T11:11Z", "cont_1"));
+}
+
 TEST(ShadowException, LetsIssuesThroughAndNotAnOptOut) {
   events::v1::ContactChanged contact;
   contact.set_contact_id("cont_2");
