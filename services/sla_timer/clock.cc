@@ -72,6 +72,7 @@ class Fold {
   std::optional<Pending> pending_;
   std::optional<Pending> next_;  // what Next() found, while it holds
   bool next_is_known_ = false;
+  bool next_is_given_ = false;  // a warning that this cycle had already
   absl::Duration next_level_;
   absl::Time known_until_ = absl::InfinitePast();
 };
@@ -365,6 +366,7 @@ void Fold::Reopen(absl::Time at, int fact) {
 std::optional<Pending> Fold::Next() {
   if (next_is_known_) return next_;
   next_is_known_ = true;
+  next_is_given_ = false;
   next_.reset();
   Cycle& c = cycle();
   if (!c.IsVisible() || !c.IsLive() || c.breached_at) return next_;
@@ -374,10 +376,6 @@ std::optional<Pending> Fold::Next() {
   const Target& target = *c.leg.target;
   for (const Threshold& threshold : target.warnings) {
     if (threshold.used <= c.passed) continue;
-    if (std::find(authority_.warned.begin(), authority_.warned.end(),
-                  WarnedName(c.number, threshold.name)) != authority_.warned.end()) {
-      continue;
-    }
     const bool is_passed = threshold.used <= c.used;
     // Of those passed already only the highest counts; of those to come the first.
     if (!is_passed && !next_->is_breach) break;
@@ -386,6 +384,9 @@ std::optional<Pending> Fold::Next() {
     if (at >= due) break;
     next_ = Pending{at, false, due, threshold.name};
     next_level_ = threshold.used;
+    // It takes its place all the same: those below it are settled.
+    next_is_given_ = std::find(authority_.warned.begin(), authority_.warned.end(),
+                               WarnedName(c.number, threshold.name)) != authority_.warned.end();
     if (!is_passed) break;
   }
   if (next_->at == absl::InfiniteFuture()) next_.reset();
@@ -396,7 +397,8 @@ bool Fold::PassTime(absl::Time limit) {
   if (cycles_.empty()) return true;
   while (const std::optional<Pending> next = Next()) {
     if (next->at >= limit) return true;
-    if (next->at > authority_.fired_until && next->at >= authority_.known_until) {
+    if (!next_is_given_ && next->at > authority_.fired_until &&
+        next->at >= authority_.known_until) {
       pending_ = next;
       return false;
     }

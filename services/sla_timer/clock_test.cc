@@ -397,6 +397,41 @@ TEST(Warnings, AreNotGivenTwice) {
   EXPECT_EQ(Evaluate(history.Sorted(), kResolution, versions, authority).pending->warning, "75%");
 }
 
+TEST(Warnings, OneThatWasGivenSettlesThoseBelowItUnderTheSameTarget) {
+  const PolicyVersions versions = Versions();
+  // Of 120 minutes 112 are used when it becomes critical for the second time, 110 make "10m".
+  const History history = History("2026-11-24T14:30Z")
+                              .Triaged("2026-11-24T14:30Z", SEVERITY_CRITICAL)
+                              .Severity("2026-11-24T16:21Z", SEVERITY_URGENT)
+                              .Severity("2026-11-24T16:22Z", SEVERITY_CRITICAL);
+  Authority authority;
+  authority.fired_until = At("2026-11-24T16:20Z");
+  authority.warned = {WarnedName(1, "10m")};
+  const Evaluation evaluation = Evaluate(history.Sorted(), kResolution, versions, authority);
+  EXPECT_TRUE(evaluation.pending->is_breach) << evaluation.pending->warning;
+}
+
+TEST(Warnings, ThatWereOvertakenComeWhenAnotherTargetPutsThemAhead) {
+  const PolicyVersions versions = Versions(R"(
+    rules { name: "general" when { severities: SEVERITY_GENERAL }
+      targets { metric: SLA_METRIC_RESOLUTION budget { seconds: 14400 } calendar: "always"
+                warnings { percent: 75 } warnings { before_due { seconds: 600 } } } })");
+  const History history = History("2026-11-24T14:30Z")
+                              .Triaged("2026-11-24T14:30Z", SEVERITY_CRITICAL)
+                              .Severity("2026-11-24T16:25Z", type::v1::SEVERITY_GENERAL);
+  Authority authority;
+  authority.fired_until = At("2026-11-24T16:25Z");
+  authority.warned = {WarnedName(1, "10m")};
+  Evaluation evaluation = Evaluate(history.Sorted(), kResolution, versions, authority);
+  EXPECT_EQ(evaluation.pending->warning, "75%");
+  EXPECT_EQ(evaluation.pending->at, At("2026-11-24T17:30Z"));
+  authority.warned.push_back(WarnedName(1, "75%"));
+  authority.fired_until = At("2026-11-24T17:30Z");
+  evaluation = Evaluate(history.Sorted(), kResolution, versions, authority);
+  EXPECT_TRUE(evaluation.pending->is_breach) << evaluation.pending->warning;
+  EXPECT_EQ(evaluation.pending->at, At("2026-11-24T18:30Z"));
+}
+
 TEST(OneInstant, KeepsTheOrderInWhichIntakeDecided) {
   const History paused = History("2026-11-24T14:30Z")
                              .State("2026-11-24T15:00Z", TICKET_STATE_PENDING)

@@ -6,9 +6,12 @@
 
 #include <functional>
 #include <string>
+#include <vector>
 
+#include "absl/strings/str_cat.h"
 #include "common/testing/operator.h"
 #include "common/testing/service_harness.h"
+#include "common/time/micros.h"
 #include "common/time/stamp.h"
 #include "services/sla_timer/clock_testing.h"
 #include "services/sla_timer/records.h"
@@ -181,6 +184,35 @@ TEST_F(SlaTimer, WarnsAndBreachesOnceAndStopsWithTheOvershoot) {
   harness_.Restart();
   harness_.Advance(absl::Hours(48));
   EXPECT_THAT(harness_.Published<events::v1::SlaBreached>(), SizeIs(3)) << "resolution, once";
+  ExpectNoDrift();
+}
+
+// Critical for a while after most of its four hours had gone by as urgent: what it was not warned
+// of then it is warned of at 75 % of eight hours.
+TEST_F(SlaTimer, WarnsOfWhatWasOvertakenOnceMoreTimeIsGiven) {
+  Open();
+  Triage(type::v1::SEVERITY_URGENT);
+  harness_.Advance(absl::Minutes(220));
+  const auto change = [&](type::v1::Severity from, type::v1::Severity to) {
+    auto changed = About<events::v1::SeverityChanged>();
+    changed.set_from_severity(from);
+    changed.set_to_severity(to);
+    harness_.Deliver("triage", kTicket, kKey, changed);
+  };
+  change(type::v1::SEVERITY_URGENT, type::v1::SEVERITY_CRITICAL);
+  harness_.Advance(absl::Minutes(2));
+  EXPECT_THAT(Clock(type::v1::SLA_METRIC_RESOLUTION).warnings(), ElementsAre("30m"));
+  change(type::v1::SEVERITY_CRITICAL, type::v1::SEVERITY_URGENT);
+  harness_.Advance(absl::Hours(5));
+  std::vector<std::string> warned;
+  for (const auto& warning : harness_.Published<events::v1::SlaWarning>()) {
+    if (warning.clock().metric() != type::v1::SLA_METRIC_RESOLUTION) continue;
+    warned.push_back(absl::StrCat(warning.threshold(), " ",
+                                  time::FormatInstant(time::Instant(warning.occurred_at()))));
+  }
+  EXPECT_THAT(warned, ElementsAre("30m 2026-11-23T17:40:00Z", "75% 2026-11-23T20:00:00Z",
+                                  "1h 2026-11-23T21:00:00Z"));
+  EXPECT_THAT(Clock(type::v1::SLA_METRIC_RESOLUTION).warnings(), ElementsAre("30m", "75%", "1h"));
   ExpectNoDrift();
 }
 

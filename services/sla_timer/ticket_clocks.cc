@@ -240,17 +240,6 @@ void Teller::Warn(const Cycle& cycle, const Pending& warning) {
   Publish(std::move(event), change.at);
 }
 
-// The warning and all that lie before it are over for this cycle.
-void KeepWarned(const Cycle& cycle, const std::string& warning, records::Clock& clock) {
-  for (const Threshold& threshold : cycle.leg.target->warnings) {
-    const std::string name = WarnedName(cycle.number, threshold.name);
-    if (std::find(clock.warned().begin(), clock.warned().end(), name) == clock.warned().end()) {
-      clock.add_warned(name);
-    }
-    if (threshold.name == warning) return;
-  }
-}
-
 }  // namespace
 
 std::string_view NameOf(int judged_kind) {
@@ -376,7 +365,7 @@ void Judge(std::string_view ticket_id, TicketRecord& record, int facts_before,
       const absl::Time until = std::max(authority.fired_until, firing->due);
       if (before.pending && !before.pending->is_breach && before.pending->at <= until) {
         teller.Warn(*before.Latest(), *before.pending);
-        KeepWarned(*before.Latest(), before.pending->warning, clock);
+        clock.add_warned(WarnedName(before.Latest()->number, before.pending->warning));
       }
       clock.set_fired_until_us(time::ToMicros(until));
       authority = AuthorityOf(&clock);
