@@ -184,7 +184,8 @@ class ServiceDefinition {
 
   // Decided in the commit that parks an event (`parked`), once for each event, and again with the
   // last one in the commit after which none of its subject is parked any more. It may ask nobody,
-  // and it may not trust the event's body: that is why the event is parked.
+  // and it may not rely on the event's body: the first of a subject is parked because of it, those
+  // behind are as good as any.
   void OnParking(ParkRule decide) { park_ = std::move(decide); }
 
   void Export(Measure measure) { measures_.push_back(std::move(measure)); }

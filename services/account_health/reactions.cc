@@ -477,8 +477,8 @@ Decided NoteOnTimeline(std::string_view ticket_id, std::string_view account_id,
   return work.Finish();
 }
 
-Decided OnParking(const bus::Event& event, bool parked, const Policies& policies,
-                  const corridor::Inputs& in, corridor::View& view) {
+Decided OnParking(const bus::Event& event, bool parked, const std::string& named_account_id,
+                  const Policies& policies, const corridor::Inputs& in, corridor::View& view) {
   Work work(policies, in, view);
   auto record = work.drafts.Open(ParkedSubjects(), event.subject);
   if (!record.ok()) return record.status();
@@ -493,9 +493,12 @@ Decided OnParking(const bus::Event& event, bool parked, const Policies& policies
   // It stands also when no account is known yet: see ChangeTicket.
   if (!(*record)->exists()) (*record)->Change();
   std::set<std::string> account_ids;
-  auto account = work.drafts.Open(Accounts(), event.key);
-  if (!account.ok()) return account.status();
-  if ((*account)->exists()) account_ids.insert(event.key);
+  for (const std::string& account_id : {event.key, named_account_id}) {
+    if (account_id.empty()) continue;
+    auto account = work.drafts.Open(Accounts(), account_id);
+    if (!account.ok()) return account.status();
+    if ((*account)->exists()) account_ids.insert(account_id);
+  }
   // A ticket that was opened without an account keeps its own id as the key of all about it.
   for (const std::string& ticket_id : {event.subject, event.key}) {
     auto ticket = work.drafts.Open(Tickets(), ticket_id);

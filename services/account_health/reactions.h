@@ -3,6 +3,8 @@
 #ifndef TANDEM_SERVICES_ACCOUNT_HEALTH_REACTIONS_H_
 #define TANDEM_SERVICES_ACCOUNT_HEALTH_REACTIONS_H_
 
+#include <string>
+
 #include "absl/status/statusor.h"
 #include "common/bus/event.h"
 #include "common/corridor/decision.h"
@@ -60,9 +62,10 @@ Decided NoteOnTimeline(std::string_view ticket_id, std::string_view account_id,
 
 // ---- parking
 // While events of a subject are parked, the accounts that they may concern are held: the one that
-// the bus key names, and that of the ticket that the subject or the key is. The body says nothing.
-Decided OnParking(const bus::Event& event, bool parked, const Policies& policies,
-                  const corridor::Inputs& in, corridor::View& view);
+// the bus key names, that of the ticket that the subject or the key is, and `named_account_id`, the
+// one that the body names if anybody can read it: a move stands behind what cannot be read.
+Decided OnParking(const bus::Event& event, bool parked, const std::string& named_account_id,
+                  const Policies& policies, const corridor::Inputs& in, corridor::View& view);
 
 // ---- timers
 // Facts leave their windows.

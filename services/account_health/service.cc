@@ -1,5 +1,6 @@
 #include "services/account_health/service.h"
 
+#include <map>
 #include <string>
 #include <utility>
 
@@ -24,11 +25,33 @@ using corridor::Decision;
 using corridor::Inputs;
 using corridor::View;
 
+// Whom an event is about, as it says itself.
+struct Named {
+  std::string ticket_id, account_id;
+};
+template <typename E>
+Named NamedBy(const E& event) {
+  if constexpr (requires { event.clock(); }) {
+    return {event.clock().ticket_id(), event.clock().account_id()};
+  } else if constexpr (requires { event.survey(); }) {
+    return {event.survey().ticket_id(), event.survey().account_id()};
+  } else if constexpr (requires { event.account_id(); }) {
+    return {event.ticket_id(), event.account_id()};
+  } else {
+    return {};
+  }
+}
+
+// By event type: the account that a body names; empty when nobody can read it.
+using AccountReaders = std::map<std::string, std::string (*)(const std::string& body), std::less<>>;
+
 // Binds functions to names, and nothing else.
 class Binder {
  public:
   Binder(corridor::ServiceDefinition& definition, std::shared_ptr<const Policies> policies)
       : definition_(&definition), policies_(std::move(policies)) {}
+
+  const AccountReaders& account_readers() const { return account_readers_; }
 
   template <typename Request>
   void Command(const std::string& method,
@@ -52,6 +75,7 @@ class Binder {
 
   template <typename E>
   void Event(Decided (*decide)(const E&, const EventCall&)) {
+    Read<E>();
     definition_->OnEvent<E>([policies = policies_, decide](const E& event,
                                                            const bus::Event& envelope,
                                                            const Inputs& in, View& view) {
@@ -62,16 +86,12 @@ class Binder {
   // An event that is an entry of the timeline and nothing more.
   template <typename E>
   void NotedEvent() {
+    Read<E>();
     definition_->OnEvent<E>([policies = policies_](const E& event, const bus::Event& envelope,
                                                    const Inputs& in, View& view) {
-      const EventCall call{*policies, envelope, in, view};
-      if constexpr (requires { event.clock(); }) {
-        return NoteOnTimeline(event.clock().ticket_id(), event.clock().account_id(), call);
-      } else if constexpr (requires { event.survey(); }) {
-        return NoteOnTimeline(event.survey().ticket_id(), event.survey().account_id(), call);
-      } else {
-        return NoteOnTimeline(event.ticket_id(), event.account_id(), call);
-      }
+      const Named named = NamedBy(event);
+      return NoteOnTimeline(named.ticket_id, named.account_id,
+                            EventCall{*policies, envelope, in, view});
     });
   }
 
@@ -87,6 +107,15 @@ class Binder {
   }
 
  private:
+  template <typename E>
+  void Read() {
+    account_readers_[std::string(E::descriptor()->full_name())] = [](const std::string& body) {
+      E event;
+      return event.ParseFromString(body) ? NamedBy(event).account_id : std::string();
+    };
+  }
+
+  AccountReaders account_readers_;
   corridor::ServiceDefinition* definition_;
   std::shared_ptr<const Policies> policies_;
 };
@@ -179,10 +208,12 @@ std::unique_ptr<corridor::ServiceDefinition> Make(const Options& options) {
   bind.NotedEvent<events::v1::SurveyExpired>();
   bind.NotedEvent<events::v1::SurveySuppressed>();
 
-  definition->OnParking(
-      [policies](const bus::Event& event, bool parked, const Inputs& in, View& view) {
-        return OnParking(event, parked, *policies, in, view);
-      });
+  definition->OnParking([policies, readers = bind.account_readers()](
+                            const bus::Event& event, bool parked, const Inputs& in, View& view) {
+    const auto reader = readers.find(event.type);
+    const std::string named = reader == readers.end() ? "" : reader->second(event.body);
+    return OnParking(event, parked, named, *policies, in, view);
+  });
 
   for (corridor::ServiceDefinition::Measure& measure : Measures()) {
     definition->Export(std::move(measure));

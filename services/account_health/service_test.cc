@@ -720,10 +720,11 @@ TEST_F(AccountHealth, IsHeldByATicketThatKeepsAnotherKey) {
 TEST_F(AccountHealth, WaitsForTheRestOfATicketThatARetryGaveIt) {
   Park("t1", "t1");
   Opened("t1", "", "", "t1");
+  EXPECT_EQ(Check(kTraining).verdict(), av::OUTREACH_VERDICT_ALLOW) << "nothing says acme yet";
   Attributed("t1", "acme", "anna");
   Park("t1", "t1");
   Resolved("t1");
-  EXPECT_EQ(Check(kTraining).verdict(), av::OUTREACH_VERDICT_ALLOW) << "nothing says acme yet";
+  EXPECT_THAT(Rules(Check(kTraining)), ElementsAre("account_parked"));
   EXPECT_EQ(DropOldestLetter(), 4);
   EXPECT_EQ(Retry("t1"), 2) << "up to the second broken one";
   EXPECT_THAT(Rules(Check(kTraining)), ElementsAre("account_parked"));
@@ -731,6 +732,42 @@ TEST_F(AccountHealth, WaitsForTheRestOfATicketThatARetryGaveIt) {
   EXPECT_EQ(Retry("t1"), 0);
   EXPECT_EQ(Check(kTraining, "bert").verdict(), av::OUTREACH_VERDICT_ALLOW);
   EXPECT_EQ(Check(kRenewal, "bert").verdict(), av::OUTREACH_VERDICT_ALLOW);
+  EXPECT_EQ(harness_.Number("SELECT COUNT(*) FROM parked"), 0);
+}
+
+// The ticket moves while events of it are parked: what stands for its new account is revoked by the
+// commit that consumes the move, not only by the one that drains it.
+TEST_F(AccountHealth, IsHeldByATicketWhoseMoveToItIsParked) {
+  PutAccount("beta", {});
+  PutContact("beta", "carl", "carl@beta.com");
+  Opened("t1");
+  const auto check = [&](type::v1::OutreachTopic topic) {
+    av::CheckOutreachRequest request;
+    request.set_account_id("beta");
+    request.set_contact_id("carl");
+    request.set_topic(topic);
+    return Must<av::CheckOutreachResponse>("OutreachService/CheckOutreach", request);
+  };
+  const auto renewal = check(kRenewal);
+  ASSERT_EQ(renewal.verdict(), av::OUTREACH_VERDICT_ALLOW);
+  Park("t1", "acme");
+  EXPECT_EQ(check(kTraining).verdict(), av::OUTREACH_VERDICT_ALLOW) << "nothing says beta yet";
+  ev::TicketUpdated moved;
+  moved.set_ticket_id("t1");
+  moved.set_account_id("beta");
+  moved.set_previous_account_id("acme");
+  moved.set_contact_id("carl");
+  const std::string move = harness_.Deliver("ticket_intake", "t1", "acme", moved);
+  const auto revoked = harness_.Published<ev::ClearanceRevoked>();
+  ASSERT_THAT(revoked, SizeIs(2));
+  EXPECT_EQ(revoked[0].clearance_id(), renewal.clearance_id());
+  EXPECT_EQ(revoked[0].cause_event_id(), move);
+  EXPECT_THAT(Rules(check(kTraining)), ElementsAre("account_parked"));
+  EXPECT_THAT(Rules(Check(kTraining)), ElementsAre("account_parked")) << "its old account too";
+  EXPECT_EQ(DropOldestLetter(), 1);
+  EXPECT_EQ(Retry("t1"), 0);
+  EXPECT_EQ(check(kTraining).verdict(), av::OUTREACH_VERDICT_ALLOW);
+  EXPECT_EQ(Check(kTraining).verdict(), av::OUTREACH_VERDICT_ALLOW);
   EXPECT_EQ(harness_.Number("SELECT COUNT(*) FROM parked"), 0);
 }
 
