@@ -113,18 +113,19 @@ class Decision {
     MessagePtr payload;  // may be null
   };
 
-  // Saves a record that this decision loaded (present or absent). The version rises by one.
+  // Saves a record that this decision loaded (present or absent). The version rises by one, or is
+  // the first one.
   template <typename M>
   void Save(const store::Table<M>& table, std::string key, M body) {
     saves.push_back({&table, std::move(key), std::make_shared<const M>(std::move(body)), false});
   }
-  // Adds a record under a new derived id, without loading it; if the id exists the command is
-  // answered ALREADY_EXISTS with that id.
+  // Adds a record under a new derived id, which never was and, once erased, never is another's,
+  // without loading it; if the id exists the command is answered ALREADY_EXISTS with that id.
   template <typename M>
   void Insert(const store::Table<M>& table, std::string key, M body) {
     saves.push_back({&table, std::move(key), std::make_shared<const M>(std::move(body)), true});
   }
-  // Erases a record that this decision loaded.
+  // Erases a record that this decision loaded, of a table whose rows may go.
   void Erase(const store::RecordTable& table, std::string key) {
     saves.push_back({&table, std::move(key), nullptr, false});
   }

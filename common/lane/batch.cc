@@ -22,6 +22,16 @@ absl::Status NeedsFreshBatchStatus() {
   return absl::AbortedError("a range is read first in a batch");
 }
 
+// Of a row that may have been there before: no version that it had then, whoever erased it.
+int64_t FirstVersion(const store::RecordTable& table, std::string_view key,
+                     std::string_view cause) {
+  if (table.rows() == store::Rows::kStay) return 1;
+  const std::string hash = id::Hash({table.name(), key, cause});
+  int64_t version = 0;
+  for (size_t i = 0; i < 6; ++i) version = version << 8 | static_cast<unsigned char>(hash[i]);
+  return version + 1;  // 0 means absent
+}
+
 std::vector<size_t> Unique(std::vector<size_t> members) {
   std::sort(members.begin(), members.end());
   members.erase(std::unique(members.begin(), members.end()), members.end());
@@ -180,6 +190,10 @@ absl::Status Batch::Apply(size_t member, const corridor::Decision& decision, con
       return absl::InternalError(absl::StrCat("a rule saves ", saved.table->name(), " ", saved.key,
                                               " without loading it"));
     }
+    if (saved.body == nullptr && saved.table->rows() == store::Rows::kStay) {
+      return absl::InternalError(
+          absl::StrCat("a rule erases ", saved.table->name(), " ", saved.key, ", whose rows stay"));
+    }
   }
   for (const corridor::Decision::TimerSet& timer : decision.timers) {
     if (!definition_->timers().contains(timer.kind)) {
@@ -200,7 +214,14 @@ absl::Status Batch::Apply(size_t member, const corridor::Decision& decision, con
       row->blind = true;
     }
     ++row->saves;
-    row->version = saved.body == nullptr ? 0 : std::max(row->version, row->base) + 1;
+    const int64_t before = std::max(row->version, row->base);
+    if (saved.body == nullptr) {
+      row->version = 0;
+    } else if (before > 0 || saved.insert) {
+      row->version = before + 1;
+    } else {
+      row->version = FirstVersion(*saved.table, saved.key, origin.cause);
+    }
     row->body = saved.body;
     row->members.push_back(member);
   }

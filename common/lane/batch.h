@@ -55,8 +55,8 @@ class Batch {
 
   // Adds a decision of `member`: its rows, its events with their ids, its timers, and a
   // check for each row that it loaded and did not save. ALREADY_EXISTS names an id that an insert
-  // met within the batch; INTERNAL a rule that saves what it did not load, or sets a timer of an
-  // unknown kind.
+  // met within the batch; INTERNAL a rule that saves what it did not load, erases a row of a table
+  // whose rows stay, or sets a timer of an unknown kind.
   struct Origin {
     std::string_view cause;
     std::string_view traceparent;

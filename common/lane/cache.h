@@ -1,5 +1,6 @@
 // What is known of the database, kept in memory, the least recently used going first. A stale entry
-// is harmless: what a decision relied on is checked at its commit, and a miss drops the entry.
+// is harmless: what a decision relied on is checked at its commit by its version, which no other
+// content of that key ever had (store::Rows), and a miss drops the entry.
 #ifndef TANDEM_COMMON_LANE_CACHE_H_
 #define TANDEM_COMMON_LANE_CACHE_H_
 

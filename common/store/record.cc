@@ -28,8 +28,8 @@ Blob Serialize(const google::protobuf::Message& message) {
 }  // namespace
 
 RecordTable::RecordTable(std::string name, const google::protobuf::Message& prototype,
-                         std::vector<Column> columns)
-    : name_(std::move(name)), prototype_(&prototype), columns_(std::move(columns)) {
+                         std::vector<Column> columns, Rows rows)
+    : name_(std::move(name)), prototype_(&prototype), columns_(std::move(columns)), rows_(rows) {
   // $1 is the key, $2 the new version, $3 the body, then the columns; the base version comes last.
   assert(columns_.size() <= 64);  // a set of them is a number
   std::string names = "key, version, body", values = "$1, $2, $3";

@@ -25,6 +25,12 @@
 
 namespace tandem::store {
 
+// Whether rows of a table are ever erased. The version of a row that stays counts its changes from
+// 1 on and may be shown to callers. A row that comes back after it was erased must not have a
+// version again that it had before, or whoever still remembers the old one would take it for the
+// same: such rows begin with a number of their own.
+enum class Rows { kStay, kMayGo };
+
 // A table of records, its SQL made once. Immutable; any thread.
 class RecordTable {
  public:
@@ -34,9 +40,10 @@ class RecordTable {
   };
 
   RecordTable(std::string name, const google::protobuf::Message& prototype,
-              std::vector<Column> columns);
+              std::vector<Column> columns, Rows rows = Rows::kStay);
 
   const std::string& name() const { return name_; }
+  Rows rows() const { return rows_; }
   std::unique_ptr<google::protobuf::Message> New() const {
     return std::unique_ptr<google::protobuf::Message>(prototype_->New());
   }
@@ -61,6 +68,7 @@ class RecordTable {
   std::string name_;
   const google::protobuf::Message* prototype_;
   std::vector<Column> columns_;
+  Rows rows_;
   std::string select_by_key_, select_where_, insert_, delete_, check_present_, check_absent_;
   // UPDATEs by the columns that they set (bit i = columns_[i]), each made when it is first needed.
   const std::string& UpdateOf(uint64_t set) const;
@@ -76,8 +84,8 @@ class Table : public RecordTable {
     std::string name;
     std::function<Value(const M&)> value;
   };
-  Table(std::string name, std::vector<Column> columns)
-      : RecordTable(std::move(name), M::default_instance(), Erase(std::move(columns))) {}
+  Table(std::string name, std::vector<Column> columns, Rows rows = Rows::kStay)
+      : RecordTable(std::move(name), M::default_instance(), Erase(std::move(columns)), rows) {}
 
  private:
   static std::vector<RecordTable::Column> Erase(std::vector<Column> columns) {

@@ -20,8 +20,8 @@ using store::Table;
 using store::Value;
 
 template <typename M>
-const Table<M>& Plain(const char* name) {
-  static const Table<M>& table = *new Table<M>(name, {});
+const Table<M>& Plain(const char* name, store::Rows rows = store::Rows::kStay) {
+  static const Table<M>& table = *new Table<M>(name, {}, rows);
   return table;
 }
 
@@ -83,10 +83,14 @@ const Table<account::v1::Contact>& Contacts() {
 
 const Table<records::TeamRecord>& Teams() { return Plain<records::TeamRecord>("teams"); }
 const Table<records::AddressRecord>& Addresses() {
-  return Plain<records::AddressRecord>("addresses");
+  return Plain<records::AddressRecord>("addresses", store::Rows::kMayGo);
 }
-const Table<records::DomainRecord>& Domains() { return Plain<records::DomainRecord>("domains"); }
-const Table<records::NameRecord>& Names() { return Plain<records::NameRecord>("names"); }
+const Table<records::DomainRecord>& Domains() {
+  return Plain<records::DomainRecord>("domains", store::Rows::kMayGo);
+}
+const Table<records::NameRecord>& Names() {
+  return Plain<records::NameRecord>("names", store::Rows::kMayGo);
+}
 
 const Table<records::RequesterRecord>& Requesters() {
   static const auto& table = *new Table<records::RequesterRecord>(
@@ -99,7 +103,9 @@ const Table<records::StaffRecord>& Staff() { return Plain<records::StaffRecord>(
 const Table<records::JournalRecord>& Journals() {
   return Plain<records::JournalRecord>("journals");
 }
-const Table<records::EntryRecord>& Timeline() { return Plain<records::EntryRecord>("timeline"); }
+const Table<records::EntryRecord>& Timeline() {
+  return Plain<records::EntryRecord>("timeline", store::Rows::kMayGo);
+}
 
 const Table<records::TicketRecord>& Tickets() {
   static const auto& table = *new Table<records::TicketRecord>(
@@ -118,12 +124,14 @@ const Table<records::HoldRecord>& HoldRecords() {
        {"is_parked", [](const auto& r) { return Number(!r.parked().empty()); }}});
   return table;
 }
-const Table<records::Issue>& Issues() { return Plain<records::Issue>("issues"); }
+const Table<records::Issue>& Issues() {
+  return Plain<records::Issue>("issues", store::Rows::kMayGo);
+}
 const Table<records::ContactHoldRecord>& ContactHolds() {
-  return Plain<records::ContactHoldRecord>("contact_holds");
+  return Plain<records::ContactHoldRecord>("contact_holds", store::Rows::kMayGo);
 }
 const Table<records::ParkedRecord>& ParkedSubjects() {
-  return Plain<records::ParkedRecord>("parked");
+  return Plain<records::ParkedRecord>("parked", store::Rows::kMayGo);
 }
 
 const Table<records::HealthRecord>& HealthRecords() {

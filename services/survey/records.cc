@@ -202,7 +202,7 @@ const store::Table<FollowUpRecord>& FollowUps() {
 }
 
 const store::Table<records::OptOutRecord>& OptOuts() {
-  static const store::Table<records::OptOutRecord> table("opt_outs", {});
+  static const store::Table<records::OptOutRecord> table("opt_outs", {}, store::Rows::kMayGo);
   return table;
 }
 

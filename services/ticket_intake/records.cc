@@ -91,7 +91,7 @@ const store::Table<records::TriageViewRecord>& TriageViews() {
 }
 
 const store::Table<records::NameRecord>& Names() {
-  static const store::Table<records::NameRecord> table("names", {});
+  static const store::Table<records::NameRecord> table("names", {}, store::Rows::kMayGo);
   return table;
 }
 

@@ -379,6 +379,74 @@ TEST_P(LaneContract, OfTwoDecisionsThatReadEachOthersRowsOneIsDecidedAnew) {
   EXPECT_EQ(Balance("x") + Balance("y"), 1);
 }
 
+// One lane remembers a row that another erases and makes anew: nothing about it is the same.
+TEST_P(LaneContract, ARowThatCameBackIsNotTakenForTheOneThatIsRemembered) {
+  static const store::Table<testing::Box>* const passing =
+      new store::Table<testing::Box>("boxes", {}, store::Rows::kMayGo);
+  const auto make = [](int64_t balance) {
+    return LaneRig::Of([balance](const testing::AddRequest&, const corridor::Inputs&,
+                                 corridor::View& view) -> absl::StatusOr<corridor::Decision> {
+      auto box = view.Load(*passing, "box");
+      if (!box.ok()) return box.status();
+      testing::Box made;
+      made.set_balance(balance);
+      corridor::Decision decision;
+      decision.Save(*passing, "box", made);
+      decision.Reply(testing::AddResponse());
+      return decision;
+    });
+  };
+  const auto erase = LaneRig::Of([](const testing::AddRequest&, const corridor::Inputs&,
+                                    corridor::View& view) -> absl::StatusOr<corridor::Decision> {
+    auto box = view.Load(*passing, "box");
+    if (!box.ok()) return box.status();
+    corridor::Decision decision;
+    decision.Erase(*passing, "box");
+    decision.Reply(testing::AddResponse());
+    return decision;
+  });
+  const auto look = LaneRig::Of([](const testing::AddRequest&, const corridor::Inputs&,
+                                   corridor::View& view) -> absl::StatusOr<corridor::Decision> {
+    auto box = view.Load(*passing, "box");
+    if (!box.ok()) return box.status();
+    testing::AddResponse seen;
+    seen.set_balance((*box)->balance());
+    corridor::Decision decision;
+    decision.Reply(seen);
+    return decision;
+  });
+  LaneRig second(&rig_);
+  const auto made = make(1), made_anew = make(2);
+  lane_.PutRule(made, "make", &replies_);
+  rig_.Settle();
+  second.PutRule(erase, "erase", &replies_);
+  rig_.Settle();
+  second.PutRule(made_anew, "make anew", &replies_);
+  rig_.Settle();
+  lane_.PutRule(look, "look", &replies_);
+  rig_.Settle();
+  ASSERT_THAT(replies_, SizeIs(4));
+  EXPECT_EQ(Added(replies_[3]).balance(), 2);
+}
+
+TEST_P(LaneContract, ARowOfATableWhoseRowsStayIsNotErased) {
+  lane_.PutAdd("r1", "b", 1, &replies_);
+  rig_.Settle();
+  const auto erase = LaneRig::Of([](const testing::AddRequest&, const corridor::Inputs&,
+                                    corridor::View& view) -> absl::StatusOr<corridor::Decision> {
+    (void)view.Load(Boxes(), "b");
+    corridor::Decision decision;
+    decision.Erase(Boxes(), "b");
+    decision.Reply(testing::AddResponse());
+    return decision;
+  });
+  lane_.PutRule(erase, "erase", &replies_);
+  rig_.Settle();
+  ASSERT_THAT(replies_, SizeIs(2));
+  EXPECT_EQ(Code(replies_[1]), absl::StatusCode::kInternal);
+  EXPECT_EQ(Balance("b"), 1);
+}
+
 TEST_P(LaneContract, TwoLanesOverOneDatabaseLoseNoUpdate) {
   LaneRig second(&rig_);
   for (int i = 0; i < 60; ++i) {
