@@ -396,7 +396,8 @@ std::optional<Pending> Fold::Next() {
 bool Fold::PassTime(absl::Time limit) {
   if (cycles_.empty()) return true;
   while (const std::optional<Pending> next = Next()) {
-    if (next->at >= limit) return true;
+    // What a first classification finds used up was so before whatever else happens in its instant.
+    if ((next->is_breach ? next->due : next->at) >= limit) return true;
     if (!next_is_given_ && next->at > authority_.fired_until &&
         next->at >= authority_.known_until) {
       pending_ = next;

@@ -448,6 +448,8 @@ Truth Walk(const std::vector<Fact>& facts, SlaMetric metric, const SlaRules& rul
               if (ran[m]) used += open(static_cast<int>(m));
               if (crossed < 0 && used >= budget()) crossed = static_cast<int>(m) + 1;
             }
+            // It was used up before whatever else happens in this minute.
+            if (crossed >= 0 && crossed < minute && !dead) truth.breached = crossed;
           } else if (target != before) {
             crossed = -1;
           }

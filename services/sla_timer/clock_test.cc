@@ -259,6 +259,22 @@ TEST(FirstClassification, MayFindTheBudgetUsedUpAlready) {
   EXPECT_EQ(judged.log.back().reason, "") << "it is no change of severity";
 }
 
+// What it finds used up was so before whatever else happens in its instant.
+TEST(FirstClassification, BreachesBeforeAChangeOfItsOwnInstant) {
+  const History history = History("2026-11-24T14:30Z")
+                              .Triaged("2026-11-24T15:10Z", SEVERITY_CRITICAL)
+                              .Severity("2026-11-24T15:10Z", SEVERITY_URGENT);
+  const Evaluation waiting = Evaluate(history.Sorted(), kFirst, Versions(), {});
+  ASSERT_TRUE(waiting.pending.has_value());
+  EXPECT_EQ(waiting.pending->at, At("2026-11-24T15:10Z"));
+  EXPECT_EQ(waiting.pending->due, At("2026-11-24T14:45Z"));
+  const Evaluation judged = Judged(history, kFirst, "2026-11-24T15:10Z");
+  EXPECT_THAT(Kinds(judged),
+              ElementsAre(ChangeKind::kStarted, ChangeKind::kRetargeted, ChangeKind::kBreached));
+  EXPECT_EQ(judged.Latest()->breached_at, At("2026-11-24T14:45Z"));
+  EXPECT_EQ(judged.Latest()->leg.rule->name, "critical");
+}
+
 TEST(FirstClassification, LeavesAVerdictOfBeforeAlone) {
   const History history = History("2026-11-24T14:30Z")
                               .Then("2026-11-24T14:50Z", FactKind::kReply)
