@@ -5,6 +5,7 @@
 #include <string_view>
 
 #include "absl/strings/str_cat.h"
+#include "common/store/params.h"
 #include "google/protobuf/io/coded_stream.h"
 #include "google/protobuf/io/zero_copy_stream_impl_lite.h"
 
@@ -14,14 +15,13 @@ namespace {
 // Deterministic, so that equal messages give equal bytes within one build, maps included.
 Blob Serialize(const google::protobuf::Message& message) {
   Blob blob;
-  blob.bytes.reserve(message.ByteSizeLong());
-  google::protobuf::io::StringOutputStream out(&blob.bytes);
+  blob.bytes.resize(message.ByteSizeLong());  // which the message keeps: it is not sized again
+  google::protobuf::io::ArrayOutputStream out(blob.bytes.data(),
+                                              static_cast<int>(blob.bytes.size()));
   google::protobuf::io::CodedOutputStream coded(&out);
   coded.SetSerializationDeterministic(true);
-  const bool written = message.SerializeToCodedStream(&coded);
-  assert(written);  // Fails only above 2 GiB.
-  static_cast<void>(written);
-  coded.Trim();
+  message.SerializeWithCachedSizes(&coded);
+  assert(!coded.HadError() && coded.ByteCount() == static_cast<int>(blob.bytes.size()));
   return blob;
 }
 
@@ -49,7 +49,7 @@ RecordTable::RecordTable(std::string name, const google::protobuf::Message& prot
 }
 
 Statement RecordTable::SelectByKey(std::string_view key) const {
-  return {Sql::Lasting(select_by_key_), {std::string(key)}};
+  return {Sql::Lasting(select_by_key_), Params(std::string(key))};
 }
 
 Statement RecordTable::SelectWhere(std::string_view tail, std::vector<Value> params) const {
@@ -106,18 +106,22 @@ Write RecordTable::Update(std::string_view key, int64_t base, int64_t version,
 
 Write RecordTable::Delete(std::string_view key, int64_t base) const {
   assert(base > 0);
-  return {
-      name_, std::string(key), {Sql::Lasting(delete_), {std::string(key), base}}, Expect::kOneRow};
+  return {name_,
+          std::string(key),
+          {Sql::Lasting(delete_), Params(std::string(key), base)},
+          Expect::kOneRow};
 }
 
 Write RecordTable::Check(std::string_view key, int64_t base) const {
   if (base == 0) {
-    return {
-        name_, std::string(key), {Sql::Lasting(check_absent_), {std::string(key)}}, Expect::kFinds};
+    return {name_,
+            std::string(key),
+            {Sql::Lasting(check_absent_), Params(std::string(key))},
+            Expect::kFinds};
   }
   return {name_,
           std::string(key),
-          {Sql::Lasting(check_present_), {std::string(key), base}},
+          {Sql::Lasting(check_present_), Params(std::string(key), base)},
           Expect::kFinds};
 }
 
