@@ -7,6 +7,7 @@
 #include "common/corridor/errors.h"
 #include "common/id/id.h"
 #include "common/plant/plant.h"
+#include "common/store/params.h"
 #include "common/time/micros.h"
 
 namespace tandem::lane {
@@ -33,6 +34,7 @@ int64_t FirstVersion(const store::RecordTable& table, std::string_view key,
 }
 
 std::vector<size_t> Unique(std::vector<size_t> members) {
+  if (members.size() < 2) return members;
   std::sort(members.begin(), members.end());
   members.erase(std::unique(members.begin(), members.end()), members.end());
   return members;
@@ -81,14 +83,12 @@ class Batch::LaneView : public corridor::View {
     if (!parsed)
       return absl::DataLossError(absl::StrCat("a record of ", table.name(), " is broken"));
     for (const Raw& raw : found) {
-      const auto [it, inserted] = batch_->rows_.try_emplace({table.name(), raw.key}, nullptr);
-      if (inserted) {
-        it->second = std::make_unique<Row>();
-        it->second->table = &table;
-        it->second->base = it->second->version = raw.version;
-        it->second->before = it->second->body = raw.body;
+      const auto [row, is_new] = batch_->RowAt(table, raw.key);
+      if (is_new) {
+        row->base = row->version = raw.version;
+        row->before = row->body = raw.body;
       }
-      loaded_.push_back(it->second.get());
+      loaded_.push_back(row);
     }
     return found;
   }
@@ -122,23 +122,38 @@ corridor::View& Batch::Begin() {
 
 bool Batch::NeedsFreshBatch() const { return view_->needs_fresh_batch(); }
 
+std::pair<Batch::Row*, bool> Batch::RowAt(const store::RecordTable& table, std::string_view key) {
+  const RecordPlace place{table.name(), key};
+  auto it = rows_.lower_bound(place);
+  const bool is_new = it == rows_.end() || RecordPlace(it->first) != place;
+  if (is_new) {
+    it = rows_.emplace_hint(it, RecordKey(place), Row());
+    it->second.table = &table;
+    it->second.key = it->first.second;
+  }
+  return {&it->second, is_new};
+}
+
+Batch::Row* Batch::FindTouched(const store::RecordTable& table, std::string_view key) {
+  const auto it = rows_.find(RecordPlace{table.name(), key});
+  return it == rows_.end() ? nullptr : &it->second;
+}
+
 absl::StatusOr<Batch::Row*> Batch::Find(const store::RecordTable& table, std::string_view key) {
-  const RecordKey place{table.name(), std::string(key)};
-  const auto it = rows_.find(place);
-  if (it != rows_.end()) return it->second.get();
-  auto row = std::make_unique<Row>();
-  row->table = &table;
-  if (const CachedRecord* cached = cache_->records.Find(place)) {
-    row->base = row->version = cached->version;
-    row->before = row->body = cached->body;
+  if (Row* const row = FindTouched(table, key); row != nullptr) return row;
+  Row read;
+  if (const CachedRecord* cached = cache_->records.Find({table.name(), key})) {
+    read.base = read.version = cached->version;
+    read.before = read.body = cached->body;
+    read.cached = true;
   } else {
     bool parsed = true;
     absl::Status status = reader_->Query(table.SelectByKey(key), [&](const store::RowView& line) {
       std::shared_ptr<google::protobuf::Message> body = table.New();
       const std::string_view bytes = line.Text(1);
       parsed = body->ParseFromArray(bytes.data(), static_cast<int>(bytes.size()));
-      row->base = row->version = line.Int(0);
-      row->before = row->body = std::move(body);
+      read.base = read.version = line.Int(0);
+      read.before = read.body = std::move(body);
     });
     if (!status.ok()) return status;
     if (!parsed) {
@@ -146,24 +161,24 @@ absl::StatusOr<Batch::Row*> Batch::Find(const store::RecordTable& table, std::st
           absl::StrCat("record ", std::string(key), " of ", table.name(), " is broken"));
     }
   }
-  Row* const found = row.get();
-  rows_.emplace(place, std::move(row));
-  return found;
+  Row* const row = RowAt(table, key).first;
+  row->base = row->version = read.version;
+  row->before = row->body = std::move(read.body);
+  row->cached = read.cached;
+  return row;
 }
 
 absl::StatusOr<bool> Batch::StillCurrent() {
   bool is_current = true;
   for (const Row* row : view_->loaded()) {
-    const auto place = std::find_if(rows_.begin(), rows_.end(),
-                                    [&](const auto& one) { return one.second.get() == row; });
     int64_t version = 0;
     absl::Status status =
-        reader_->Query(row->table->SelectByKey(place->first.second),
+        reader_->Query(row->table->SelectByKey(row->key),
                        [&](const store::RowView& line) { version = line.Int(0); });
     if (!status.ok()) return status;
     if (version == row->base) continue;
     is_current = false;
-    cache_->records.Drop(place->first);
+    cache_->records.Drop({row->table->name(), row->key});
   }
   return is_current;
 }
@@ -175,18 +190,16 @@ absl::Status Batch::Apply(size_t member, const corridor::Decision& decision, con
       absl::StatusOr<Row*> row = Find(*saved.table, saved.key);
       if (!row.ok()) return row.status();
     }
-    const auto it = rows_.find({saved.table->name(), saved.key});
+    Row* const row = FindTouched(*saved.table, saved.key);
     if (saved.insert) {
-      if (it != rows_.end() && it->second->version > 0) {
+      if (row != nullptr && row->version > 0) {
         return corridor::WithReason(
             absl::AlreadyExistsError(absl::StrCat(saved.key, " exists already")), "ID_EXISTS");
       }
       continue;
     }
-    const bool loaded =
-        it != rows_.end() && std::find(view_->loaded().begin(), view_->loaded().end(),
-                                       it->second.get()) != view_->loaded().end();
-    if (!loaded) {
+    const std::vector<Row*>& loaded = view_->loaded();
+    if (std::find(loaded.begin(), loaded.end(), row) == loaded.end()) {
       return absl::InternalError(absl::StrCat("a rule saves ", saved.table->name(), " ", saved.key,
                                               " without loading it"));
     }
@@ -206,13 +219,8 @@ absl::Status Batch::Apply(size_t member, const corridor::Decision& decision, con
     row->members.push_back(member);
   }
   for (const corridor::Decision::Saved& saved : decision.saves) {
-    const RecordKey place{saved.table->name(), saved.key};
-    std::unique_ptr<Row>& row = rows_[place];
-    if (row == nullptr) {
-      row = std::make_unique<Row>();
-      row->table = saved.table;
-      row->blind = true;
-    }
+    const auto [row, is_new] = RowAt(*saved.table, saved.key);
+    row->blind = row->blind || is_new;
     ++row->saves;
     const int64_t before = std::max(row->version, row->base);
     if (saved.body == nullptr) {
@@ -315,7 +323,7 @@ void Batch::MovePosition(size_t member, int partition, int64_t from, int64_t to,
            absl::StrCat(partition),
            {"UPDATE positions SET next_offset = $1 WHERE partition = $2 AND next_offset = $3 "
             "AND epoch = $4",
-            {to, int64_t{partition}, from, epoch}},
+            store::Params(to, int64_t{partition}, from, epoch)},
            Expect::kOneRow});
 }
 
@@ -332,41 +340,46 @@ void Batch::Emit(std::vector<store::Write>& lines, store::Write line, std::vecto
 
 std::vector<store::Write> Batch::TakeLines() {
   std::vector<store::Write> lines;
+  const size_t most = rows_.size() + marks_.size() + event_marks_.size() + 2 * timers_.size() +
+                      outbox_.size() + extra_.size();
+  lines.reserve(most);
   line_members_.clear();
-  for (const auto& [place, row] : rows_) {
-    const std::string& key = place.second;
-    if (row->saves == 0) {
-      if (row->checked) Emit(lines, row->table->Check(key, row->base), row->members);
-    } else if (row->body == nullptr) {
-      if (row->base > 0) Emit(lines, row->table->Delete(key, row->base), row->members);
-    } else if (row->base == 0) {
-      Emit(lines, row->table->Insert(key, row->version, *row->body), row->members);
+  line_members_.reserve(most);
+  for (auto& [place, row] : rows_) {
+    if (row.saves == 0) {
+      if (row.checked) Emit(lines, row.table->Check(row.key, row.base), std::move(row.members));
+    } else if (row.body == nullptr) {
+      if (row.base > 0) Emit(lines, row.table->Delete(row.key, row.base), std::move(row.members));
+    } else if (row.base == 0) {
+      Emit(lines, row.table->Insert(row.key, row.version, *row.body), std::move(row.members));
     } else {
-      Emit(lines, row->table->Update(key, row->base, row->version, *row->before, *row->body),
-           row->members);
+      Emit(lines, row.table->Update(row.key, row.base, row.version, *row.before, *row.body),
+           std::move(row.members));
     }
   }
-  for (const MarkRow& row : marks_) {
+  for (MarkRow& row : marks_) {
     Emit(
         lines,
         {std::string(kRequestMarks),
          row.scope,
          {"INSERT INTO request_marks (scope, body_hash, reply, decided_at) VALUES ($1, $2, $3, $4)",
-          {row.scope, Blob{row.mark.body_hash}, Blob{row.mark.reply}, row.decided_at}},
+          store::Params(row.scope, Blob{std::move(row.mark.body_hash)},
+                        Blob{std::move(row.mark.reply)}, row.decided_at)},
          Expect::kOneRow},
         {row.member});
   }
-  for (const auto& [stream, counter] : event_marks_) {
+  for (auto& [stream, counter] : event_marks_) {
     if (!counter.touched) continue;
     store::Statement statement;
     if (counter.base == 0) {
       statement = {"INSERT INTO event_marks (stream, sequence) VALUES ($1, $2)",
-                   {stream, counter.now}};
+                   store::Params(stream, counter.now)};
     } else {
       statement = {"UPDATE event_marks SET sequence = $2 WHERE stream = $1 AND sequence = $3",
-                   {stream, counter.now, counter.base}};
+                   store::Params(stream, counter.now, counter.base)};
     }
-    Emit(lines, {"event_marks", stream, std::move(statement), Expect::kOneRow}, counter.members);
+    Emit(lines, {"event_marks", stream, std::move(statement), Expect::kOneRow},
+         std::move(counter.members));
   }
   for (const auto& [timer_id, row] : timers_) {
     if (row.fired.has_value()) {
@@ -374,7 +387,7 @@ std::vector<store::Write> Batch::TakeLines() {
            {"timers",
             timer_id,
             {"DELETE FROM timers WHERE id = $1 AND due = $2 AND claim = $3",
-             {timer_id, row.fired->due, row.fired->claim}},
+             store::Params(timer_id, row.fired->due, row.fired->claim)},
             Expect::kOneRow},
            {row.fired->member});
     }
@@ -397,38 +410,47 @@ std::vector<store::Write> Batch::TakeLines() {
              "VALUES ($1, $2, $3, $4, $5, $6, $7, $8) ON CONFLICT (id) DO UPDATE SET due = $2, "
              "kind = $3, key = $4, bound = $5, payload = $6, traceparent = $7, subject = $8, "
              "claim = '', claimed_until = 0",
-             {timer_id, time::ToMicros(row.set->due), row.set->kind, row.set->key, partition,
-              Blob{std::move(payload)}, row.traceparent, std::move(subject)}},
+             store::Params(timer_id, time::ToMicros(row.set->due), row.set->kind, row.set->key,
+                           partition, Blob{std::move(payload)}, row.traceparent,
+                           std::move(subject))},
             Expect::kAnyRows},
            std::move(members));
     } else if (!row.fired.has_value()) {
       Emit(lines,
-           {"timers", timer_id, {"DELETE FROM timers WHERE id = $1", {timer_id}}, Expect::kAnyRows},
+           {"timers",
+            timer_id,
+            {"DELETE FROM timers WHERE id = $1", store::Params(timer_id)},
+            Expect::kAnyRows},
            std::move(members));
     }
   }
-  for (const OutboxRow& row : outbox_) {
-    const bus::Event& event = row.event;
+  for (OutboxRow& row : outbox_) {
+    bus::Event& event = row.event;
     Emit(
         lines,
         {"outbox",
          "",  // one key for all: lines of one key keep their order, and ids are given in it
          {"INSERT INTO outbox (event_id, type, subject, key, time, cause, traceparent, created_at, "
           "body) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)",
-          {event.id, event.type, event.subject, event.key, time::ToMicros(event.time), event.cause,
-           event.traceparent, row.created_at, Blob{event.body}}},
+          store::Params(std::move(event.id), std::move(event.type), std::move(event.subject),
+                        std::move(event.key), time::ToMicros(event.time), std::move(event.cause),
+                        std::move(event.traceparent), row.created_at, Blob{std::move(event.body)})},
          Expect::kOneRow},
         {row.member});
   }
-  for (auto& [line, members] : extra_) Emit(lines, std::move(line), members);
+  for (auto& [line, members] : extra_) Emit(lines, std::move(line), std::move(members));
   return lines;
 }
 
-std::vector<size_t> Batch::MembersOf(size_t line) const { return line_members_[line]; }
-
 void Batch::Remember() {
   for (auto& [place, row] : rows_) {
-    cache_->records.Put({row->table->name(), place.second}, {row->version, row->body});
+    if (row.blind) {
+      // Nobody has read it, and most of what is only added (a message, an entry of a timeline)
+      // nobody here ever will: it would push out what is read.
+      cache_->records.Drop(place);
+    } else if (row.saves > 0 || !row.cached) {
+      cache_->records.Put(place, {row.version, std::move(row.body)});
+    }
   }
   for (const auto& [stream, counter] : event_marks_) cache_->sequences.Put(stream, counter.now);
 }

@@ -10,6 +10,8 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <string_view>
+#include <utility>
 #include <vector>
 
 #include "absl/container/flat_hash_map.h"
@@ -79,7 +81,7 @@ class Batch {
 
   // The lines, once; then the members that a missed line names (empty = nobody in particular).
   std::vector<store::Write> TakeLines();
-  std::vector<size_t> MembersOf(size_t line) const;
+  const std::vector<size_t>& MembersOf(size_t line) const { return line_members_[line]; }
   // After the commit: the new versions go into the cache. After a miss: what was loaded leaves it.
   void Remember();
   void Forget();
@@ -91,12 +93,14 @@ class Batch {
   class LaneView;
   struct Row {
     const store::RecordTable* table = nullptr;
-    int64_t base = 0;     // version in the database when first loaded
-    int64_t version = 0;  // now, 0 = absent
+    std::string_view key;  // of rows_
+    int64_t base = 0;      // version in the database when first loaded
+    int64_t version = 0;   // now, 0 = absent
     int64_t saves = 0;
     std::shared_ptr<const google::protobuf::Message> before;  // of the base version
     std::shared_ptr<const google::protobuf::Message> body;
     bool checked = false;  // some member relied on it
+    bool cached = false;   // the base version is in the cache
     bool blind = false;    // inserted without loading
     std::vector<size_t> members;
   };
@@ -129,6 +133,15 @@ class Batch {
     size_t member;
   };
 
+  // By table and key; a row is asked for by views of them.
+  struct ByPlace {
+    using is_transparent = void;
+    bool operator()(const RecordPlace& a, const RecordPlace& b) const { return a < b; }
+  };
+  // The row of that place, and whether it was made now.
+  std::pair<Row*, bool> RowAt(const store::RecordTable& table, std::string_view key);
+  // Null = no member has touched it.
+  Row* FindTouched(const store::RecordTable& table, std::string_view key);
   absl::StatusOr<Row*> Find(const store::RecordTable& table, std::string_view key);
   void Emit(std::vector<store::Write>& lines, store::Write line, std::vector<size_t> members);
 
@@ -139,7 +152,7 @@ class Batch {
   const bool looks_before_inserting_;
 
   std::unique_ptr<LaneView> view_;
-  std::map<RecordKey, std::unique_ptr<Row>> rows_;  // ordered: no output depends on hash order
+  std::map<RecordKey, Row, ByPlace> rows_;  // ordered: no output depends on hash order
   absl::flat_hash_map<std::string, size_t> marks_by_scope_;
   std::vector<MarkRow> marks_;
   std::map<std::string, Counter> event_marks_;  // by stream
