@@ -40,6 +40,11 @@ absl::StatusOr<std::vector<const Migration*>> PlanMigrations(
     return absl::FailedPreconditionError(absl::StrCat(
         database, ": ", recorded.front().name, " has not come to its end. ", recorded.front().sql));
   }
+  if (known.component == kMovedAway && !recorded.empty()) {
+    return absl::FailedPreconditionError(absl::StrCat(database, ": what it held was moved to ",
+                                                      recorded.front().name, " ",
+                                                      recorded.front().sql));
+  }
   int serves_from = 0;
   for (size_t i = 0; i < recorded.size(); ++i) {
     if (recorded[i].number != static_cast<int>(i) + 1) {

@@ -17,6 +17,10 @@ namespace tandem::store {
 // refuses the database too.
 inline constexpr char kUnfinished[] = "unfinished";
 
+// Likewise: what the database held was moved, and nobody serves it here any more. The name says
+// where to, the sql when and the way back.
+inline constexpr char kMovedAway[] = "moved away";
+
 // What a binary brings is sound: components differ, steps count from 1 without holes, 0 <=
 // serves_from
 // <= number. INTERNAL otherwise, for it is a fault of the build. serves_from 0 means that even a
@@ -25,9 +29,9 @@ absl::Status CheckSchemas(const std::vector<Schema>& schemas);
 
 // The steps of `known` that `recorded` lacks, in order. `recorded` are the rows of
 // schema_migrations for the same component, in order of number; `database` names it in messages.
-//   FAILED_PRECONDITION  the component is kUnfinished; a newer binary left a schema that this one
-//   cannot serve, or a step that was
-//                        applied has another text in this binary
+//   FAILED_PRECONDITION  the component is kUnfinished or kMovedAway; a newer binary left a schema
+//                        that this one cannot serve; a step that was applied has another text in
+//                        this binary
 //   DATA_LOSS            the record has a hole
 absl::StatusOr<std::vector<const Migration*>> PlanMigrations(
     const std::string& database, const Schema& known, const std::vector<Migration>& recorded);

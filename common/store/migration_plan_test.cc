@@ -75,6 +75,15 @@ TEST(MigrationPlan, ADatabaseThatIsBeingFilledIsRefusedWithTheWayOut) {
   EXPECT_THAT(Numbers(PlanMigrations("f", {kUnfinished, {}}, {}).value()), IsEmpty());
 }
 
+TEST(MigrationPlan, ADatabaseWhoseDataWasMovedIsRefusedWithThePlaceAndTheWayBack) {
+  EXPECT_THAT(
+      Refusal(absl::StatusCode::kFailedPrecondition, {kMovedAway, {}},
+              {{1, 1, "postgresql://db/tandem", "yesterday. Release it."}}),
+      AllOf(HasSubstr("/data/survey.db"),
+            HasSubstr("what it held was moved to postgresql://db/tandem yesterday. Release it.")));
+  EXPECT_THAT(Numbers(PlanMigrations("f", {kMovedAway, {}}, {}).value()), IsEmpty());
+}
+
 TEST(MigrationPlan, RefusesAStepWhoseTextChanged) {
   Migration changed = Step(2);
   changed.sql += " ";

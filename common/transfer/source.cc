@@ -184,6 +184,9 @@ absl::StatusOr<Source> Source::Open(const std::string& folder,
       bus::ReadBounds(source.log_->reader(), static_cast<int>(**partitions));
   if (!bounds.ok()) return bounds.status();
   source.bounds_ = *std::move(bounds);
+  absl::StatusOr<FolderMark> mark = ReadMark(source.log_->reader());
+  if (!mark.ok()) return mark.status();
+  source.mark_ = *std::move(mark);
 
   for (const std::string& name : services) {
     absl::StatusOr<std::unique_ptr<store::Store>> opened = OpenFile(folder, name);
@@ -210,6 +213,21 @@ absl::StatusOr<Source> Source::Open(const std::string& folder,
     source.stores_.push_back(*std::move(opened));
   }
   return source;
+}
+
+absl::Status Source::SetMark(FolderMark mark) {
+  if (absl::Status s = WriteMark(*log_, mark); !s.ok()) return s;
+  mark_ = std::move(mark);
+  return absl::OkStatus();
+}
+
+absl::StatusOr<FolderMark> ReleaseFolder(const std::string& folder) {
+  const absl::StatusOr<std::unique_ptr<store::Store>> log = OpenFile(folder, "log");
+  if (!log.ok()) return log.status();
+  absl::StatusOr<FolderMark> mark = ReadMark((*log)->reader());
+  if (!mark.ok() || mark->state == FolderMark::State::kNone) return mark;
+  if (absl::Status s = WriteMark(**log, {}); !s.ok()) return s;
+  return mark;
 }
 
 absl::Status Source::ReadRows(size_t service, const TablePlan& table, const OffsetMap* offsets,

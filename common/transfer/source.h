@@ -16,6 +16,7 @@
 #include "common/bus/event.h"
 #include "common/bus/log_reader.h"
 #include "common/store/store.h"
+#include "common/transfer/folder_mark.h"
 #include "common/transfer/offset_map.h"
 #include "common/transfer/table_plan.h"
 
@@ -64,6 +65,9 @@ class Source {
   const std::vector<Service>& services() const { return services_; }
   int partitions() const { return static_cast<int>(bounds_.size()); }
   const bus::Bounds& bounds(int partition) const { return bounds_[static_cast<size_t>(partition)]; }
+  const FolderMark& mark() const { return mark_; }
+  // From now on no program serves the folder, or one may again (FolderMark::State::kNone).
+  absl::Status SetMark(FolderMark mark);
   Records ReadLog(int partition, int64_t from) { return {log_->reader(), partition, from}; }
 
   // Calls `take` with each row of the table in order of its key, as CopyRow's bytes, rewritten as
@@ -80,8 +84,13 @@ class Source {
   std::vector<Service> services_;
   std::vector<std::unique_ptr<store::Store>> stores_;  // of the services
   std::unique_ptr<store::Store> log_;
+  FolderMark mark_;
   std::vector<bus::Bounds> bounds_;
 };
+
+// Takes away the mark of a folder that nobody has open, and gives the one that stood there. Its
+// services' files are not looked at. Errors as Source::Open.
+absl::StatusOr<FolderMark> ReleaseFolder(const std::string& folder);
 
 }  // namespace tandem::transfer
 

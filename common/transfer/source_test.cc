@@ -229,6 +229,65 @@ TEST_F(SourceTest, KnowsWhatWasCountedToEvenIfTheRowsAreGone) {
   EXPECT_FALSE(source->services().front().steps.empty());
 }
 
+// What `tandem serve` says when it opens its log.
+absl::Status Serve(const std::string& folder) {
+  store::SqliteOptions options;
+  options.path = folder + "/log.db";
+  options.schemas = {bus::SqliteSchema()};
+  return store::OpenSqlite(std::move(options)).status();
+}
+
+TEST_F(SourceTest, AFolderThatWasMovedIsNotServedAgain) {
+  WriteLog();
+  WriteService({});
+  ASSERT_TRUE(Serve(folder_).ok());
+  {
+    auto source = Source::Open(folder_, {"one"});
+    ASSERT_TRUE(source.ok()) << source.status();
+    EXPECT_EQ(source->mark().state, FolderMark::State::kNone);
+    ASSERT_TRUE(source->SetMark(Begun(folder_, "postgresql://db/tandem")).ok());
+  }
+  const absl::Status begun = Serve(folder_);
+  EXPECT_EQ(begun.code(), absl::StatusCode::kFailedPrecondition);
+  EXPECT_THAT(std::string(begun.message()),
+              AllOf(HasSubstr(folder_),
+                    HasSubstr("to postgresql://db/tandem has not come to its "
+                              "end. Run the same move again"),
+                    HasSubstr("--release")));
+  {
+    auto source = Source::Open(folder_, {"one"});
+    ASSERT_TRUE(source.ok()) << source.status();
+    EXPECT_EQ(source->mark().state, FolderMark::State::kBegun);
+    EXPECT_EQ(source->mark().place, "postgresql://db/tandem");
+    EXPECT_EQ(CheckMark(folder_, source->mark()).code(), absl::StatusCode::kFailedPrecondition);
+    ASSERT_TRUE(source->SetMark(Moved(folder_, "postgresql://db/tandem", "2026-11-30")).ok());
+  }
+  const absl::Status moved = Serve(folder_);
+  EXPECT_EQ(moved.code(), absl::StatusCode::kFailedPrecondition);
+  EXPECT_THAT(std::string(moved.message()),
+              AllOf(HasSubstr(folder_), HasSubstr("moved to postgresql://db/tandem at 2026-11-30"),
+                    HasSubstr("tandemctl migrate --data " + folder_ + " --release")));
+  // It is still read.
+  EXPECT_TRUE(Source::Open(folder_, {"one"}).ok());
+}
+
+TEST_F(SourceTest, AFolderThatIsReleasedIsServedAgain) {
+  WriteLog();
+  WriteService({});
+  {
+    auto source = Source::Open(folder_, {"one"});
+    ASSERT_TRUE(source.ok()) << source.status();
+    ASSERT_TRUE(source->SetMark(Moved(folder_, "postgresql://db/tandem", "2026-11-30")).ok());
+    EXPECT_EQ(ReleaseFolder(folder_).status().code(), absl::StatusCode::kFailedPrecondition);
+  }
+  const auto released = ReleaseFolder(folder_);
+  ASSERT_TRUE(released.ok()) << released.status();
+  EXPECT_EQ(released->place, "postgresql://db/tandem");
+  EXPECT_TRUE(Serve(folder_).ok());
+  EXPECT_EQ(ReleaseFolder(folder_)->state, FolderMark::State::kNone);
+  EXPECT_EQ(ReleaseFolder(folder_ + "/nowhere").status().code(), absl::StatusCode::kNotFound);
+}
+
 TEST(Content, TellsOrderAndNumberApart) {
   Content ab, ba, a;
   ab.Add("a");

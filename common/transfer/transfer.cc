@@ -53,6 +53,13 @@ class Move {
   absl::Status CountRows();
   absl::StatusOr<Content> ReadSource(const Planned& planned, const OffsetMap* offsets);
   absl::StatusOr<std::string> Identity();
+  // Where to, as people are told.
+  std::string Place() const {
+    return absl::StrCat(target_.name(), " and topic ", options_.topic.name);
+  }
+  absl::Status MarkMoved(const std::string& moved_at) {
+    return source_.SetMark(Moved(options_.folder, Place(), moved_at));
+  }
   const std::string& NameOf(const Planned& planned) const {
     return source_.services()[planned.service].name;
   }
@@ -214,7 +221,8 @@ absl::Status Move::CheckTopic() {
 absl::Status Move::FillDatabase() {
   const absl::StatusOr<std::string> identity = Identity();
   if (!identity.ok()) return identity.status();
-  return target_.Commit(*identity, [&]() -> absl::Status {
+  bool is_marked = false;
+  const absl::Status committed = target_.Commit(*identity, [&]() -> absl::Status {
     Say(absl::StrCat("copying ", plan_.size(), " tables into ", target_.name()));
     for (const Planned& planned : plan_) {
       absl::Status filled =
@@ -237,8 +245,17 @@ absl::Status Move::FillDatabase() {
       }
       report_.tables.push_back({NameOf(planned), planned.table.name, to->count, Hex(to->hash)});
     }
-    return absl::OkStatus();
+    absl::Status begun = source_.SetMark(Begun(options_.folder, Place()));
+    is_marked = begun.ok();
+    return begun;
   });
+  if (committed.ok())
+    return MarkMoved(absl::FormatTime(options_.clock->Now(), absl::UTCTimeZone()));
+  // The mark stays where it may have been done after all.
+  if (is_marked && !absl::IsUnavailable(committed)) {
+    if (absl::Status s = source_.SetMark({}); !s.ok()) return s;
+  }
+  return committed;
 }
 
 absl::Status Move::CountRows() {
@@ -258,7 +275,18 @@ absl::StatusOr<TransferReport> Move::Run() {
   if (absl::Status s = Plan(); !s.ok()) return s;
   const absl::StatusOr<bool> was_moved = LookAtTarget();
   if (!was_moved.ok()) return was_moved.status();
-  if (*was_moved) return report_;
+  if (*was_moved) {
+    // That attempt may have been killed before it could say so in the folder.
+    if (source_.mark().state != FolderMark::State::kMoved && !options_.dry_run) {
+      if (absl::Status s = MarkMoved(report_.moved_at); !s.ok()) return s;
+    }
+    return report_;
+  }
+  // The one to this place did not commit, as we have just seen; of another place nothing is known.
+  const FolderMark& mark = source_.mark();
+  if (mark.state == FolderMark::State::kMoved || mark.place != Place()) {
+    if (absl::Status s = CheckMark(options_.folder, mark); !s.ok()) return s;
+  }
   if (absl::Status s = LookAtTopic(/*may_be_missing=*/true); !s.ok()) return s;
   if (options_.dry_run) {
     if (absl::Status s = CountRows(); !s.ok()) return s;

@@ -62,9 +62,12 @@ struct TransferReport {
 // Blocks. First the topic gets the records, then one transaction fills all schemas, reads back what
 // they hold and compares; until it commits, no program serves any of them (store::kUnfinished). So
 // an attempt that ends early, however it ends, leaves a beginning of the log in the topic, empty
-// tables and the marks, and the next one goes on from there. Source files are not changed.
+// tables and the marks, and the next one goes on from there. Source files are not changed but for
+// a mark (folder_mark.h): set right before that commit and kept behind it, so that there is no
+// instant in which both sides would be served.
 //
-//   FAILED_PRECONDITION  a file in use, steps or tables that differ, a target that holds something
+//   FAILED_PRECONDITION  a file in use, a folder that was moved to another place, steps or tables
+//   that differ, a target that holds something
 //                        else: each with the way out
 //   DATA_LOSS            what was read back is not what was written, or a file is damaged
 //   UNAVAILABLE          a server does not answer: run it again

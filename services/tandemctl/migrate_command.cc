@@ -9,6 +9,7 @@
 #include "common/cli/table.h"
 #include "common/cli/text_width.h"
 #include "common/kafka/kafka_flags.h"
+#include "common/transfer/source.h"
 #include "common/transfer/transfer.h"
 #include "services/tandemctl/addresses.h"
 #include "services/tandemctl/command.h"
@@ -24,6 +25,7 @@ struct Migration {
   bool allow_unsafe_topic = false;
   std::vector<std::string> kafka_properties, kafka_secrets;
   bool dry_run = false;
+  bool release = false;
 };
 
 std::string MigrateCommand(const std::string& service) {
@@ -104,7 +106,28 @@ int FailWith(Context& context, const absl::Status& status) {
   return kFailed;
 }
 
+// The folder is served again: whoever says so has decided which of the two is the truth.
+int Release(const Migration& migration, Context& context) {
+  if (!migration.store.empty() || !migration.bus.empty() || migration.dry_run) {
+    return UsageError(context, "--release takes --data alone");
+  }
+  const absl::StatusOr<transfer::FolderMark> mark = transfer::ReleaseFolder(migration.data);
+  if (!mark.ok()) return FailWith(context, mark.status());
+  MigrationReport report;
+  const bool was_marked = mark->state != transfer::FolderMark::State::kNone;
+  if (was_marked) report.set_released_from(mark->place);
+  return Print(context, report, [&] {
+    if (!was_marked) return absl::StrCat(migration.data, " was not moved; nothing was done.\n");
+    return absl::StrCat("`tandem serve --data ", migration.data,
+                        "` works again. See to it that nobody serves ", mark->place, ".\n");
+  });
+}
+
 int Run(const Migration& migration, Context& context) {
+  if (migration.release) return Release(migration, context);
+  if (migration.store.empty() || migration.bus.empty()) {
+    return UsageError(context, "--store and --bus are required: where the data goes");
+  }
   if (!absl::StartsWith(migration.store, "postgresql://") &&
       !absl::StartsWith(migration.store, "postgres://")) {
     // Not quoted: it may hold a password.
@@ -150,7 +173,8 @@ std::vector<Entry> MigrateCommands() {
                  "--allow-unsafe-topic",
                  "--kafka-property",
                  "--kafka-secret",
-                 "--dry-run"};
+                 "--dry-run",
+                 "--release"};
   entry.declare = [](config::OptionSet& options) -> Entry::Run {
     auto migration = std::make_shared<Migration>();
     options.Add("data", &migration->data, "Folder of the `tandem serve` that has stopped.");
@@ -158,9 +182,7 @@ std::vector<Entry> MigrateCommands() {
     options.Add("store", &migration->store,
                 "postgresql://OWNER@HOST:PORT/DATABASE, the schemas made by each service's own "
                 "`migrate` and empty; passwords by PGPASSFILE or ?passfile=.");
-    options.Require("store");
     options.Add("bus", &migration->bus, "kafka:HOST:PORT,HOST:PORT.");
-    options.Require("bus");
     options.Add("topic", &migration->topic,
                 "The topic of lifecycle events; made if there is none, else empty.");
     options.Add("topic-replication", &migration->topic_replication, "Of a topic that is made.",
@@ -172,6 +194,9 @@ std::vector<Entry> MigrateCommands() {
     options.AddTexts("kafka-secret", &migration->kafka_secrets,
                      "NAME=FILE: sasl.password, ssl.key.password.");
     options.Add("dry-run", &migration->dry_run, "Looks at both sides and changes nothing.");
+    options.Add("release", &migration->release,
+                "Lets a folder be served again that was moved, with --data alone: to give up what "
+                "was done in the new place.");
     return [migration](Context& context) { return Run(*migration, context); };
   };
   return {entry};

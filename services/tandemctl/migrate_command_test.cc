@@ -10,6 +10,7 @@ namespace tandem::tandemctl {
 namespace {
 
 using ::testing::AllOf;
+using ::testing::Field;
 using ::testing::HasSubstr;
 using ::testing::Not;
 
@@ -22,9 +23,24 @@ class MigrateTest : public testing::ProgramTest {
 };
 
 TEST_F(MigrateTest, NeedsToKnowFromWhereAndWhereTo) {
-  const testing::Ran ran = RunAt({"migrate"});
+  EXPECT_THAT(RunAt({"migrate"}), AllOf(Field(&testing::Ran::code, 2),
+                                        Field(&testing::Ran::messages, HasSubstr("--data"))));
+  const testing::Ran ran = RunAt({"migrate", "--data", "/nowhere"});
   EXPECT_EQ(ran.code, 2);
-  EXPECT_THAT(ran.messages, AllOf(HasSubstr("--data"), HasSubstr("--store"), HasSubstr("--bus")));
+  EXPECT_THAT(ran.messages, AllOf(HasSubstr("--store"), HasSubstr("--bus")));
+}
+
+TEST_F(MigrateTest, AReleaseTakesTheFolderAlone) {
+  const testing::Ran ran =
+      RunAt({"migrate", "--data", "/nowhere", "--release", "--bus", "kafka:k:9092"});
+  EXPECT_EQ(ran.code, 2);
+  EXPECT_THAT(ran.messages, HasSubstr("--release takes --data alone"));
+}
+
+TEST_F(MigrateTest, AReleaseOfAFolderThatIsNotThereMakesNone) {
+  const testing::Ran ran = RunAt({"migrate", "--data", "/nowhere", "--release"});
+  EXPECT_EQ(ran.code, 1);
+  EXPECT_THAT(ran.messages, AllOf(HasSubstr("NOT_FOUND"), HasSubstr("/nowhere/log.db")));
 }
 
 TEST_F(MigrateTest, AStoreThatIsNoPostgresIsNotQuoted) {
