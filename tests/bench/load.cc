@@ -132,6 +132,16 @@ class Connection {
       return;
     }
     ++answered;
+    if (plan_.options.answered) {
+      std::vector<grpc::Slice> slices;
+      std::string reply;
+      if (slot.reply.Dump(&slices).ok()) {
+        for (const grpc::Slice& slice : slices) {
+          reply.append(reinterpret_cast<const char*>(slice.begin()), slice.size());
+        }
+      }
+      plan_.options.answered(slot.index, absl::FromChrono(now - slot.due), reply);
+    }
     if (now >= plan_.measured_from && now < plan_.end) {
       latencies.Add(absl::FromChrono(now - slot.due));
     }

@@ -42,6 +42,10 @@ struct LoadOptions {
   absl::Duration timeout = absl::Seconds(10);  // of one call
   // The serialised request number `index` (0, 1, …, each once). Called from several threads.
   std::function<std::string(int64_t index)> request;
+  // Told of each good answer, and how long ago its call was due; from several threads. May be
+  // empty.
+  std::function<void(int64_t index, absl::Duration latency, const std::string& reply)> answered =
+      nullptr;
 };
 
 struct LoadReport {

@@ -41,26 +41,22 @@
 #include "common/rpc/echo.pb.h"
 #include "common/rpc/server.h"
 #include "common/store/sqlite.h"
-#include "common/time/stamp.h"
 #include "common/time/system_clock.h"
 #include "services/tandem/house.h"
 #include "services/tandem/services.h"
 #include "tandem/account/v1/account_service.pb.h"
-#include "tandem/events/v1/intake.pb.h"
 #include "tandem/events/v1/sla.pb.h"
 #include "tandem/intake/v1/ticket_service.pb.h"
 #include "tandem/sla/v1/policy_service.pb.h"
-#include "tandem/sla/v1/sla_policy.pb.h"
 #include "tests/bench/load.h"
 #include "tests/bench/raw_echo.h"
+#include "tests/bench/tickets.h"
 #include "tests/end_to_end/program.h"
 
 extern char** environ;
 
 namespace tandem::bench {
 namespace {
-
-constexpr char kOpenTicket[] = "tandem.intake.v1.TicketService/OpenTicket";
 
 // Lets the others work for a moment; a benchmark paces its load by the clock.
 void Pause(absl::Duration moment) {
@@ -165,57 +161,9 @@ class Embedded {
   std::unique_ptr<programs::House> house_;
 };
 
-// account_health's answer to ResolveRequester and nothing else: what intake alone is measured with.
-class KnownRequester : public corridor::Endpoint {
- public:
-  std::vector<const google::protobuf::ServiceDescriptor*> services() const override {
-    return {account::v1::ResolveRequesterRequest::descriptor()->file()->FindServiceByName(
-        "AccountService")};
-  }
-  void Call(const corridor::CallContext&, const google::protobuf::MethodDescriptor*,
-            corridor::MessagePtr, corridor::ReplyCallback done) override {
-    account::v1::ResolveRequesterResponse known;
-    known.set_contact_id("contact-1");
-    known.set_account_id("acme");
-    known.set_contact_level(type::v1::CONTACT_LEVEL_MEMBER);
-    known.set_segment(type::v1::SEGMENT_MID);
-    known.set_stage(type::v1::JOURNEY_STAGE_LOYALTY);
-    done(corridor::MessagePtr(
-        std::make_shared<const account::v1::ResolveRequesterResponse>(std::move(known))));
-  }
-};
-
-void PutAccount(Embedded& embedded) {
-  account::v1::PutAccountRequest account;
-  account.set_request_id("bench-account");
-  account.mutable_account()->set_account_id("acme");
-  account.mutable_account()->set_display_name("Acme");
-  account.mutable_account()->set_stage(type::v1::JOURNEY_STAGE_LOYALTY);
-  account.mutable_account()->set_segment(type::v1::SEGMENT_MID);
-  embedded.Ask<account::v1::PutAccountResponse>("tandem.account.v1.AccountService/PutAccount",
-                                                account);
-  account::v1::PutContactRequest contact;
-  contact.set_request_id("bench-contact");
-  contact.mutable_contact()->set_contact_id("contact-1");
-  contact.mutable_contact()->set_account_id("acme");
-  contact.mutable_contact()->set_level(type::v1::CONTACT_LEVEL_MEMBER);
-  contact.mutable_contact()->add_addresses("somebody@acme.example");
-  embedded.Ask<account::v1::PutContactResponse>("tandem.account.v1.AccountService/PutContact",
-                                                contact);
-}
-
-intake::v1::OpenTicketRequest OpenTicket(const std::string& request_id) {
-  intake::v1::OpenTicketRequest request;
-  request.set_request_id(request_id);
-  request.mutable_requester()->set_address("somebody@acme.example");
-  request.set_subject("The press stands still");
-  request.set_text(std::string(200, 'x'));
-  request.set_channel(type::v1::CHANNEL_API);
-  request.set_product("press");
-  request.set_category("outage");
-  request.set_impact(type::v1::IMPACT_MEDIUM);
-  request.set_urgency(type::v1::URGENCY_MEDIUM);
-  return request;
+void PutCustomer(Embedded& embedded) {
+  embedded.Ask<account::v1::PutAccountResponse>(kPutAccount, PutAccount(0));
+  embedded.Ask<account::v1::PutContactResponse>(kPutContact, PutContact(0));
 }
 
 const std::vector<std::string>& AllFive() {
@@ -244,7 +192,7 @@ int ServeTickets(const std::string& data, bool intake_alone) {
   KnownRequester known;
   Embedded embedded(data, intake_alone ? std::vector<std::string>{"ticket_intake"} : AllFive(),
                     intake_alone ? &known : nullptr);
-  if (!intake_alone) PutAccount(embedded);
+  if (!intake_alone) PutCustomer(embedded);
   time::SystemClock clock;
   log::Logger logger({"bench", log::Level::kError, [&clock] { return clock.Now(); }, 1},
                      log::StderrSink());
@@ -312,7 +260,7 @@ class Watcher : public bus::Listener {
 // it on the timeline.
 int WholeWay(const std::string& data, double seconds) {
   Embedded embedded(data, AllFive());
-  PutAccount(embedded);
+  PutCustomer(embedded);
   absl::Mutex mutex;
   std::map<std::string, absl::Time> begun;
   Histogram to_clock, to_timeline;
@@ -347,14 +295,13 @@ int WholeWay(const std::string& data, double seconds) {
     if (i % 10 != 0) continue;
     // Every tenth is followed to the timeline, by asking for it.
     account::v1::GetTimelineRequest timeline;
-    timeline.set_account_id("acme");
+    timeline.set_account_id(AccountOf(0));
     timeline.set_order(account::v1::TIMELINE_ORDER_NEWEST_FIRST);
     timeline.set_page_size(50);
     bool found = false;
     const absl::Time deadline = due + absl::Seconds(5);
     while (!found && embedded.clock().Now() < deadline) {
-      const auto page = embedded.Ask<account::v1::GetTimelineResponse>(
-          "tandem.account.v1.AccountService/GetTimeline", timeline);
+      const auto page = embedded.Ask<account::v1::GetTimelineResponse>(kGetTimeline, timeline);
       for (const auto& entry : page.entries()) {
         found =
             found || (entry.subject_id() == reply.ticket_id() && entry.type() == "SlaClockStarted");
@@ -373,42 +320,6 @@ int WholeWay(const std::string& data, double seconds) {
               absl::ToDoubleMilliseconds(to_timeline.At(0.5)),
               absl::ToDoubleMilliseconds(to_timeline.At(0.99)));
   return 0;
-}
-
-// One policy for the tickets below: the first response is due `budget` after the opening, the
-// resolution much later; nothing else is timed, nobody is warned.
-void ApplyOneDeadline(Embedded& embedded, absl::Duration budget) {
-  sla::v1::ApplyPolicyRequest request;
-  request.set_request_id("one-deadline");
-  sla::v1::SlaPolicy& policy = *request.mutable_policy();
-  policy.set_applies_to(sla::v1::POLICY_SCOPE_NEW_TICKETS);
-  policy.mutable_verification()->mutable_every()->set_seconds(60);
-  policy.mutable_verification()->set_tickets(50);
-  sla::v1::Calendar& always = *policy.add_calendars();
-  always.set_name("always");
-  always.set_zone("UTC");
-  always.set_always_open(true);
-  sla::v1::SlaRule& unclassified = *policy.add_rules();
-  unclassified.set_name("unclassified");
-  unclassified.mutable_when()->set_unclassified(true);
-  sla::v1::SlaRule& rest = *policy.add_rules();
-  rest.set_name("rest");
-  for (const auto& [metric, due] :
-       {std::pair{type::v1::SLA_METRIC_FIRST_RESPONSE, budget},
-        std::pair{type::v1::SLA_METRIC_RESOLUTION, budget + absl::Hours(24)}}) {
-    sla::v1::MetricBehaviour& behaviour = *policy.add_metrics();
-    behaviour.set_metric(metric);
-    behaviour.set_on_reopen(sla::v1::ON_CHANGE_KEEP);
-    behaviour.set_on_change(sla::v1::ON_CHANGE_CARRY_OVER);
-    behaviour.set_never_paused(true);
-    for (sla::v1::SlaRule* rule : {&unclassified, &rest}) {
-      sla::v1::SlaTarget& target = *rule->add_targets();
-      target.set_metric(metric);
-      *target.mutable_budget() = time::StampSpan(due);
-      target.set_calendar("always");
-    }
-  }
-  embedded.Ask<sla::v1::ApplyPolicyResponse>("tandem.sla.v1.PolicyService/ApplyPolicy", request);
 }
 
 // Tickets whose first response is due in the same second: `opened` puts them on the log, then their
@@ -436,25 +347,11 @@ int Timers(const std::string& data, int count, bool open_them, absl::Time due) {
   if (open_them) {
     // A ticket has the policy that was in force when it was opened.
     const absl::Time opened_at = embedded.clock().Now() + absl::Seconds(1);
-    ApplyOneDeadline(embedded, due - opened_at);
+    embedded.Ask<sla::v1::ApplyPolicyResponse>(kApplySlaPolicy, OneDeadline(due - opened_at));
     for (int from = 0; from < count; from += 500) {
       std::vector<bus::Event> events;
       for (int i = from; i < std::min(count, from + 500); ++i) {
-        const std::string ticket = absl::StrCat("tkt_", i);
-        events::v1::TicketOpened body;
-        body.set_ticket_id(ticket);
-        body.set_version(1);
-        *body.mutable_occurred_at() = time::Stamp(opened_at);
-        body.set_channel(type::v1::CHANNEL_API);
-        bus::Event& event = events.emplace_back();
-        event.id = absl::StrCat("ev_", i);
-        event.source = "ticket_intake";
-        event.type = body.GetDescriptor()->full_name();
-        event.subject = event.key = ticket;
-        event.time = opened_at;
-        event.sequence = i + 1;
-        event.cause = "bench";
-        body.SerializeToString(&event.body);
+        events.push_back(Opened(i, opened_at));
       }
       absl::Notification appended;
       embedded.log().Append(std::move(events), [&](absl::Status) { appended.Notify(); });
