@@ -167,9 +167,10 @@ class ProcessHost final : public Host {
         if (status.ok()) break;
         if (!MayPass(status)) return status;
         if (status != last) {
+          // In this order: who reads the log and asks then is told the same.
+          SetStarting(absl::StrCat(step.name, ": ", std::string(status.message())));
           logger_.Log(log::Level::kWarning, "waiting at the start",
                       {log::Field::Id("step", step.name), log::Field::Error(status)});
-          SetStarting(absl::StrCat(step.name, ": ", std::string(status.message())));
         }
         last = status;
         // Half by chance, so that those who lost a server together do not return together.
