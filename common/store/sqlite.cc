@@ -26,7 +26,9 @@ namespace {
 using Transaction = SqliteConnection::Transaction;
 
 constexpr char kMemory[] = ":memory:";
-constexpr int kStepsTogether = 100;
+// Steps in memory that one COMMIT ends. A year of incidents took 69 s with 100, 62 s with 1000 and
+// no less with 10,000; what a rollback would need costs 4 % more memory.
+constexpr int kStepsTogether = 1000;
 // "TNDM": tells Tandem's files from other programs' SQLite files.
 constexpr int64_t kApplicationId = 0x544e444d;
 // WAL pages (16 MiB) after which a commit also moves them into the file. Measured with 100 inserts
