@@ -48,6 +48,11 @@ std::vector<Notice> Compare(const Evaluation& before, const Evaluation& after, c
     const auto it = told.verdicts.find(cycle);
     return it == told.verdicts.end() ? std::string("running") : it->second;
   };
+  // There is one a cycle: told, corrected and true again, it is another correction.
+  auto is_told = [&](const Change& change) {
+    return (change.kind == ChangeKind::kBreached && told.breaches.contains(change.cycle)) ||
+           (change.kind == ChangeKind::kCancelled && told.cancellations.contains(change.cycle));
+  };
   auto correct = [&](const Change& about, const std::string& to) {
     Notice correction;
     correction.change = about;
@@ -57,10 +62,14 @@ std::vector<Notice> Compare(const Evaluation& before, const Evaluation& after, c
   };
   const auto [old_end, new_begin] =
       std::mismatch(before.log.begin(), before.log.end(), after.log.begin(), after.log.end());
-  if (old_end == before.log.end()) {
+  // It was said of one that it never was.
+  const bool comes_back = std::any_of(new_begin, after.log.end(), [&](const Change& change) {
+    return change.kind == ChangeKind::kStarted && told_of(change.cycle) != "running";
+  });
+  if (old_end == before.log.end() && !comes_back) {
     for (auto it = new_begin; it != after.log.end(); ++it) {
-      if (it->kind == ChangeKind::kBreached && told.breaches.contains(it->cycle)) {
-        correct(*it, "breached");  // it was told, corrected, and is true again
+      if (is_told(*it)) {
+        correct(*it, it->kind == ChangeKind::kBreached ? "breached" : "cancelled");
       } else {
         notices.push_back(by_timer ? Notice{*it} : Late(*it));
       }
@@ -68,35 +77,50 @@ std::vector<Notice> Compare(const Evaluation& before, const Evaluation& after, c
     return notices;
   }
   // The past looks different now. Cycle by cycle: the verdict that nobody heard of, or the
-  // correction of the one that was told; then where the clock stands.
+  // correction of the one that was told, and the stop of one that breached; then where the clock
+  // stands.
   int cycles = 0;
   for (const Change& change : before.log) cycles = std::max(cycles, change.cycle);
   for (const Change& change : after.log) cycles = std::max(cycles, change.cycle);
   const Change* last_told = nullptr;
   for (int cycle = 1; cycle <= cycles; ++cycle) {
     const std::string from = told_of(cycle);
-    const std::string to = VerdictOf(after.log, cycle);
-    if (from == to) continue;
-    const Change* const deciding = DecidingOf(after.log, cycle);
-    const bool is_breach_again = to == "breached" && told.breaches.contains(cycle);
-    if (!is_breach_again && (to == "breached" || from == "running")) {
-      notices.push_back(Late(*deciding));
-      last_told = deciding;
+    const Change* const was = LastOf(before.log, cycle);
+    const Change* const is = LastOf(after.log, cycle);
+    if (is == nullptr) {
+      if (was == nullptr || from == "cancelled") continue;
+      if (from == "running" && !told.cancellations.contains(cycle)) {
+        Change gone = *was;
+        gone.kind = ChangeKind::kCancelled;
+        gone.reason = "late_fact";
+        notices.push_back({std::move(gone)});
+      } else {
+        correct(*was, "cancelled");
+      }
+      continue;
     }
-    if (is_breach_again || from != "running") {
-      const Change* const about = LastOf(after.log, cycle);
-      correct(about != nullptr ? *about : *LastOf(before.log, cycle), to);
+    const std::string to = VerdictOf(after.log, cycle);
+    if (from != to) {
+      const Change* const deciding = DecidingOf(after.log, cycle);
+      const bool is_again = deciding != nullptr && is_told(*deciding);
+      if (!is_again && (to == "breached" || from == "running")) {
+        notices.push_back(Late(*deciding));
+        last_told = deciding;
+      }
+      if (is_again || from != "running") correct(*is, to);
+    }
+    if (is->kind == ChangeKind::kStopped && (was == nullptr || was->kind != ChangeKind::kStopped)) {
+      notices.push_back({*is});
+      last_told = is;
     }
   }
   if (after.log.empty()) return notices;
   const Change& now = after.log.back();
-  if (&now == last_told || now.kind == ChangeKind::kBreached) return notices;
-  if (!before.log.empty()) {
-    const Change& then = before.log.back();
-    const bool ended_alike = then.kind == now.kind && then.cycle == now.cycle &&
-                             (now.kind == ChangeKind::kMet || now.kind == ChangeKind::kStopped ||
-                              now.kind == ChangeKind::kCancelled);
-    if (then == now || ended_alike) return notices;
+  if (&now == last_told || now.kind == ChangeKind::kBreached || is_told(now)) return notices;
+  if (const Change* const then = LastOf(before.log, now.cycle); then != nullptr) {
+    const bool ended_alike = then->kind == now.kind &&
+                             (now.kind == ChangeKind::kMet || now.kind == ChangeKind::kStopped);
+    if (*then == now || ended_alike) return notices;
   }
   // A clock that was told of already and starts elsewhere has another target.
   Change last = now;

@@ -28,10 +28,12 @@ std::string VerdictOf(const std::vector<Change>& log, int cycle);
 struct Told {
   std::map<int, std::string> verdicts;  // how each cycle was left judged; none = "running"
   std::set<int> breaches;               // a breach was published: there is one a cycle
+  std::set<int> cancellations;          // so was a cancellation: a cycle never goes on after it
 };
 
 // From `before` to `after`. `by_timer`: time moved; else a fact arrived, and a breach that it
-// brings lies in the past.
+// brings lies in the past. A cycle that was told of and, by what is known now, never was is
+// cancelled, or its verdict corrected to that.
 std::vector<Notice> Compare(const Evaluation& before, const Evaluation& after, const Told& told,
                             bool by_timer);
 

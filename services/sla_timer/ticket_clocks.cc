@@ -376,6 +376,7 @@ void Judge(std::string_view ticket_id, TicketRecord& record, int facts_before,
       if (judged.metric() != metric) continue;
       told.verdicts[judged.cycle()] = judged.verdict();
       if (judged.kind() == kJudgedBreached) told.breaches.insert(judged.cycle());
+      if (judged.kind() == kJudgedCancelled) told.cancellations.insert(judged.cycle());
     }
     for (const Notice& notice : Compare(before, after, told, firing.has_value())) {
       teller.Tell(notice);

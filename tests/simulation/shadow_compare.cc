@@ -256,12 +256,12 @@ bool StandsSo(const ShadowTicket& rules, const ShadowVerdict& verdict) {
   return false;
 }
 
-// Each warning and breach once a cycle, whatever the order of arrival (product §3.2, §3.9).
+// Each warning, breach and cancellation once a cycle, whatever the order of arrival (product §3.2,
+// §3.9): a cycle that is cancelled never goes on.
 absl::Status CompareOnce(const std::string& ticket, const std::vector<Published>& told) {
   std::set<std::tuple<Verdict, type::v1::SlaMetric, int, std::string>> once;
   for (const Published& verdict : told) {
-    if (verdict.correction ||
-        (verdict.kind != Verdict::kWarning && verdict.kind != Verdict::kBreached)) {
+    if (verdict.correction || verdict.kind == Verdict::kMet || verdict.kind == Verdict::kStopped) {
       continue;
     }
     if (!once.insert({verdict.kind, verdict.metric, verdict.cycle, verdict.threshold}).second) {
@@ -308,8 +308,7 @@ absl::Status CompareInTheEnd(const ShadowTicket& rules, const std::vector<Publis
                              absl::Time settled) {
   for (const ShadowVerdict& verdict : rules.verdicts) {
     if (verdict.at > settled || verdict.kind == Verdict::kWarning || Says(told, verdict)) continue;
-    // How a cycle stood before it was reopened, or another one followed it, is not told when it
-    // becomes known late.
+    // How a cycle stood before it was reopened is not told when it becomes known late.
     if (!StandsSo(rules, verdict)) continue;
     const bool is_followed = rules.Latest(verdict.metric)->cycle > verdict.cycle;
     if (verdict.kind == Verdict::kStopped && is_followed) continue;
@@ -340,7 +339,13 @@ absl::Status CompareInTheEnd(const ShadowTicket& rules, const std::vector<Publis
                                     SameCycle(other, verdict.metric, verdict.cycle) &&
                                     other.kind == Verdict::kBreached && other.at > verdict.at;
                            });
-    if (stands || corrected || overtaken) continue;
+    // A cycle was told of that, as a late fact says, never began.
+    const bool never_was =
+        verdict.kind == Verdict::kCancelled &&
+        std::none_of(rules.clocks.begin(), rules.clocks.end(), [&](const ShadowClock& clock) {
+          return SameCycle(verdict, clock.metric, clock.cycle);
+        });
+    if (stands || corrected || overtaken || never_was) continue;
     return absl::FailedPreconditionError(absl::StrCat(
         NameOf(rules.ticket_id, verdict.metric, verdict.cycle), ": the service published ",
         NameOf(verdict.kind), " of ", Said(verdict.at),
