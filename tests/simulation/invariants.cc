@@ -143,9 +143,9 @@ void Watch::Committed(Service service, const Process& process,
     } else if (line.table == "request_marks" && Begins(line, "INSERT")) {
       known.requests.insert(TextOf(line.statement.params[0]));
     } else if (line.table == "dead_letters" && Begins(line, "INSERT")) {
-      known.parked.insert(TextOf(line.statement.params[1]));
-    } else if (line.table == "parked_subjects") {
       ParkedLine(service, line);
+    } else if (line.table == "parked_subjects" && Begins(line, "DELETE")) {
+      UnparkedLine(service, line);
     } else if (line.table == "holds" || line.table == "issues") {
       has_clearances = true;
     }
@@ -197,13 +197,19 @@ void Watch::MarkLine(Service service, const store::Write& line) {
 }
 
 void Watch::ParkedLine(Service service, const store::Write& line) {
+  const auto& params = line.statement.params;
   PerService& known = services_[service];
-  if (Begins(line, "INSERT")) {
-    if (known.parked_subjects.empty()) known.parked_spells.push_back({ports_.clock->Now()});
-    known.parked_subjects.insert(TextOf(line.statement.params[0]));
-  } else if (Begins(line, "DELETE")) {
-    known.parked_subjects.erase(TextOf(line.statement.params[0]));
-    if (known.parked_subjects.empty()) known.parked_spells.back().to = ports_.clock->Now();
+  known.parked.insert(TextOf(params[1]));
+  known.parked_events.push_back(
+      {TextOf(params[1]), TextOf(params[0]), TextOf(params[4]), ports_.clock->Now()});
+}
+
+void Watch::UnparkedLine(Service service, const store::Write& line) {
+  const std::string& subject = TextOf(line.statement.params[0]);
+  for (ParkedEvent& event : services_[service].parked_events) {
+    if (event.subject == subject && event.to == absl::InfiniteFuture()) {
+      event.to = ports_.clock->Now();
+    }
   }
 }
 
@@ -456,35 +462,48 @@ void Watch::CheckClearances(const std::vector<store::Write>& batch) {
         ports_.reader(kAccount), "SELECT key, body FROM holds WHERE key = $1", {account},
         [&](const std::string&, const auto& record) { holds = record; }, fail);
     if (holds.clearances().empty()) continue;
+    // By ticket; a store is not asked while it answers.
+    std::map<std::string, account_health::records::Issue> issues;
     EachRecord<account_health::records::Issue>(
         ports_.reader(kAccount), "SELECT key, body FROM issues WHERE key >= $1 AND key < $2",
         {account + "/", account + "0"},
         [&](const std::string&, const account_health::records::Issue& issue) {
-          for (const auto& standing : holds.clearances()) {
-            if (!IsCommercial(standing.topic()) || !standing.exception_id().empty() ||
-                standing.expires_us() <= now_us ||
-                !Blocks(issue.severity(), issue.contact_id(), standing.contact_id())) {
-              continue;
-            }
-            EachRecord<ticket_intake::records::TicketRecord>(
-                ports_.reader(kIntake), "SELECT key, body FROM tickets WHERE key = $1",
-                {issue.subject_id()},
-                [&](const std::string&, const ticket_intake::records::TicketRecord& record) {
-                  const intake::v1::Ticket& ticket = record.ticket();
-                  if (!IsUnresolved(ticket.state()) || ticket.resolutions() > 0 ||
-                      ticket.internal() || ticket.account_id() != account ||
-                      ticket.contact_id() != issue.contact_id()) {
-                    return;
-                  }
-                  Fail(absl::StrCat("clearance ", standing.clearance_id(), " of ", account, " (",
-                                    ty::OutreachTopic_Name(standing.topic()), ", contact \"",
-                                    standing.contact_id(), "\") stands although ticket ",
-                                    issue.subject_id(), " is open and known to be"));
-                },
-                fail);
-          }
+          issues[issue.subject_id()] = issue;
         },
         fail);
+    for (const auto& [subject_id, issue] : issues) {
+      for (const auto& standing : holds.clearances()) {
+        if (!IsCommercial(standing.topic()) || !standing.exception_id().empty() ||
+            standing.expires_us() <= now_us ||
+            !Blocks(issue.severity(), issue.contact_id(), standing.contact_id())) {
+          continue;
+        }
+        int64_t known_reopenings = 0;
+        EachRecord<account_health::records::TicketRecord>(
+            ports_.reader(kAccount), "SELECT key, body FROM tickets WHERE key = $1", {subject_id},
+            [&](const std::string&, const account_health::records::TicketRecord& ticket) {
+              known_reopenings = ticket.reopened_us_size();
+            },
+            fail);
+        EachRecord<ticket_intake::records::TicketRecord>(
+            ports_.reader(kIntake), "SELECT key, body FROM tickets WHERE key = $1", {subject_id},
+            [&](const std::string&, const ticket_intake::records::TicketRecord& record) {
+              const intake::v1::Ticket& ticket = record.ticket();
+              // It may have been resolved when intake was asked, and known to be open from before
+              // that: the next reopening revokes.
+              if (!IsUnresolved(ticket.state()) || ticket.reopenings() > known_reopenings ||
+                  ticket.internal() || ticket.account_id() != account ||
+                  ticket.contact_id() != issue.contact_id()) {
+                return;
+              }
+              Fail(absl::StrCat("clearance ", standing.clearance_id(), " of ", account, " (",
+                                ty::OutreachTopic_Name(standing.topic()), ", contact \"",
+                                standing.contact_id(), "\") stands although ticket ", subject_id,
+                                " is open and known to be"));
+            },
+            fail);
+      }
+    }
   }
 }
 
@@ -911,18 +930,11 @@ class QuietLook : public Look {
 
   // No clearance stands against a ticket that is open.
   void NoClearanceAgainstOpenTickets() {
-    // While events of a ticket are parked, the account that it was moved to cannot be known.
-    std::set<std::string> parked;
-    world_.reader(kAccount)
-        .Query({"SELECT subject FROM parked_subjects", {}},
-               [&](const store::RowView& row) { parked.emplace(row.Text(0)); })
-        .IgnoreError();
     std::vector<intake::v1::Ticket> open;
     Each<ticket_intake::records::TicketRecord>(
         kIntake, "SELECT key, body FROM tickets",
-        [&](const std::string& key, const ticket_intake::records::TicketRecord& record) {
-          if (IsUnresolved(record.ticket().state()) && !record.ticket().internal() &&
-              !parked.contains(key)) {
+        [&](const std::string&, const ticket_intake::records::TicketRecord& record) {
+          if (IsUnresolved(record.ticket().state()) && !record.ticket().internal()) {
             open.push_back(record.ticket());
           }
         });

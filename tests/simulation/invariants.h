@@ -63,13 +63,14 @@ class Watch {
   // When the service committed what it made of the event; the infinite future = it has not yet, or
   // has parked it.
   absl::Time KnownSince(Service service, const bus::Event& event) const;
-  // The times in which it had parked subjects; the last may have no end yet.
-  struct Spell {
+  // An event that it set aside, and until when any of its subject was.
+  struct ParkedEvent {
+    std::string event_id, subject, key;
     absl::Time from;
     absl::Time to = absl::InfiniteFuture();
   };
-  const std::vector<Spell>& ParkedSpells(Service service) const {
-    return services_[service].parked_spells;
+  const std::vector<ParkedEvent>& ParkedEvents(Service service) const {
+    return services_[service].parked_events;
   }
   int64_t commits(Service service) const { return services_[service].commits; }
   const std::string& NameOf(Service service) const { return services_[service].name; }
@@ -92,8 +93,7 @@ class Watch {
     absl::flat_hash_set<std::string> parked;           // events that were ever set aside
     // By stream: its marks, rising, and when each was committed.
     absl::flat_hash_map<std::string, std::vector<std::pair<int64_t, absl::Time>>> marked;
-    std::set<std::string> parked_subjects;
-    std::vector<Spell> parked_spells;
+    std::vector<ParkedEvent> parked_events;
     int64_t commits = 0;
   };
   struct Move {
@@ -107,6 +107,7 @@ class Watch {
   void TimerLine(Service service, const Process& process, const store::Write& line);
   void OutboxLine(Service service, const store::Write& line);
   void ParkedLine(Service service, const store::Write& line);
+  void UnparkedLine(Service service, const store::Write& line);
   void CheckMove(Service service, const Move& move);
   void CheckOwner(const CommittedEvent& event);
   void CheckSurvey(const CommittedEvent& event);

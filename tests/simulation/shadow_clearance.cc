@@ -597,7 +597,10 @@ absl::StatusOr<std::vector<ShadowHold>> HoldsOn(const AccountFacts& facts,
   for (const ParkedTime& parked : facts.parked) {
     if (question.topic != type::v1::OUTREACH_TOPIC_RESOLUTION_FOLLOW_UP &&
         parked.from <= question.answered_at && question.asked_at <= parked.to) {
-      holds.push_back({.subject_id = "", .rules = {"account_parked"}});
+      holds.push_back({.subject_id = "",
+                       .rules = {"account_parked"},
+                       .certain = parked.certain && parked.from < question.asked_at &&
+                                  parked.to > question.answered_at});
     }
   }
   return holds;
@@ -621,6 +624,19 @@ absl::StatusOr<ShadowClearance> FateOf(const AccountFacts& facts,
   const absl::Time as_of = time::Instant(clearance.as_of());
   const absl::Duration skew = time::Span(policy.outreach().allowed_skew());
   fate.expires_at = given_at + time::Span(policy.outreach().clearance_expiry());
+  for (const ParkedTime& parked : facts.parked) {
+    if (clearance.topic() == type::v1::OUTREACH_TOPIC_RESOLUTION_FOLLOW_UP) break;
+    fate.may_revoke.insert(parked.event_id);
+    if (!parked.certain || parked.from <= given_at + facts.skew || parked.from > now ||
+        parked.from >= fate.expires_at - facts.skew) {
+      continue;
+    }
+    if (!fate.revoked_by.has_value() || parked.from < *fate.revoked_by) {
+      fate.revoked_by = parked.from;
+      fate.revoking_event_id = parked.event_id;
+      fate.reason = "account_parked";
+    }
+  }
   for (size_t i = 0; i < facts.events.size(); ++i) {
     const KnownEvent& known = facts.events[i];
     if (known.told_at > std::min(now, fate.expires_at + facts.skew) ||

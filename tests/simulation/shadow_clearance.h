@@ -42,10 +42,12 @@ struct GrantedException {
   absl::Time granted_by = granted_at;
 };
 
-// A time in which the account may have been held for parked events.
+// An event that was set aside, and may have held the account until all of its subject were drained.
 struct ParkedTime {
+  std::string event_id;
   absl::Time from;
   absl::Time to = absl::InfiniteFuture();
+  bool certain = false;  // it concerns the account for sure
 };
 
 // What happened to one account. Events of other accounts are looked over, as are types that have no

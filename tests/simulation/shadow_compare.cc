@@ -310,8 +310,6 @@ absl::Status CompareInTheEnd(const ShadowTicket& rules, const std::vector<Publis
     if (verdict.at > settled || verdict.kind == Verdict::kWarning || Says(told, verdict)) continue;
     // How a cycle stood before it was reopened is not told when it becomes known late.
     if (!StandsSo(rules, verdict)) continue;
-    const bool is_followed = rules.Latest(verdict.metric)->cycle > verdict.cycle;
-    if (verdict.kind == Verdict::kStopped && is_followed) continue;
     return absl::FailedPreconditionError(absl::StrCat(
         NameOf(rules.ticket_id, verdict.metric, verdict.cycle), ": ", NameOf(verdict.kind), " of ",
         Said(verdict.at), " was never published, neither by itself nor by a correction"));
@@ -395,7 +393,6 @@ absl::Status CompareBlocks(const std::string& name, const OutreachCheck& check,
     // The other blocks are then of account_health's own knowledge, which may be behind.
     return absl::OkStatus();
   }
-  const bool is_parked = names("account_parked");
   for (const account::v1::OutreachBlock& block : check.response.blocks()) {
     const bool known = std::any_of(holds.begin(), holds.end(), [&](const ShadowHold& hold) {
       return hold.rules.count(block.rule()) > 0 &&
@@ -407,7 +404,7 @@ absl::Status CompareBlocks(const std::string& name, const OutreachCheck& check,
                      ", by the rules it may be held by ", NameOf(holds)));
   }
   for (const ShadowHold& hold : holds) {
-    if (is_parked || !hold.certain || hold.subject_id.empty()) continue;
+    if (!hold.certain || hold.subject_id.empty()) continue;
     const bool listed =
         std::any_of(check.response.blocks().begin(), check.response.blocks().end(),
                     [&](const auto& block) { return block.subject_id() == hold.subject_id; });
@@ -495,7 +492,7 @@ absl::Status CompareFate(const AccountFacts& facts, const account::v1::AccountPo
   switch (clearance.state()) {
     case account::v1::CLEARANCE_STATE_REVOKED:
       if (fate->may_revoke.count(clearance.revoked_by_event_id()) > 0) return absl::OkStatus();
-      if (!facts.parked.empty() || tolerance.revokers_unknown) return absl::OkStatus();
+      if (tolerance.revokers_unknown) return absl::OkStatus();
       return absl::FailedPreconditionError(
           absl::StrCat(name, ": revoked by event ", clearance.revoked_by_event_id(), " of ticket ",
                        Said(clearance.revoked_by_ticket_id()),

@@ -586,6 +586,20 @@ TEST(ShadowHold, OfABadSurveyStandsUntilItsFollowUpIsClosed) {
   EXPECT_FALSE(life.May("2026-11-25T15:00Z", "cont_9"));
 }
 
+TEST(ShadowHold, OfAParkedEventStandsUntilItsSubjectIsDrained) {
+  Life life;
+  life.facts().parked = {{"ev_9", At("2026-11-24T14:00Z"), At("2026-11-24T15:00Z"), true}};
+  constexpr auto kTraining = type::v1::OUTREACH_TOPIC_TRAINING;
+  EXPECT_FALSE(life.May("2026-11-24T13:59Z", "cont_1", kTraining));
+  EXPECT_TRUE(life.Must("2026-11-24T14:30Z", "cont_1", kTraining));
+  EXPECT_FALSE(
+      life.May("2026-11-24T14:30Z", "cont_1", type::v1::OUTREACH_TOPIC_RESOLUTION_FOLLOW_UP));
+  EXPECT_FALSE(life.May("2026-11-24T15:01Z", "cont_1", kTraining));
+  life.facts().parked[0].certain = false;
+  EXPECT_FALSE(life.Must("2026-11-24T14:30Z", "cont_1", kTraining));
+  EXPECT_TRUE(life.May("2026-11-24T14:30Z", "cont_1", kTraining));
+}
+
 events::v1::TouchRecorded TouchOf(type::v1::OutreachTopic topic) {
   events::v1::TouchRecorded body;
   body.set_contact_id("cont_1");
@@ -716,6 +730,21 @@ TEST(ShadowClearance, IsRevokedOnceATicketThatWasOpenedLaterIsKnown) {
   EXPECT_EQ(fate.expires_at, At("2026-11-24T17:00Z"));
 }
 
+TEST(ShadowClearance, IsRevokedByAnEventOfItsAccountThatIsParked) {
+  Life life;
+  life.facts().parked = {{"ev_9", At("2026-11-24T14:00Z"), At("2026-11-24T15:00Z"), true}};
+  const auto fate = [&] {
+    return FateOf(life.facts(), OutreachRules(), ClearanceOf("2026-11-24T13:00Z"),
+                  At("2026-11-24T16:00Z"))
+        .value();
+  };
+  EXPECT_EQ(fate().revoked_by, At("2026-11-24T14:00Z"));
+  EXPECT_EQ(fate().revoking_event_id, "ev_9");
+  life.facts().parked[0].certain = false;
+  EXPECT_FALSE(fate().revoked_by.has_value());
+  EXPECT_THAT(fate().may_revoke, ElementsAre("ev_9"));
+}
+
 TEST(ShadowClearance, StandsWhenTheTicketBecomesKnownOnlyAfterItsExpiry) {
   Life life = Life().Opens("2026-11-24T14:00Z").KnownBy("2026-11-24T17:00Z");
   EXPECT_FALSE(FateOf(life.facts(), OutreachRules(), ClearanceOf("2026-11-24T13:00Z"),
@@ -798,6 +827,18 @@ TEST(CompareClearance, FindsAClearanceThatShouldHaveBeenRevoked) {
   EXPECT_THAT(std::string(CompareClearance(life.facts(), OutreachRules(), answers).message()),
               HasSubstr("was not revoked, by the rules it was by 2026-11-24T14:00:01Z: "
                         "untriaged_ticket of tkt_1 (event ev_0)"));
+}
+
+TEST(CompareClearance, FindsARevocationByAnEventThatBlocksNothing) {
+  Life life;
+  life.facts().parked = {{"ev_9", At("2026-11-24T12:00Z"), At("2026-11-24T12:30Z"), true}};
+  ClearanceAnswers answers;
+  answers.clearances.push_back(ClearanceOf("2026-11-24T13:00Z"));
+  answers.clearances.back().set_state(account::v1::CLEARANCE_STATE_REVOKED);
+  answers.clearances.back().set_revoked_by_event_id("ev_1");
+  answers.as_of = At("2026-11-24T15:00Z");
+  EXPECT_THAT(std::string(CompareClearance(life.facts(), OutreachRules(), answers).message()),
+              HasSubstr("revoked by event ev_1"));
 }
 
 TEST(CompareClearance, FindsATouchThatAnEndedClearanceIsSaidToCover) {

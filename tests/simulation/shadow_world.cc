@@ -13,6 +13,8 @@
 #include "absl/strings/str_cat.h"
 #include "common/time/micros.h"
 #include "common/time/stamp.h"
+#include "google/protobuf/descriptor.h"
+#include "google/protobuf/message.h"
 #include "tandem/account/v1/outreach_service.pb.h"
 #include "tandem/account/v1/policy_service.pb.h"
 #include "tandem/events/v1/account.pb.h"
@@ -315,6 +317,31 @@ class Clocks : public Interview {
 
 // ---- clearance
 
+// The accounts that the event says it is about; with `is_former_too` also the one that it left.
+std::vector<std::string> AccountsNamedBy(const CommittedEvent& event, bool is_former_too) {
+  const auto* type =
+      google::protobuf::DescriptorPool::generated_pool()->FindMessageTypeByName(event.type);
+  if (type == nullptr) return {};
+  const std::unique_ptr<google::protobuf::Message> body(
+      google::protobuf::MessageFactory::generated_factory()->GetPrototype(type)->New());
+  if (!body->ParseFromString(event.body)) return {};
+  std::vector<std::string> accounts;
+  const auto read = [&](const google::protobuf::Message& message, const char* name) {
+    const auto* field = message.GetDescriptor()->FindFieldByName(name);
+    if (field == nullptr) return;
+    std::string account = message.GetReflection()->GetString(message, field);
+    if (!account.empty()) accounts.push_back(std::move(account));
+  };
+  read(*body, "account_id");
+  if (is_former_too) read(*body, "previous_account_id");
+  for (const char* part : {"clock", "survey"}) {
+    if (const auto* field = type->FindFieldByName(part)) {
+      read(body->GetReflection()->GetMessage(*body, field), "account_id");
+    }
+  }
+  return accounts;
+}
+
 class Clearances : public Interview {
  public:
   Clearances(World& world, bool at_rest) : Interview(world, kAccount, at_rest) {}
@@ -431,10 +458,28 @@ class Clearances : public Interview {
       }
       facts.events.push_back(std::move(known));
     }
-    // While events of any subject are parked: which accounts that holds depends on what they say,
-    // so any of them may be held, and what stood then may have been revoked.
-    for (const Watch::Spell& spell : world_.watch().ParkedSpells(kAccount)) {
-      facts.parked.push_back({spell.from, spell.to});
+    // An event that is set aside holds the account of its key and the one that it names; it may
+    // hold whom any event names that is of its subject, or of the ticket that keeps its own key.
+    for (const Watch::ParkedEvent& parked : world_.watch().ParkedEvents(kAccount)) {
+      const auto place = world_.ledger().committed_by_id.find(parked.event_id);
+      bool is_certain = parked.key == account_id;
+      if (place != world_.ledger().committed_by_id.end()) {
+        const std::vector<std::string> named =
+            AccountsNamedBy(world_.ledger().committed[place->second], /*is_former_too=*/false);
+        is_certain = is_certain || std::find(named.begin(), named.end(), account_id) != named.end();
+      }
+      const bool is_possible =
+          is_certain ||
+          std::any_of(world_.ledger().committed.begin(), world_.ledger().committed.end(),
+                      [&](const CommittedEvent& event) {
+                        if (event.subject != parked.subject && event.subject != parked.key) {
+                          return false;
+                        }
+                        const std::vector<std::string> named = AccountsNamedBy(event, true);
+                        return std::find(named.begin(), named.end(), account_id) != named.end();
+                      });
+      if (!is_possible) continue;
+      facts.parked.push_back({parked.event_id, parked.from, parked.to, is_certain});
     }
     for (const CallRecord& call : world_.ledger().calls()) {
       const auto* request =
