@@ -23,7 +23,9 @@ namespace tandem::corridor {
 
 // A question to a peer. Its answer comes back under `name` when the rule is decided again.
 struct Question {
-  std::string name;    // unique within one command
+  // Unique within one command. Decided again on other state, a rule takes the answer of the same
+  // name for its own: what the question is about, as far as it comes of that state, is in the name.
+  std::string name;
   std::string method;  // "package.Service/Method"
   MessagePtr request;
   absl::Duration deadline = absl::Milliseconds(500);

@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "common/id/id.h"
 #include "common/plant/plant.h"
 #include "common/time/stamp.h"
 #include "services/survey/invitation.h"
@@ -28,7 +29,6 @@ namespace av = account::v1;
 namespace ev = events::v1;
 namespace sv = survey::v1;
 
-constexpr char kContactQuestion[] = "contact";
 // A ticket that moves takes the surveys of its latest resolutions along.
 constexpr int64_t kMaxFollowed = 20;
 
@@ -163,28 +163,36 @@ absl::Status WithdrawWaiting(const std::string& ticket_id, const TicketRecord& t
 
 // ---- questions to account_health
 
+// Questions are named by whom they ask about: between question and commit the ticket may move to
+// another contact, and what was answered about the former one says nothing about the new one.
+std::string ContactQuestion(const std::string& contact_id) {
+  return absl::StrCat("contact:", contact_id);
+}
+
 corridor::Question AskContact(const std::string& contact_id) {
   auto request = std::make_shared<av::GetContactRequest>();
   request->set_contact_id(contact_id);
-  return {kContactQuestion, "tandem.account.v1.AccountService/GetContact", std::move(request)};
+  return {ContactQuestion(contact_id), "tandem.account.v1.AccountService/GetContact",
+          std::move(request)};
 }
 
-// The `number`-th question of a survey for this clearance. The number makes its request_id: a
+// The `number`-th question of a survey for this clearance. Its name makes its request_id: a
 // question whose answer got lost is put again as it was and finds the clearance that it was given,
 // instead of asking for a second one against the first one's units.
-std::string ClearanceQuestion(const char* purpose, int32_t number) {
-  return absl::StrCat(purpose, ":", number);
+std::string ClearanceQuestion(const sv::Survey& survey, const char* purpose, int32_t number) {
+  return id::Derive("ask", {survey.survey_id(), purpose, absl::StrCat(number), survey.account_id(),
+                            survey.contact_id()});
 }
 
 corridor::Question AskClearance(const sv::Survey& survey, const char* purpose, int32_t number) {
   auto request = std::make_shared<av::CheckOutreachRequest>();
-  request->set_request_id(absl::StrCat(survey.survey_id(), ":", purpose, ":", number));
+  const std::string name = ClearanceQuestion(survey, purpose, number);
+  request->set_request_id(name);
   request->set_account_id(survey.account_id());
   request->set_contact_id(survey.contact_id());
   request->set_topic(type::v1::OUTREACH_TOPIC_SURVEY_TICKET);
   request->set_ticket_id(survey.ticket_id());
-  return {ClearanceQuestion(purpose, number), "tandem.account.v1.OutreachService/CheckOutreach",
-          std::move(request)};
+  return {name, "tandem.account.v1.OutreachService/CheckOutreach", std::move(request)};
 }
 
 // The answer, and the status that came instead of one.
@@ -230,14 +238,15 @@ absl::StatusOr<Permission> AskPermission(const sv::Survey& survey, const char* p
     permission.is_asking = true;
     return permission;
   };
-  if (!in.answers->Has(kContactQuestion)) return ask(AskContact(survey.contact_id()));
-  const auto [contact_status, contact] = Answered<av::GetContactResponse>(in, kContactQuestion);
+  const std::string contact_question = ContactQuestion(survey.contact_id());
+  if (!in.answers->Has(contact_question)) return ask(AskContact(survey.contact_id()));
+  const auto [contact_status, contact] = Answered<av::GetContactResponse>(in, contact_question);
   judgement = JudgeContact(contact_status, contact.get());
   if (judgement.kind != Judgement::Kind::kGo) return permission;
   permission.address = judgement.address;
   // The second question is put when the first found a clearance whose time is over.
   for (int i = 0; i < 2; ++i, ++permission.question) {
-    const std::string name = ClearanceQuestion(purpose, permission.question);
+    const std::string name = ClearanceQuestion(survey, purpose, permission.question);
     if (!in.answers->Has(name)) return ask(AskClearance(survey, purpose, permission.question));
     const auto [status, answer] = Answered<av::CheckOutreachResponse>(in, name);
     judgement = judge(status, answer.get());

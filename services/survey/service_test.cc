@@ -481,6 +481,54 @@ TEST_F(Survey, PutsTheSameQuestionAgainAfterALostAnswer) {
   EXPECT_THAT(ids, SizeIs(1));
 }
 
+// The ticket moves to another contact while account_health is asked about the former one: what was
+// answered then, an address and a clearance, is not the new one's.
+TEST_F(Survey, AsksAboutTheContactThatTheTicketHasWhenItIsDecided) {
+  harness_.peer().On<av::GetContactRequest, av::GetContactResponse>(
+      kGetContact, [](const av::GetContactRequest& request) {
+        av::GetContactResponse response;
+        response.mutable_contact()->set_contact_id(request.contact_id());
+        response.mutable_contact()->add_addresses(request.contact_id() + "@example.com");
+        return response;
+      });
+  const auto move = [this](const std::string& to) {
+    records::TicketRecord record;
+    ASSERT_TRUE(harness_.store()
+                    .reader()
+                    .Query({"SELECT body FROM tickets", {}},
+                           [&](const store::RowView& row) {
+                             record.ParseFromString(std::string(row.Text(0)));
+                           })
+                    .ok());
+    record.set_contact_id(to);
+    const store::CommitResult result =
+        harness_.store().Commit({{"tickets",
+                                  "tkt_1",
+                                  {"UPDATE tickets SET version = version + 1, body = $1",
+                                   {store::Blob{record.SerializeAsString()}}},
+                                  store::Expect::kOneRow}});
+    ASSERT_EQ(result.kind, store::CommitResult::Kind::kCommitted) << result.status;
+  };
+  OnCheck([this, move] {
+    if (checks_.size() == 1) move("contact_2");
+    av::CheckOutreachResponse response;
+    response.set_verdict(av::OUTREACH_VERDICT_ALLOW);
+    response.set_clearance_id("clr_of_" + checks_.back().contact_id());
+    *response.mutable_expires_at() = time::Stamp(harness_.Now() + absl::Hours(4));
+    return response;
+  });
+  RunToClosed("tkt_1");
+  harness_.Advance(absl::Hours(2) + kSettle);
+  const auto invited = harness_.Published<ev::SurveyInvited>();
+  ASSERT_THAT(invited, SizeIs(1));
+  EXPECT_EQ(invited[0].survey().contact_id(), "contact_2");
+  EXPECT_EQ(invited[0].clearance_id(), "clr_of_contact_2");
+  ASSERT_THAT(mailer_->letters, SizeIs(1));
+  EXPECT_THAT(mailer_->letters.begin()->second, HasSubstr("To: contact_2@example.com\n"));
+  ASSERT_THAT(checks_, SizeIs(2));
+  EXPECT_NE(checks_[0].request_id(), checks_[1].request_id()) << "it is another question";
+}
+
 TEST_F(Survey, AsksAnewWhenTheClearanceOfTheLostAnswerIsOver) {
   NobodyAnswersChecks();
   RunToClosed("tkt_1");

@@ -480,6 +480,49 @@ TEST_F(Triage, RingsTheAccountsOwnTeam) {
   EXPECT_THAT(Rings(), ElementsAre("1/0: anna", "2/0: eve"));
 }
 
+// The ticket moves to another account while account_health is asked for the team of the former one.
+TEST_F(Triage, RingsTheTeamOfTheAccountThatTheTicketHasWhenItIsDecided) {
+  Put(R"(staff_id: "account_1-executive")");
+  Put(R"(staff_id: "account_2-executive")");
+  for (const char* executive : {"account_1-executive", "account_2-executive"}) {
+    Available(executive, true);
+  }
+  Available("bob", false);
+  Open("t1", kCritical);
+  const auto move = [this] {
+    records::TicketRecord record;
+    ASSERT_TRUE(harness_.store()
+                    .reader()
+                    .Query({"SELECT body FROM tickets WHERE key = 't1'", {}},
+                           [&](const store::RowView& row) {
+                             record.ParseFromString(std::string(row.Text(0)));
+                           })
+                    .ok());
+    record.set_account_id("account_2");
+    const store::CommitResult result = harness_.store().Commit(
+        {{"tickets",
+          "t1",
+          {"UPDATE tickets SET version = version + 1, body = $1 WHERE key = 't1'",
+           {store::Blob{record.SerializeAsString()}}},
+          store::Expect::kOneRow}});
+    ASSERT_EQ(result.kind, store::CommitResult::Kind::kCommitted) << result.status;
+  };
+  std::vector<std::string> asked;
+  harness_.peer().On<account::v1::ListCounterpartsRequest, account::v1::ListCounterpartsResponse>(
+      kCounterparts, [&](const account::v1::ListCounterpartsRequest& request) {
+        asked.push_back(request.account_id());
+        if (asked.size() == 1) move();
+        account::v1::ListCounterpartsResponse team;
+        team.add_team()->set_role(STAFF_ROLE_ACCOUNT_EXECUTIVE);
+        team.mutable_team(0)->set_staff_id(request.account_id() + "-executive");
+        return team;
+      });
+  harness_.Advance(absl::Minutes(11));
+  EXPECT_THAT(asked, ElementsAre("account_1", "account_2"));
+  EXPECT_THAT(Rings(), SizeIs(2));
+  EXPECT_EQ(Rings().back(), "2/0: account_2-executive");
+}
+
 // Nobody could be rung, so no level is the one that was acknowledged.
 TEST_F(Triage, BeginsAtTheFirstLevelWhenTheAcknowledgementOfOneThatRangNobodyExpires) {
   Apply(R"pb(queues { name: "desk" }

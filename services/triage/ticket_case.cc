@@ -17,7 +17,6 @@ namespace ev = events::v1;
 using records::TicketRecord;
 
 constexpr char kTextQuestion[] = "text";
-constexpr char kTeamQuestion[] = "team";
 constexpr int kMaxHistory = 50;
 
 std::string_view TriggerWord(v1::EscalationTrigger trigger) {
@@ -309,20 +308,25 @@ absl::Time TicketCase::EscalationTime() const {
 
 bool TicketCase::KnowTeam() {
   if (live_->team_known() || !NeedsTeam(live_->policy())) return true;
-  if (!in_.answers->Has(kTeamQuestion)) {
+  const ContactLevel level = record_.facts().contact_level() == CONTACT_LEVEL_UNSPECIFIED
+                                 ? CONTACT_LEVEL_MEMBER
+                                 : record_.facts().contact_level();
+  // Named by whom it is about: the ticket may move while it is asked, and another account has
+  // another team.
+  const std::string name =
+      absl::StrCat("team:", record_.account_id(), ":", static_cast<int>(level));
+  if (!in_.answers->Has(name)) {
     auto request = std::make_shared<account::v1::ListCounterpartsRequest>();
     request->set_account_id(record_.account_id());
-    request->set_contact_level(record_.facts().contact_level() == CONTACT_LEVEL_UNSPECIFIED
-                                   ? CONTACT_LEVEL_MEMBER
-                                   : record_.facts().contact_level());
+    request->set_contact_level(level);
     corridor::Question question;
-    question.name = kTeamQuestion;
+    question.name = name;
     question.method = "tandem.account.v1.AccountService/ListCounterparts";
     question.request = std::move(request);
     questions_.push_back(std::move(question));
     return false;
   }
-  const auto told = in_.answers->Get<account::v1::ListCounterpartsResponse>(kTeamQuestion);
+  const auto told = in_.answers->Get<account::v1::ListCounterpartsResponse>(name);
   if (!told.ok()) {
     // The policy's defaults are rung now; the next ring asks again.
     live_->mutable_escalation()->set_by_defaults(true);
