@@ -117,7 +117,8 @@ class Lane {
   Next Decide(Work& work, Batch& batch, std::vector<Member>& members);
   Next DecideCommand(std::unique_ptr<Command>& command, size_t index, Batch& batch, Member& member,
                      std::vector<Member>& members);
-  Next DecideTimer(std::unique_ptr<TimerFiring>& timer, size_t index, Batch& batch, Member& member);
+  Next DecideTimer(std::unique_ptr<TimerFiring>& timer, bool has_missed, size_t index, Batch& batch,
+                   Member& member);
   Next DecideRun(Run& run, size_t index, Batch& batch, Member& member);
   Next DecideRetry(std::unique_ptr<Retry>& retry, size_t index, Batch& batch, Member& member);
 

@@ -29,15 +29,17 @@ std::string IsHeld(std::string_view table) {
 }
 
 // Claims rows of bound $2 that are due at $1, $3 at most, for $4. Only a key's earliest row, so
-// that two processes never have two of one key; and none that is claimed, unless by $4 itself,
-// which renews what came back to be tried again. $5 and $6: how long, in microseconds.
+// that two processes never have two of one key; and none that is claimed, unless by $4 itself for
+// $7 or less, which renews what came back to be tried again. What is under way is passed by: each
+// renewal is one more version of the row, in the table and in its indexes. $5 and $6: how long, $5
+// to $7 in microseconds. The clock is asked once, not for every row.
 std::string ClaimRows(const corridor::ServiceDefinition& definition, std::string_view skip_locked) {
   return absl::StrCat(
-      "UPDATE timers SET claim = $4, claimed_until = database_now() + CASE WHEN kind IN (",
+      "UPDATE timers SET claim = $4, claimed_until = (SELECT database_now()) + CASE WHEN kind IN (",
       Kinds(definition, true),
       ") THEN $6 ELSE $5 END WHERE id IN (SELECT id FROM timers t WHERE t.bound = $2 AND t.due <= "
-      "$1 AND t.due <= database_now() AND (t.claimed_until <= database_now() OR t.claim = $4) AND "
-      "t.kind IN (",
+      "$1 AND t.due <= (SELECT database_now()) AND (t.claimed_until <= (SELECT database_now()) OR "
+      "(t.claim = $4 AND t.claimed_until <= (SELECT database_now()) + $7)) AND t.kind IN (",
       Kinds(definition, false), ") AND NOT ", IsHeld("t"),
       " AND NOT EXISTS (SELECT 1 FROM timers b WHERE b.key = t.key AND (b.due < t.due OR (b.due = "
       "t.due AND b.id < t.id)) AND NOT ",
@@ -62,14 +64,26 @@ std::string DueRows(std::string_view bound, std::string_view other,
 constexpr std::string_view kNextDue =
     "SELECT due FROM timers WHERE bound = $1 AND due > $2 ORDER BY due LIMIT 1";
 constexpr std::string_view kClaimable =
-    "SELECT 1 FROM timers WHERE bound = $1 AND due <= $2 AND due <= database_now() AND "
-    "(claimed_until <= database_now() OR claim = $3) AND NOT EXISTS (SELECT 1 FROM parked_subjects "
+    "SELECT 1 FROM timers WHERE bound = $1 AND due <= $2 AND due <= (SELECT database_now()) AND "
+    "(claimed_until <= (SELECT database_now()) OR claim = $3) AND NOT EXISTS (SELECT 1 FROM "
+    "parked_subjects "
     "p WHERE p.subject = timers.subject) LIMIT 1";
 constexpr std::string_view kClaimedRows =
-    "SELECT id, due, kind, key, payload, traceparent FROM timers WHERE bound = $1 AND due <= $2 "
-    "AND "
-    "claim = $3 AND claimed_until > database_now() ORDER BY due, id";
-constexpr std::string_view kDueOfKey = "SELECT id FROM timers WHERE key = $1 AND due <= $2";
+    "SELECT id, due, kind, key, payload, traceparent, claimed_until - (SELECT database_now()) FROM "
+    "timers WHERE bound = $1 AND due <= $2 AND claim = $3 AND claimed_until > (SELECT "
+    "database_now()) ORDER BY due, id";
+
+// Many firings end with one commit: they are asked for together, over a network once. A SELECT
+// each, for of a list of keys PostgreSQL makes a condition that it looks at for every row.
+constexpr size_t kKeysAtOnce = 16;
+
+std::string DueOfKeys() {
+  std::vector<std::string> selects;
+  for (size_t i = 0; i < kKeysAtOnce; ++i) {
+    selects.push_back(absl::StrCat("SELECT id FROM timers WHERE key = $", i + 2, " AND due <= $1"));
+  }
+  return absl::StrJoin(selects, " UNION ALL ");
+}
 
 }  // namespace
 
@@ -81,6 +95,7 @@ Gate::Gate(const corridor::ServiceDefinition* definition, Ports ports, GateOptio
       fired_(std::move(fired)),
       plain_rows_(DueRows("-1", ">= 0", *definition)),
       bound_rows_(DueRows("$3", "= -1", *definition)),
+      due_of_keys_(DueOfKeys()),
       bounds_(static_cast<size_t>(ports.bus->partitions())),
       wake_at_(absl::ToUnixMicros(absl::InfiniteFuture())),
       scope_(ports.executor) {
@@ -220,7 +235,7 @@ void Gate::HandOut(const Page& page) {
     statement = {store::Sql::Lasting(bound_rows_),
                  {time::ToMicros(page.ready), static_cast<int64_t>(limit), int64_t{page.bound}}};
   }
-  HandOutRows(page, statement, room, absl::InfinitePast());
+  HandOutRows(page, statement, room, /*are_claimed=*/false);
 }
 
 void Gate::Claim(const Page& page) {
@@ -239,37 +254,40 @@ void Gate::Claim(const Page& page) {
   const size_t room = std::min(options_.max_scan, options_.max_handed_out - handed_out_.size());
   claiming_.insert(page.bound);
   lane::Writes writes;
-  writes.lines.push_back({"timers",
-                          "",
-                          {store::Sql::Lasting(claim_),
-                           {time::ToMicros(page.ready), int64_t{page.bound},
-                            static_cast<int64_t>(room + handed_out_.size()), options_.owner,
-                            absl::ToInt64Microseconds(options_.claim),
-                            absl::ToInt64Microseconds(options_.effect_claim)}},
-                          store::Expect::kAnyRows});
-  writes.done = scope_.Callback<absl::Status>([this, page, now](const absl::Status& claimed) {
+  writes.lines.push_back(
+      {"timers",
+       "",
+       {store::Sql::Lasting(claim_),
+        {time::ToMicros(page.ready), int64_t{page.bound}, static_cast<int64_t>(room),
+         options_.owner, absl::ToInt64Microseconds(options_.claim),
+         absl::ToInt64Microseconds(options_.effect_claim),
+         absl::ToInt64Microseconds(options_.claim / 2)}},
+       store::Expect::kAnyRows});
+  writes.done = scope_.Callback<absl::Status>([this, page, room](const absl::Status& claimed) {
     claiming_.erase(page.bound);
     if (!claimed.ok()) {
       Arm(ports_.clock->Now() + options_.ask_spacing);
     } else if (!stopped_) {
-      HandOutClaimed(page, now);
+      HandOutClaimed(page, room);
     }
   });
   ports_.lanes->OfPartition(std::max(page.bound, 0)).Submit(std::move(writes));
 }
 
-void Gate::HandOutClaimed(const Page& page, absl::Time claimed_at) {
-  // What was handed out before may have been renewed: it stands among the rows and is passed over.
-  HandOutRows(page,
-              {store::Sql::Lasting(kClaimedRows),
-               {int64_t{page.bound}, time::ToMicros(page.ready), options_.owner}},
-              options_.max_scan, claimed_at);
+void Gate::HandOutClaimed(const Page& page, size_t asked_for) {
+  // What was handed out before stands among the rows and is passed over.
+  const size_t found =
+      HandOutRows(page,
+                  {store::Sql::Lasting(kClaimedRows),
+                   {int64_t{page.bound}, time::ToMicros(page.ready), options_.owner}},
+                  options_.max_scan, /*are_claimed=*/true);
+  more_ = more_ || found >= asked_for;
   // Others of the same page, and what was asked for while the claim was under way.
   if (more_ && handed_out_.size() <= options_.max_handed_out / 2) Arm(ports_.clock->Now());
 }
 
-void Gate::HandOutRows(const Page& page, const store::Statement& statement, size_t room,
-                       absl::Time claimed_at) {
+size_t Gate::HandOutRows(const Page& page, const store::Statement& statement, size_t room,
+                         bool are_claimed) {
   const absl::Time now = ports_.clock->Now();
   std::vector<Row> rows;
   const absl::Status status = ports_.reader->Query(statement, [&](const store::RowView& line) {
@@ -289,13 +307,15 @@ void Gate::HandOutRows(const Page& page, const store::Statement& statement, size
     row.kind = line.Text(2);
     row.payload = line.Text(4);
     row.traceparent = line.Text(5);
-    row.claimed_at = claimed_at;
+    // By the database's clock it is later than `now`, at which it was asked.
+    if (are_claimed) row.claimed_until = now + absl::Microseconds(line.Int(6));
   });
   if (!status.ok()) {
     Arm(now + options_.ask_spacing);
-    return;
+    return 0;
   }
   for (Row& row : rows) Dispatch(std::move(row));
+  return rows.size();
 }
 
 void Gate::Dispatch(Row row) {
@@ -308,10 +328,9 @@ void Gate::Dispatch(Row row) {
   firing->payload = std::move(payload);
   firing->traceparent = std::move(row.traceparent);
   firing->timer = std::move(row.timer);
-  if (row.claimed_at > absl::InfinitePast()) {
+  if (row.claimed_until < absl::InfiniteFuture()) {
     firing->claim = options_.owner;
-    firing->claimed_until =
-        row.claimed_at + (kind->second.perform ? options_.effect_claim : options_.claim);
+    firing->claimed_until = row.claimed_until;
   }
   handed_out_.insert(firing->timer.id);
   firing->done = scope_.Callback<lane::TimerOutcome>(
@@ -350,7 +369,8 @@ void Gate::Done(const corridor::FiredTimer& timer, lane::TimerOutcome outcome) {
     if (timer.judged_while_lagging) ++stats_.judged_while_lagging;
     stats_.last_lateness = now - timer.due;
     if (fired_) fired_(now - timer.due);
-    if (OthersWait(timer.key, now)) Arm(now);
+    fired_keys_.push_back(timer.key);
+    if (fired_keys_.size() == 1) scope_.Post([this] { LookBehindFired(); });
   } else {
     // It makes room for others meanwhile, and its turn comes again.
     BackOff& back_off = backing_off_[timer.id];
@@ -366,15 +386,23 @@ void Gate::Done(const corridor::FiredTimer& timer, lane::TimerOutcome outcome) {
   if (more_ && handed_out_.size() <= options_.max_handed_out / 2) Arm(now);
 }
 
-// Whether a due row of the key may have waited behind one that is gone now.
-bool Gate::OthersWait(const std::string& key, absl::Time now) {
+void Gate::LookBehindFired() {
+  const absl::Time now = ports_.clock->Now();
   bool wait = false;
-  const absl::Status status = ports_.reader->Query(
-      {store::Sql::Lasting(kDueOfKey), {key, time::ToMicros(now)}}, [&](const store::RowView& row) {
-        const std::string id(row.Text(0));
-        wait = wait || (!handed_out_.contains(id) && !backing_off_.contains(id));
-      });
-  return wait || !status.ok();
+  for (size_t from = 0; from < fired_keys_.size() && !wait; from += kKeysAtOnce) {
+    store::Statement statement{store::Sql::Lasting(due_of_keys_), {time::ToMicros(now)}};
+    for (size_t i = from; i < from + kKeysAtOnce; ++i) {
+      // Fewer are filled up with the last.
+      statement.params.emplace_back(fired_keys_[std::min(i, fired_keys_.size() - 1)]);
+    }
+    const absl::Status status = ports_.reader->Query(statement, [&](const store::RowView& row) {
+      const std::string id(row.Text(0));
+      wait = wait || (!handed_out_.contains(id) && !backing_off_.contains(id));
+    });
+    wait = wait || !status.ok();
+  }
+  fired_keys_.clear();
+  if (wait) Arm(now);
 }
 
 void Gate::Question(int partition) {

@@ -112,7 +112,7 @@ class Gate {
     std::string kind;
     std::string payload;
     std::string traceparent;
-    absl::Time claimed_at = absl::InfinitePast();  // before the claim was asked for
+    absl::Time claimed_until = absl::InfiniteFuture();  // where the database is shared
   };
 
   void Arm(absl::Time instant);
@@ -120,14 +120,15 @@ class Gate {
   void HandOut(const Page& page);
   // Claims as many rows as there is room for, and hands out those that it got.
   void Claim(const Page& page);
-  void HandOutClaimed(const Page& page, absl::Time claimed_at);
-  // Reads rows by `statement` and hands them out, at most `room` of them.
-  void HandOutRows(const Page& page, const store::Statement& statement, size_t room,
-                   absl::Time claimed_at);
+  void HandOutClaimed(const Page& page, size_t asked_for);
+  // Reads rows by `statement` and hands them out, at most `room` of them; how many.
+  size_t HandOutRows(const Page& page, const store::Statement& statement, size_t room,
+                     bool are_claimed);
   void Dispatch(Row row);
   void Perform(std::unique_ptr<lane::TimerFiring> firing);
   void Done(const corridor::FiredTimer& timer, lane::TimerOutcome outcome);
-  bool OthersWait(const std::string& key, absl::Time now);
+  // Due rows of a key that has fired may have waited behind the one that is gone now.
+  void LookBehindFired();
   void ClockWentBack(absl::Time now);
   void Question(int partition);
   void Advance(int partition);
@@ -137,8 +138,8 @@ class Gate {
   const GateOptions options_;
   const std::function<void(absl::Duration)> fired_;
 
-  const std::string plain_rows_, bound_rows_;  // the queries
-  std::string claim_;                          // where the database is shared
+  const std::string plain_rows_, bound_rows_, due_of_keys_;  // the queries
+  std::string claim_;                                        // where the database is shared
 
   std::vector<Bound> bounds_;                    // by partition
   absl::flat_hash_set<std::string> handed_out_;  // timer ids under way
@@ -149,8 +150,9 @@ class Gate {
   absl::flat_hash_map<std::string, BackOff> backing_off_;  // those that wait to be tried again
   absl::Time looked_at_ = absl::InfinitePast();
   absl::Time armed_ = absl::InfiniteFuture();
-  bool more_ = false;                  // a page was full: there may be more
-  absl::flat_hash_set<int> claiming_;  // bounds with a claim under way
+  bool more_ = false;                    // a page was full: there may be more
+  absl::flat_hash_set<int> claiming_;    // bounds with a claim under way
+  std::vector<std::string> fired_keys_;  // not looked behind yet
   bool stopped_ = false;
   GateStats stats_;
   std::atomic<int64_t> wake_at_;  // earliest instant of the wakes not yet seen

@@ -392,6 +392,32 @@ TEST(Replicas, FireEachTimerOnce) {
   }
 }
 
+TEST(Replicas, ClaimATimerOnceWhileItsFiringIsUnderWay) {
+  constexpr int kTimers = 3000;  // several pages of each process
+  Replicas replicas(2);
+  replicas.RunFor(absl::Seconds(1));
+  const absl::Time due = replicas.Now() + absl::Seconds(5);
+  for (int i = 0; i < kTimers; ++i) {
+    replicas.AddLater(static_cast<size_t>(i % 2), absl::StrCat("box", i),
+                      i % 2 == 0 ? "plain" : "bound", due);
+    if (i % 100 == 99) replicas.RunFor(absl::Milliseconds(10));
+  }
+  replicas.Write(
+      {"", "", {"CREATE TABLE claims (count INTEGER NOT NULL)", {}}, store::Expect::kAnyRows});
+  replicas.Write({"", "", {"INSERT INTO claims (count) VALUES (0)", {}}, store::Expect::kAnyRows});
+  replicas.Write(
+      {"",
+       "",
+       {"CREATE TRIGGER claimed AFTER UPDATE OF claimed_until ON timers BEGIN UPDATE claims SET "
+        "count = count + 1; END",
+        {}},
+       store::Expect::kAnyRows});
+  ASSERT_EQ(replicas.Number("SELECT COUNT(*) FROM timers"), kTimers);
+  replicas.RunFor(absl::Seconds(20));
+  EXPECT_EQ(replicas.Number("SELECT COUNT(*) FROM timers"), 0);
+  EXPECT_EQ(replicas.Number("SELECT count FROM claims"), kTimers);
+}
+
 TEST(Replicas, ClaimNoTimerThatIsHeldAndTheNextOfItsKeyInstead) {
   Replicas replicas(2);
   replicas.RunFor(absl::Seconds(1));
