@@ -92,7 +92,7 @@ void Relay::Poll() {
   polling_ = true;
   scope_.PostAt(ports_.clock->Now() + poll_, [this] {
     polling_ = false;
-    Step();
+    Step(/*has_polled=*/true);
   });
   poll_ = std::min(poll_ * 2, options_.last_poll);
 }
@@ -105,7 +105,7 @@ void Relay::Wake() {
   });
 }
 
-void Relay::Step() {
+void Relay::Step(bool has_polled) {
   if (appending_ || backing_off_) {
     again_ = true;
     return;
@@ -129,7 +129,8 @@ void Relay::Step() {
     Poll();
     return;
   }
-  poll_ = options_.first_poll;
+  // Others are at work; of what this process writes itself it is told.
+  if (has_polled) poll_ = options_.first_poll;
   appending_ = true;
   // A full page may have more behind it.
   again_ = ids.size() >= options_.max_events;

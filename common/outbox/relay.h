@@ -78,7 +78,7 @@ class Relay {
   bool Idle() const { return !appending_ && !again_ && !backing_off_; }
 
  private:
-  void Step();
+  void Step(bool has_polled = false);
   void AskForLease();
   void GotLease(absl::Time asked_at, const absl::Status& status);
   void Poll();
