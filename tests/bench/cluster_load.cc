@@ -6,7 +6,7 @@
 //   cluster_load echo ADDRESS OUTSTANDING SECONDS
 //   cluster_load open ADDRESS OUTSTANDING SECONDS NAME
 //   cluster_load way INTAKE HEALTH BROKERS SECONDS ACCOUNTS NAME
-//   cluster_load timers BROKERS COUNT DUE open|wait
+//   cluster_load timers SLA BROKERS COUNT DUE
 //   cluster_load fill BROKERS COUNT
 //   cluster_load raw-consume BROKERS COUNT
 //   cluster_load raw-latency BROKERS SECONDS
@@ -47,6 +47,7 @@
 #include "common/rpc/server.h"
 #include "common/time/system_clock.h"
 #include "tandem/events/v1/sla.pb.h"
+#include "tandem/sla/v1/policy_service.pb.h"
 #include "tests/bench/load.h"
 #include "tests/bench/raw_echo.h"
 #include "tests/bench/tickets.h"
@@ -132,7 +133,9 @@ class Client {
   explicit Client(const std::string& address) : executor_("client", &kClock) {
     rpc::ChannelOptions options;
     options.caller = "bench";
-    options.targets["tandem.account.v1"] = address;
+    for (const char* package : {"tandem.account.v1", "tandem.sla.v1"}) {
+      options.targets[package] = address;
+    }
     options.deadline = absl::Seconds(10);
     peer_ = Must(rpc::ChannelPeer::Create(options, &executor_, &kClock));
   }
@@ -380,10 +383,11 @@ int WholeWay(const std::string& intake, const std::string& health, const std::st
   return 0;
 }
 
-// Tickets whose first response is due in the same second: `open_them` puts them into the topic,
-// then their breaches are waited for. FIRED: how many, when the first and the last breach was
-// read, seconds after the due instant, and their lateness.
-int Timers(const std::string& brokers, int64_t count, absl::Time due, bool open_them) {
+// Tickets whose first response, and nothing else, is due in the same second: they are put into the
+// topic, then their breaches are waited for. FIRED: how many, when the first and the last breach
+// was read, seconds after the due instant, and their lateness.
+int Timers(const std::string& sla_timer, const std::string& brokers, int64_t count,
+           absl::Time due) {
   const auto bus = Must(bus::OpenKafka(BusOptions(brokers)));
   absl::Mutex mutex;
   Histogram lateness;
@@ -413,25 +417,25 @@ int Timers(const std::string& brokers, int64_t count, absl::Time due, bool open_
     mutex.AwaitWithDeadline(absl::Condition(&all), deadline);
     return what.size();
   };
-  if (open_them) {
-    const absl::Time begun = absl::Now();
-    // The built-in policy's first response of an unclassified ticket is one hour.
-    const absl::Time opened_at = due - absl::Hours(1);
-    for (int64_t from = 0; from < count; from += 500) {
-      std::vector<bus::Event> events;
-      for (int64_t i = from; i < std::min(count, from + 500); ++i) {
-        events.push_back(Opened(i, opened_at));
-      }
-      absl::Notification appended;
-      bus->Append(std::move(events), [&](absl::Status status) {
-        if (!status.ok()) Fail(status.ToString());
-        appended.Notify();
-      });
-      appended.WaitForNotification();
+  const absl::Time begun = absl::Now();
+  // A ticket has the policy that was in force when it was opened.
+  const absl::Time opened_at = begun + absl::Seconds(1);
+  Client(sla_timer).Ask<sla::v1::ApplyPolicyResponse>(kApplySlaPolicy,
+                                                      OneDeadline(due - opened_at));
+  for (int64_t from = 0; from < count; from += 500) {
+    std::vector<bus::Event> events;
+    for (int64_t i = from; i < std::min(count, from + 500); ++i) {
+      events.push_back(Opened(i, opened_at));
     }
-    const size_t armed = await(started, due - absl::Seconds(1));
-    Say(absl::StrFormat("ARMED %d %.2f", armed, absl::ToDoubleSeconds(absl::Now() - begun)));
+    absl::Notification appended;
+    bus->Append(std::move(events), [&](absl::Status status) {
+      if (!status.ok()) Fail(status.ToString());
+      appended.Notify();
+    });
+    appended.WaitForNotification();
   }
+  const size_t armed = await(started, due - absl::Seconds(1));
+  Say(absl::StrFormat("ARMED %d %.2f", armed, absl::ToDoubleSeconds(absl::Now() - begun)));
   await(breached, std::max(absl::Now(), due) + kPatience);
   const absl::MutexLock lock(&mutex);
   Say(absl::StrFormat("FIRED %d %d %.2f %.2f %.2f %.2f", breached.size(), repeated,
@@ -569,9 +573,8 @@ int Main(const std::vector<std::string>& words) {
   if (is("way", 6)) {
     return WholeWay(words[1], words[2], words[3], Number(words[4]), Number(words[5]), words[6]);
   }
-  if (is("timers", 4) && (words[4] == "open" || words[4] == "wait")) {
-    return Timers(words[1], Number(words[2]), absl::FromUnixSeconds(Number(words[3])),
-                  words[4] == "open");
+  if (is("timers", 4)) {
+    return Timers(words[1], words[2], Number(words[3]), absl::FromUnixSeconds(Number(words[4])));
   }
   if (is("fill", 2)) return FillTopic(words[1], Number(words[2]));
   if (is("raw-consume", 2)) return RawConsume(words[1], Number(words[2]));
