@@ -585,9 +585,16 @@ absl::Status Lane::DecideParking(const bus::Event& event, bool parked, size_t in
   const corridor::Inputs inputs{now, "", cause, &ids, &answers, corridor::Secret(ports_.entropy)};
   absl::StatusOr<corridor::Decision> decision =
       definition_->park()(event, parked, inputs, batch.Begin());
-  if (!decision.ok()) return decision.status();
-  if (!decision->questions.empty()) return absl::InternalError("a parking rule asks a question");
-  return batch.Apply(index, *decision, {cause, event.traceparent, now});
+  absl::Status status = decision.status();
+  if (status.ok() && !decision->questions.empty()) {
+    status = absl::InternalError("a parking rule asks a question");
+  }
+  if (status.ok()) status = batch.Apply(index, *decision, {cause, event.traceparent, now});
+  if (status.ok() || IsPassing(status)) return status;
+  // Refused by what is remembered it is decided again, or a partition stops for ever.
+  const absl::StatusOr<bool> is_stale = IsStale(batch);
+  if (!is_stale.ok()) return is_stale.status();
+  return *is_stale ? absl::AbortedError("what it rests on has changed") : status;
 }
 
 Lane::EventVerdict Lane::Park(const RunEvent& event, std::string_view reason, size_t index,

@@ -191,6 +191,7 @@ std::unique_ptr<corridor::ServiceDefinition> MakeLedger(const LedgerOptions& opt
                        View& view) -> absl::StatusOr<Decision> {
     auto box = LoadBox(view, event.subject);
     if (!box.ok()) return box.status();
+    if (box->balance() < 0) return corridor::FailedPrecondition("OVERDRAWN", "it owes something");
     box->set_is_parked(parked);
     Decision decision;
     decision.Save(Boxes(), event.subject, *std::move(box));

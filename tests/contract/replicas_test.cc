@@ -199,10 +199,12 @@ class Replicas {
     return request_id;
   }
   // A fact from outside, under the box's key.
-  void Deliver(const std::string& box, int64_t sequence, int64_t amount = 1) {
+  void Deliver(const std::string& box, int64_t sequence, int64_t amount = 1,
+               bool is_poison = false) {
     testing::Added added;
     added.set_box_id(box);
     added.set_amount(amount);
+    added.set_poison(is_poison);
     bus::Event event;
     event.id = absl::StrCat("out-", box, "-", sequence);
     event.source = "outside";
@@ -214,6 +216,8 @@ class Replicas {
     added.SerializeToString(&event.body);
     bus_.Append({event}, [](const absl::Status&) {});
   }
+
+  void DeliverPoison(const std::string& box, int64_t sequence) { Deliver(box, sequence, 1, true); }
 
   void SetBlind(bool is_blind) { store_->is_blind = is_blind; }
   void SetBusRefuses(bool refuses) { moody_.refuses = refuses; }
@@ -498,6 +502,23 @@ TEST(Replicas, RefuseNothingByWhatTheyRemember) {
   const std::string refused = replicas.Add(1, "box", -7);
   replicas.RunFor(absl::Milliseconds(10));
   EXPECT_EQ(replicas.answers[refused].code(), absl::StatusCode::kFailedPrecondition);
+}
+
+// A partition whose event can neither be applied nor set aside stops: not because of an old memory.
+TEST(Replicas, SetEventsAsideByWhatIsThere) {
+  for (const size_t other : {0u, 1u}) {  // one of the two has the partition and remembers
+    Replicas replicas(2, std::nullopt, /*lanes=*/1);
+    replicas.RunFor(absl::Seconds(1));
+    replicas.Deliver("box", 1, -1);
+    replicas.RunFor(absl::Seconds(1));
+    ASSERT_EQ(replicas.BoxOf("box").balance(), -1);
+    replicas.Add(other, "box", 5);
+    replicas.RunFor(absl::Milliseconds(10));
+    replicas.DeliverPoison("box", 2);
+    replicas.RunFor(absl::Seconds(5));
+    EXPECT_TRUE(replicas.BoxOf("box").is_parked());
+    EXPECT_EQ(replicas.Number("SELECT COUNT(*) FROM dead_letters WHERE reason <> 'behind'"), 1);
+  }
 }
 
 // What is remembered may be stale, and then neither a refusal nor a dead letter may come of it.
