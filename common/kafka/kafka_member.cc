@@ -159,8 +159,10 @@ absl::StatusOr<std::shared_ptr<KafkaMember>> KafkaMember::Join(
       {"fetch.wait.max.ms", "500"},
       {"fetch.error.backoff.ms", "100"},
       // Both bounds are a partition's, as each has a queue of its own. A full queue is filled again
-      // up to a second later, so that it should hold a second's worth.
-      {"queued.min.messages", "100000"},
+      // up to a second later, so that it should hold a second's worth. Bytes are counted without
+      // headers and librdkafka's own, which are most of a small event: a million of them behind a
+      // service took 700 MiB when only bytes were a bound.
+      {"queued.min.messages", "10000"},
       {"queued.max.messages.kbytes", absl::StrCat(prefetch_kbytes)},
       {"fetch.message.max.bytes", absl::StrCat(std::min<size_t>(prefetch_kbytes << 10, 1 << 20))},
   };
