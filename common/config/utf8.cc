@@ -1,8 +1,28 @@
 #include "common/config/utf8.h"
 
+#include <algorithm>
 #include <cstddef>
+#include <iterator>
 
 namespace tandem::config {
+namespace {
+
+struct Range {
+  int32_t first;
+  int32_t last;
+};
+
+// Unicode 15: Cc, White_Space and Default_Ignorable_Code_Point; of Cf what is not drawn; the
+// braille blank. In order.
+constexpr Range kInvisible[] = {
+    {0x0000, 0x0020},   {0x007F, 0x00A0},   {0x00AD, 0x00AD}, {0x034F, 0x034F}, {0x061C, 0x061C},
+    {0x115F, 0x1160},   {0x1680, 0x1680},   {0x17B4, 0x17B5}, {0x180B, 0x180F}, {0x2000, 0x200F},
+    {0x2028, 0x202F},   {0x205F, 0x206F},   {0x2800, 0x2800}, {0x3000, 0x3000}, {0x3164, 0x3164},
+    {0xFE00, 0xFE0F},   {0xFEFF, 0xFEFF},   {0xFFA0, 0xFFA0}, {0xFFF0, 0xFFFB}, {0x1BCA0, 0x1BCA3},
+    {0x1D173, 0x1D17A}, {0xE0000, 0xE0FFF},
+};
+
+}  // namespace
 
 int32_t TakeCodePoint(std::string_view* text) {
   const auto byte = [&](size_t i) { return static_cast<uint8_t>((*text)[i]); };
@@ -39,6 +59,20 @@ bool IsValidUtf8(std::string_view text) {
     if (TakeCodePoint(&text) < 0) return false;
   }
   return true;
+}
+
+bool IsInvisible(int32_t point) {
+  const Range* const after =
+      std::upper_bound(std::begin(kInvisible), std::end(kInvisible), point,
+                       [](int32_t wanted, const Range& range) { return wanted < range.first; });
+  return after != std::begin(kInvisible) && point <= std::prev(after)->last;
+}
+
+bool HasVisible(std::string_view text) {
+  while (!text.empty()) {
+    if (!IsInvisible(TakeCodePoint(&text))) return true;
+  }
+  return false;
 }
 
 }  // namespace tandem::config

@@ -13,4 +13,11 @@ int32_t TakeCodePoint(std::string_view* text);
 
 bool IsValidUtf8(std::string_view text);
 
+// Whether nobody sees the code point: a control or format character, a blank of any script, or what
+// Unicode calls default-ignorable (zero-width characters, fillers, variation selectors).
+bool IsInvisible(int32_t point);
+
+// Whether a person would see something: at least one code point that is not invisible.
+bool HasVisible(std::string_view text);
+
 }  // namespace tandem::config
