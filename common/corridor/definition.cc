@@ -4,6 +4,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
+#include "absl/strings/str_replace.h"
 
 namespace tandem::corridor {
 namespace {
@@ -29,6 +30,26 @@ void ServiceDefinition::AddMethod(std::string_view method, Method handler) {
   }
   if (!methods_.try_emplace(std::string(method), std::move(handler)).second) {
     problems_.push_back(absl::StrCat(std::string(method), " is bound twice"));
+  }
+}
+
+void ServiceDefinition::AddFollowed(std::string kind, std::string method, const Message& question) {
+  const MethodDescriptor* descriptor = FindMethod(method);
+  if (descriptor == nullptr || descriptor->input_type() != question.GetDescriptor()) {
+    problems_.push_back(absl::StrCat(method, " does not take ",
+                                     question.GetDescriptor()->full_name(), ", so nobody tells of ",
+                                     kind, " records"));
+    return;
+  }
+  const FieldDescriptor* field = question.GetDescriptor()->FindFieldByName(
+      absl::StrCat(absl::StrReplaceAll(kind, {{" ", "_"}}), "_id"));
+  if (field == nullptr || field->cpp_type() != FieldDescriptor::CPPTYPE_STRING ||
+      field->is_repeated()) {
+    problems_.push_back(absl::StrCat(method, " takes no id of a ", kind));
+    return;
+  }
+  if (!followed_.try_emplace(kind, Followed{std::move(method), &question, field}).second) {
+    problems_.push_back(absl::StrCat(kind, " records are followed twice"));
   }
 }
 

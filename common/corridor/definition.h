@@ -84,6 +84,12 @@ class ServiceDefinition {
     EffectRule decide_effect;
     SubjectOf subject_of;  // of the payload; may be empty
   };
+  // Records of another service that events bring here.
+  struct Followed {
+    std::string method;                 // of their owner: reads one by its id
+    const Message* question = nullptr;  // prototype of the method's request
+    const google::protobuf::FieldDescriptor* id_field = nullptr;
+  };
   // How much there is of something, told to the operators as a gauge.
   struct Measure {
     std::string name;  // of the metric
@@ -182,6 +188,23 @@ class ServiceDefinition {
     found->second.subject_of = Subject<Req>(std::move(subject_of));
   }
 
+  // Records of `kind` belong to another service, whose events bring them here. A call may name one
+  // before its event has arrived: the rule returns NotHeardOf(kind, id), and the runtime asks the
+  // owner's `method` once, with the id in the request's field <kind>_id. NOT_FOUND there is
+  // NOT_FOUND here; if the record exists, the call is decided again as soon as an event of it was
+  // applied, and answered UNAVAILABLE with a RetryInfo when none comes in time.
+  //
+  //   definition.Follows<GetShelfRequest>("shelf", "warehouse.v1.ShelfService/GetShelf");
+  //   …
+  //   if (!*shelf) return corridor::NotHeardOf("shelf", request.shelf_id());
+  //
+  // A rule that needs no more than what the owner says (does it exist, is it active) and a command
+  // that must not wait for events from before it followed them asks by itself: Decision::Ask.
+  template <typename Question>
+  void Follows(std::string kind, std::string method) {
+    AddFollowed(std::move(kind), std::move(method), Question::default_instance());
+  }
+
   // Decided in the commit that parks an event (`parked`), once for each event, and again with the
   // last one in the commit after which none of its subject is parked any more. It may ask nobody,
   // and it may not rely on the event's body: the first of a subject is parked because of it, those
@@ -221,10 +244,12 @@ class ServiceDefinition {
   const std::map<std::string, Method, std::less<>>& methods() const { return methods_; }
   const std::map<std::string, EventReaction, std::less<>>& events() const { return events_; }
   const std::map<std::string, TimerKind, std::less<>>& timers() const { return timers_; }
+  const std::map<std::string, Followed, std::less<>>& followed() const { return followed_; }
   const ParkRule& park() const { return park_; }
   const std::vector<Measure>& measures() const { return measures_; }
   // OK, or all that is wrong: a method of a served protobuf service without a function, a name that
-  // is no method or is bound twice, a function for another message, a command without a request_id.
+  // is no method or is bound twice, a function for another message, a command without a request_id,
+  // an owner's method that does not take the id of what is followed.
   absl::Status Check() const;
 
  private:
@@ -274,15 +299,17 @@ class ServiceDefinition {
     };
   }
   void AddMethod(std::string_view method, Method handler);
+  void AddFollowed(std::string kind, std::string method, const Message& question);
 
   std::string name_;
   store::Schema schema_;
   std::map<std::string, Method, std::less<>> methods_;  // by "package.Service/Method"
   std::map<std::string, EventReaction, std::less<>> events_;
   std::map<std::string, TimerKind, std::less<>> timers_;
+  std::map<std::string, Followed, std::less<>> followed_;  // by kind
   ParkRule park_;
   std::vector<Measure> measures_;
-  std::vector<std::string> problems_;  // unknown names, names bound twice
+  std::vector<std::string> problems_;  // unknown names, names bound twice, owners' methods
 };
 
 }  // namespace tandem::corridor

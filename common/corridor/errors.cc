@@ -1,10 +1,13 @@
 #include "common/corridor/errors.h"
 
 #include <algorithm>
+#include <utility>
 
 #include "absl/strings/ascii.h"
 #include "absl/strings/cord.h"
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_replace.h"
+#include "absl/strings/str_split.h"
 #include "common/config/utf8.h"
 #include "common/id/id.h"
 #include "google/protobuf/descriptor.h"
@@ -23,6 +26,9 @@ using google::protobuf::Reflection;
 // An answer's details travel in HTTP/2 trailers, of which clients read 8 KiB by default, message
 // and details together. A list of bad fields that would not fit is cut and says by how much.
 constexpr size_t kMaxListedBytes = 900;
+
+// Stays inside the process: the runtime takes it for a question to the owner.
+constexpr char kUnheard[] = "tandem/not_heard_of";
 
 constexpr int64_t kLastSecondOfYear9999 = 253402300799;
 constexpr int64_t kHundredYearsSeconds = 3155760000;
@@ -155,10 +161,11 @@ void CheckMessage(const Message& message, const Place* above, Violations& violat
 
 }  // namespace
 
-absl::Status WithReason(absl::Status status, std::string_view reason) {
+absl::Status WithReason(absl::Status status, std::string_view reason, ErrorMetadata metadata) {
   google::rpc::ErrorInfo info;
   info.set_reason(std::string(reason));
   info.set_domain("tandem");
+  for (const auto& [key, value] : metadata) (*info.mutable_metadata())[std::string(key)] = value;
   Attach(status, info);
   return status;
 }
@@ -175,16 +182,26 @@ absl::Status WithRetryAfter(absl::Status status, absl::Duration after) {
 }
 
 absl::Status NotFound(std::string_view what, std::string_view id) {
-  std::string reason(what);
-  for (char& c : reason) {
-    if (c == ' ') {
-      c = '_';
-    } else if (c >= 'a' && c <= 'z') {
-      c = static_cast<char>(c - 'a' + 'A');
-    }
-  }
-  return WithReason(absl::NotFoundError(absl::StrCat(Named(what, id), " does not exist")),
-                    absl::StrCat(reason, "_NOT_FOUND"));
+  const std::string name = absl::StrReplaceAll(std::string(what), {{" ", "_"}, {"-", "_"}});
+  absl::Status status = absl::NotFoundError(absl::StrCat(Named(what, id), " does not exist"));
+  const std::string reason = absl::StrCat(absl::AsciiStrToUpper(name), "_NOT_FOUND");
+  if (!id::IsWellFormed(id)) return WithReason(std::move(status), reason);
+  return WithReason(std::move(status), reason, {{absl::StrCat(name, "_id"), std::string(id)}});
+}
+
+absl::Status NotHeardOf(std::string_view kind, std::string_view id) {
+  absl::Status status = NotFound(kind, id);
+  // Ids hold no line feed, and kinds are ours.
+  status.SetPayload(kUnheard, absl::Cord(absl::StrCat(std::string(kind), "\n", std::string(id))));
+  return status;
+}
+
+std::optional<Unheard> UnheardIn(const absl::Status& status) {
+  const auto payload = status.GetPayload(kUnheard);
+  if (!payload.has_value()) return std::nullopt;
+  std::pair<std::string, std::string> parts =
+      absl::StrSplit(std::string(*payload), absl::MaxSplits('\n', 1));
+  return Unheard{std::move(parts.first), std::move(parts.second)};
 }
 
 absl::Status SubjectParked(std::string_view subject) {
@@ -192,18 +209,22 @@ absl::Status SubjectParked(std::string_view subject) {
       "SUBJECT_PARKED",
       absl::StrCat("events of ", std::string(subject),
                    " wait among the dead letters, so its state here is not complete; see them with "
-                   "tandemctl dead-letter list, then retry or drop them"));
+                   "tandemctl dead-letter list, then retry or drop them"),
+      {{"subject", std::string(subject)}});
 }
 
-absl::Status FailedPrecondition(std::string_view reason, std::string_view message) {
-  return WithReason(absl::FailedPreconditionError(std::string(message)), reason);
+absl::Status FailedPrecondition(std::string_view reason, std::string_view message,
+                                ErrorMetadata metadata) {
+  return WithReason(absl::FailedPreconditionError(std::string(message)), reason, metadata);
 }
 
 absl::Status VersionConflict(std::string_view what, std::string_view id, int64_t expected,
                              int64_t current) {
-  return WithReason(absl::AbortedError(absl::StrCat(Named(what, id), " has version ", current,
-                                                    ", not ", expected, "; read it again")),
-                    "VERSION_CONFLICT");
+  return WithReason(
+      absl::AbortedError(absl::StrCat(Named(what, id), " has version ", current, ", not ", expected,
+                                      "; read it again")),
+      "VERSION_CONFLICT",
+      {{"expected_version", absl::StrCat(expected)}, {"current_version", absl::StrCat(current)}});
 }
 
 bool Violations::Require(bool good, std::string_view field, std::string_view problem) {

@@ -5,8 +5,11 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <initializer_list>
+#include <optional>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "absl/status/status.h"
@@ -15,17 +18,34 @@
 
 namespace tandem::corridor {
 
-// `status` with an ErrorInfo{reason, domain "tandem"}; `reason` is UPPER_SNAKE_CASE.
-absl::Status WithReason(absl::Status status, std::string_view reason);
+// What a program needs to act on an error without reading its text: ids, limits, states. Keys are
+// lower_snake_case; a value is never a text that a person wrote.
+using ErrorMetadata = std::initializer_list<std::pair<std::string_view, std::string>>;
+
+// `status` with an ErrorInfo{reason, domain "tandem", metadata}; `reason` is UPPER_SNAKE_CASE.
+absl::Status WithReason(absl::Status status, std::string_view reason, ErrorMetadata metadata = {});
 // `status` with a RetryInfo.
 absl::Status WithRetryAfter(absl::Status status, absl::Duration after);
 
-// NOT_FOUND "<what> <id> does not exist", reason <WHAT>_NOT_FOUND (spaces as underscores).
+// NOT_FOUND "<what> <id> does not exist", reason <WHAT>_NOT_FOUND (spaces as underscores), metadata
+// <what>_id.
 absl::Status NotFound(std::string_view what, std::string_view id);
 // FAILED_PRECONDITION SUBJECT_PARKED: facts about it wait among the dead letters.
 absl::Status SubjectParked(std::string_view subject);
 // FAILED_PRECONDITION with a reason.
-absl::Status FailedPrecondition(std::string_view reason, std::string_view message);
+absl::Status FailedPrecondition(std::string_view reason, std::string_view message,
+                                ErrorMetadata metadata = {});
+
+// A record of another service that a call names and that no event has brought here yet.
+struct Unheard {
+  std::string kind;  // as ServiceDefinition::Follows names it: "shelf"
+  std::string id;
+};
+// What a rule of an RPC returns for it: as NotFound, but the runtime asks the record's owner first,
+// and if it exists there the call waits for the event that brings it (see Follows).
+absl::Status NotHeardOf(std::string_view kind, std::string_view id);
+// What `status` says was not heard of; nothing for every other status.
+std::optional<Unheard> UnheardIn(const absl::Status& status);
 // ABORTED VERSION_CONFLICT: "<what> <id> has version <current>, not <expected>; read it again".
 absl::Status VersionConflict(std::string_view what, std::string_view id, int64_t expected,
                              int64_t current);

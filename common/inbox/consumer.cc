@@ -8,14 +8,12 @@
 namespace tandem::inbox {
 
 Consumer::Consumer(const corridor::ServiceDefinition* definition, std::string owner, Ports ports,
-                   ConsumerOptions options, std::function<void(int, int64_t)> moved,
-                   std::function<void(int, const absl::Status&)> stopped)
+                   ConsumerOptions options, Observer observer)
     : definition_(definition),
       owner_(std::move(owner)),
       ports_(ports),
       options_(options),
-      moved_(std::move(moved)),
-      stopped_(std::move(stopped)),
+      observer_(std::move(observer)),
       scope_(ports.executor) {}
 
 Consumer::~Consumer() { Close(); }
@@ -76,7 +74,7 @@ void Consumer::Stopped(int partition, absl::Status why) {
 
 void Consumer::GiveUp(int number, const absl::Status& why) {
   partitions_[number].stopped = why;
-  if (stopped_) stopped_(number, why);
+  if (observer_.stopped) observer_.stopped(number, why);
 }
 
 // Taking a partition over raises its epoch in one commit: from then on a former owner's commits
@@ -134,7 +132,7 @@ void Consumer::Claimed(int number, const absl::Status& status) {
   partition.requested = false;
   member_->Seek(number, partition.next_offset, partition.generation);
   member_->ReportPosition(number, partition.next_offset);
-  if (moved_) moved_(number, partition.next_offset);
+  if (observer_.moved) observer_.moved(number, partition.next_offset);
   RequestMore(number);
 }
 
@@ -239,13 +237,17 @@ void Consumer::Ran(int number, int64_t generation, lane::RunResult result) {
     return;
   }
   if (result.applied > 0) {
+    for (size_t i = 0; observer_.applied && i < result.applied; ++i) {
+      const lane::RunEvent& event = partition.waiting[i];
+      if (event.reaction != nullptr) observer_.applied(event.record->event);
+    }
     partition.next_offset = partition.waiting[result.applied - 1].record->offset + 1;
     partition.waiting.erase(
         partition.waiting.begin(),
         partition.waiting.begin() + static_cast<std::ptrdiff_t>(result.applied));
     partition.back_off = options_.first_back_off;
     if (member_ != nullptr) member_->ReportPosition(number, partition.next_offset);
-    if (moved_) moved_(number, partition.next_offset);
+    if (observer_.moved) observer_.moved(number, partition.next_offset);
   }
   switch (result.kind) {
     case lane::RunResult::Kind::kAsks:
@@ -300,7 +302,7 @@ void Consumer::Refence(int number) {
   partition.requested = false;
   partition.generation = ++generations_;
   member_->Seek(number, next_offset, partition.generation);
-  if (moved_) moved_(number, next_offset);
+  if (observer_.moved) observer_.moved(number, next_offset);
   RequestMore(number);
 }
 

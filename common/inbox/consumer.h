@@ -16,6 +16,7 @@
 #include "absl/status/status.h"
 #include "absl/time/time.h"
 #include "common/bus/bus.h"
+#include "common/bus/event.h"
 #include "common/corridor/definition.h"
 #include "common/executor/executor.h"
 #include "common/executor/scope.h"
@@ -56,11 +57,16 @@ class Consumer : private bus::Listener {
     const lane::Lanes* lanes = nullptr;
     lane::Gatherer* gatherer = nullptr;
   };
-  // `moved` is told in a step of the executor when a stored position moved, `stopped` when a
-  // partition is not read any more.
+  // Told in steps of the executor; each may be empty.
+  struct Observer {
+    std::function<void(int partition, int64_t next_offset)> moved;  // a stored position moved
+    // A partition is not read any more.
+    std::function<void(int partition, const absl::Status& why)> stopped;
+    // An event of a type that the service uses was applied, or parked, and that is committed.
+    std::function<void(const bus::Event&)> applied;
+  };
   Consumer(const corridor::ServiceDefinition* definition, std::string owner, Ports ports,
-           ConsumerOptions options, std::function<void(int partition, int64_t next_offset)> moved,
-           std::function<void(int partition, const absl::Status& why)> stopped);
+           ConsumerOptions options, Observer observer);
   ~Consumer() override;
   // Leaves the group at once; no step starts after it, and the executor may end. Not from inside a
   // step.
@@ -119,8 +125,7 @@ class Consumer : private bus::Listener {
   const std::string owner_;
   const Ports ports_;
   const ConsumerOptions options_;
-  const std::function<void(int, int64_t)> moved_;
-  const std::function<void(int, const absl::Status&)> stopped_;
+  const Observer observer_;
   std::map<int, Partition> partitions_;
   int64_t generations_ = 0;
   std::unique_ptr<bus::Consumer> joining_;  // from Start to the step that it posts

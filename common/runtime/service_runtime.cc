@@ -173,16 +173,44 @@ struct ServiceRuntime::Instruments {
                                  "process's partitions is.");
     partitions_stopped =
         scope.OneGauge("tandem_partitions_stopped", "Partitions that are not read any more.");
+    waiting_calls = scope.OneGauge("tandem_waiting_calls",
+                                   "Calls that wait for an event about a record that they name.");
+    const metrics::CounterFamily waited = scope.Counters(
+        "tandem_waited_calls_total",
+        "Calls that named a record of another service before its event was here, by how they "
+        "ended.",
+        {{"end", {"answered", "unknown", "timed_out", "owner_unavailable", "refused"}}});
+    waited_answered = waited.At({"answered"});
+    waited_unknown = waited.At({"unknown"});
+    waited_timed_out = waited.At({"timed_out"});
+    waited_owner_unavailable = waited.At({"owner_unavailable"});
+    waited_refused = waited.At({"refused"});
     sampled_at = scope.OneGauge("tandem_sampled_at_seconds",
                                 "Unix time at which the gauges were last taken.");
   }
 
+  void Waited(WaitingEnd end) const {
+    switch (end) {
+      case WaitingEnd::kAnswered:
+        return waited_answered.Increment();
+      case WaitingEnd::kUnknown:
+        return waited_unknown.Increment();
+      case WaitingEnd::kTimedOut:
+        return waited_timed_out.Increment();
+      case WaitingEnd::kOwnerUnavailable:
+        return waited_owner_unavailable.Increment();
+      case WaitingEnd::kRefused:
+        return waited_refused.Increment();
+    }
+  }
+
   metrics::Histogram commit_seconds, batch_size, lane_wait, lateness;
   metrics::Counter events, timers, dead_letters_total, refused, missed, conflict, unknown, failed,
-      published, relay_failures;
+      published, relay_failures, waited_answered, waited_unknown, waited_timed_out,
+      waited_owner_unavailable, waited_refused;
   metrics::Gauge lane_depth, outbox_depth, outbox_age, timers_pending, timers_overdue, dead_letters,
       dead_letter_age, waiting_events, lag_events, lag_seconds, partitions_stopped, relay_leader,
-      sampled_at;
+      sampled_at, waiting_calls;
 };
 
 absl::StatusOr<std::unique_ptr<ServiceRuntime>> ServiceRuntime::Create(
@@ -244,8 +272,10 @@ absl::StatusOr<std::unique_ptr<ServiceRuntime>> ServiceRuntime::Create(
       inbox::Consumer::Ports{ports.clock, ports.background, r->consumer_reader_.get(), ports.bus,
                              r->lanes_.get(), &r->gatherer_},
       options.consumer,
-      [r](int partition, int64_t next_offset) { r->gate_->Moved(partition, next_offset); },
-      [r](int partition, const absl::Status& why) { r->Stopped(partition, why); });
+      inbox::Consumer::Observer{
+          [r](int partition, int64_t next_offset) { r->gate_->Moved(partition, next_offset); },
+          [r](int partition, const absl::Status& why) { r->Stopped(partition, why); },
+          [r](const bus::Event& event) { r->waiting_calls_->Applied(event); }});
   r->gate_ = std::make_unique<timer::Gate>(
       d,
       timer::Gate::Ports{ports.clock, ports.background, r->gate_reader_.get(), ports.stores.front(),
@@ -256,6 +286,9 @@ absl::StatusOr<std::unique_ptr<ServiceRuntime>> ServiceRuntime::Create(
         absl::MutexLock lock(&r->sample_mutex_);
         ++r->totals_.timers;
       });
+  r->waiting_calls_ = std::make_unique<WaitingCalls>(
+      d, WaitingCalls::Ports{ports.clock, ports.background, ports.peer}, options.waiting,
+      [r](WaitingEnd end) { r->instruments_->Waited(end); });
   return runtime;
 }
 
@@ -279,6 +312,7 @@ ServiceRuntime::ServiceRuntime(std::unique_ptr<corridor::ServiceDefinition> defi
 void ServiceRuntime::Halt() {
   scope_.Close();
   for (std::unique_ptr<QueryLane>& lane : query_lanes_) lane->scope.Close();
+  if (waiting_calls_ != nullptr) waiting_calls_->Close();
   if (gate_ != nullptr) gate_->Close();
   if (consumer_ != nullptr) consumer_->Close();
   if (relay_ != nullptr) relay_->Close();
@@ -288,6 +322,7 @@ void ServiceRuntime::Halt() {
 ServiceRuntime::~ServiceRuntime() {
   // Nothing runs any more; then the users of the lane end before it.
   Halt();
+  waiting_calls_.reset();
   gate_.reset();
   consumer_.reset();
   relay_.reset();
@@ -410,27 +445,63 @@ void ServiceRuntime::Call(const corridor::CallContext& context,
         done(std::move(reply));
         calls_under_way_.fetch_sub(1);
       };
+  Decide(method, context, request,
+         [this, &method, context, request,
+          done = std::move(counted)](absl::StatusOr<corridor::MessagePtr> reply) mutable {
+           std::optional<corridor::Unheard> missing =
+               reply.ok() ? std::nullopt : corridor::UnheardIn(reply.status());
+           if (!missing.has_value()) {
+             done(std::move(reply));
+             return;
+           }
+           WaitingCalls::Call call;
+           call.context = context;
+           call.decide = [this, &method, context = std::move(context),
+                          request = std::move(request)](corridor::ReplyCallback decided) {
+             Decide(method, context, request, std::move(decided));
+           };
+           call.done = std::move(done);
+           waiting_calls_->Add(std::move(call), *std::move(missing));
+         });
+}
+
+void ServiceRuntime::Decide(const corridor::ServiceDefinition::Method& method,
+                            const corridor::CallContext& context,
+                            const corridor::MessagePtr& request, corridor::ReplyCallback done) {
   if (method.decide) {
-    auto command = std::make_unique<lane::Command>();
-    command->method = &method;
-    command->context = context;
-    command->scope = id::Derive("rq", {context.caller, found->first, request_id});
-    command->body_hash = id::Hash({corridor::CanonicalBytes(*request)});
-    command->request = std::move(request);
-    command->done = std::move(counted);
-    lane::Lane& lane = lanes_->OfKey(command->scope);
-    if (!lane.Submit(command)) {
-      instruments_->refused.Increment();
-      command->done(corridor::WithRetryAfter(
-          corridor::WithReason(absl::ResourceExhaustedError("too many requests wait; try again"),
-                               "LANE_FULL"),
-          absl::Milliseconds(100)));
-    }
-    return;
+    DecideCommand(method, context, request, std::move(done));
+  } else {
+    AnswerQuery(method, context, request, std::move(done));
   }
+}
+
+void ServiceRuntime::DecideCommand(const corridor::ServiceDefinition::Method& method,
+                                   const corridor::CallContext& context,
+                                   const corridor::MessagePtr& request,
+                                   corridor::ReplyCallback done) {
+  auto command = std::make_unique<lane::Command>();
+  command->method = &method;
+  command->context = context;
+  command->scope = id::Derive(
+      "rq", {context.caller, corridor::MethodName(method.descriptor), RequestId(*request)});
+  command->body_hash = id::Hash({corridor::CanonicalBytes(*request)});
+  command->request = request;
+  command->done = std::move(done);
+  lane::Lane& lane = lanes_->OfKey(command->scope);
+  if (lane.Submit(command)) return;
+  instruments_->refused.Increment();
+  command->done(corridor::WithRetryAfter(
+      corridor::WithReason(absl::ResourceExhaustedError("too many requests wait; try again"),
+                           "LANE_FULL", {{"limit", absl::StrCat(options_.lane.max_waiting)}}),
+      absl::Milliseconds(100)));
+}
+
+void ServiceRuntime::AnswerQuery(const corridor::ServiceDefinition::Method& method,
+                                 const corridor::CallContext& context,
+                                 const corridor::MessagePtr& request,
+                                 corridor::ReplyCallback done) {
   QueryLane& lane = *query_lanes_[next_query_lane_.fetch_add(1) % query_lanes_.size()];
-  lane.scope.Post([this, &lane, &method, context, request = std::move(request),
-                   done = std::move(counted)]() mutable {
+  lane.scope.Post([this, &lane, &method, context, request, done = std::move(done)]() mutable {
     const absl::Time now = ports_.clock->Now();
     if (context.deadline <= now) {
       done(absl::DeadlineExceededError("the call's deadline passed before it was answered"));
@@ -557,6 +628,7 @@ void ServiceRuntime::TellOwn() {
   instruments_->waiting_events.Set(static_cast<double>(waiting));
   instruments_->partitions_stopped.Set(static_cast<double>(stopped));
   instruments_->relay_leader.Set(relay_->leads() ? 1 : 0);
+  instruments_->waiting_calls.Set(static_cast<double>(waiting_calls_->size()));
   // A bus that does not answer leaves the ends as they were, and time goes on.
   TellLag();
   AskEnds();
@@ -679,6 +751,7 @@ void ServiceRuntime::Read(absl::AnyInvocable<void(store::Reader&)> read) {
 
 void ServiceRuntime::Drain(absl::AnyInvocable<void()> done) {
   draining_.store(true);
+  waiting_calls_->Drain();
   consumer_->Stop();
   gate_->Stop();
   scope_.Post([this, done = std::move(done)]() mutable {

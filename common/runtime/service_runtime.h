@@ -30,6 +30,7 @@
 #include "common/metrics/metrics.h"
 #include "common/outbox/relay.h"
 #include "common/runtime/lag.h"
+#include "common/runtime/waiting_calls.h"
 #include "common/store/store.h"
 #include "common/time/clock.h"
 #include "common/timer/gate.h"
@@ -41,6 +42,7 @@ struct RuntimeOptions {
   outbox::RelayOptions relay;
   inbox::ConsumerOptions consumer;
   timer::GateOptions gate;
+  WaitingOptions waiting;
   // Of partitions, claims and the lease; where the database is shared, unlike that of any other
   // process or of an earlier start.
   std::string owner = "local";
@@ -129,6 +131,17 @@ class ServiceRuntime : public corridor::Endpoint {
   ServiceRuntime(std::unique_ptr<corridor::ServiceDefinition> definition, Ports ports,
                  RuntimeOptions options);
   void Committed(const lane::Committed& committed);
+  // Decides a call that has passed every check, in a lane or at a reader. Any thread, and again for
+  // a call that has waited.
+  void Decide(const corridor::ServiceDefinition::Method& method,
+              const corridor::CallContext& context, const corridor::MessagePtr& request,
+              corridor::ReplyCallback done);
+  void DecideCommand(const corridor::ServiceDefinition::Method& method,
+                     const corridor::CallContext& context, const corridor::MessagePtr& request,
+                     corridor::ReplyCallback done);
+  void AnswerQuery(const corridor::ServiceDefinition::Method& method,
+                   const corridor::CallContext& context, const corridor::MessagePtr& request,
+                   corridor::ReplyCallback done);
   void Maintain();
   void SampleNow();
   void SampleOnce();
@@ -161,6 +174,7 @@ class ServiceRuntime : public corridor::Endpoint {
   std::unique_ptr<outbox::Relay> relay_;
   std::unique_ptr<inbox::Consumer> consumer_;
   std::unique_ptr<timer::Gate> gate_;
+  std::unique_ptr<WaitingCalls> waiting_calls_;
   // Steps of the background.
   Lag lag_;
   std::set<int> asking_ends_;  // partitions

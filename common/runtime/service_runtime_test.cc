@@ -3,12 +3,15 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <optional>
 #include <string>
 #include <vector>
 
+#include "common/corridor/errors.h"
 #include "common/testing/faulty_store.h"
 #include "common/testing/ledger.h"
 #include "common/testing/service_harness.h"
+#include "google/rpc/error_details.pb.h"
 
 namespace tandem::runtime {
 namespace {
@@ -21,6 +24,8 @@ using testing::AddLaterResponse;
 using testing::AddRequest;
 using testing::AddResponse;
 using testing::Box;
+using testing::DescribeRequest;
+using testing::DescribeResponse;
 using testing::GetRequest;
 using testing::GetResponse;
 using testing::ServiceHarness;
@@ -748,6 +753,223 @@ TEST(Drain, EndsWithARunWhosePositionMissedMeanwhile) {
   ledger.Deliver("outside", "b", "b", added);
   ledger.Advance(absl::Seconds(1));
   EXPECT_TRUE(drained);
+}
+
+constexpr char kDescribe[] = "tandem.testing.WarehouseService/Describe";
+
+// A box of the warehouse, which may not have been heard of yet.
+GetRequest OfWarehouse(const std::string& box) {
+  GetRequest request;
+  request.set_box_id(box);
+  request.set_of_warehouse(true);
+  return request;
+}
+AddRequest AddToWarehouse(const std::string& request_id, const std::string& box) {
+  AddRequest request = Ledger::Request(request_id, box, 2);
+  request.set_of_warehouse(true);
+  return request;
+}
+std::optional<absl::Duration> RetryAfter(const absl::Status& status) {
+  const auto payload = status.GetPayload("type.googleapis.com/google.rpc.RetryInfo");
+  google::rpc::RetryInfo info;
+  if (!payload.has_value() || !info.ParseFromString(std::string(*payload))) return std::nullopt;
+  return absl::Seconds(info.retry_delay().seconds()) +
+         absl::Nanoseconds(info.retry_delay().nanos());
+}
+std::string ReasonOf(const absl::Status& status) {
+  const auto payload = status.GetPayload("type.googleapis.com/google.rpc.ErrorInfo");
+  google::rpc::ErrorInfo info;
+  if (payload.has_value()) info.ParseFromString(std::string(*payload));
+  return info.reason();
+}
+
+TEST(WaitingCall, IsAnsweredOnceTheEventOfItsRecordArrives) {
+  Ledger ledger;
+  ledger.peer().Answer(kDescribe, DescribeResponse());
+  std::vector<absl::StatusOr<GetResponse>> read;
+  std::vector<absl::StatusOr<AddResponse>> added;
+  ledger.Put("Get", OfWarehouse("b"), &read);
+  ledger.Put("Add", AddToWarehouse("r1", "b"), &added);
+  ledger.Advance(absl::Milliseconds(700));
+  EXPECT_TRUE(read.empty());
+  EXPECT_TRUE(added.empty());
+  ledger.DeliverAdded("b", 5);
+  ASSERT_EQ(read.size(), 1u);
+  ASSERT_EQ(added.size(), 1u);
+  ASSERT_TRUE(read[0].ok()) << read[0].status();
+  ASSERT_TRUE(added[0].ok()) << added[0].status();
+  EXPECT_EQ(added[0]->balance(), 7);
+  EXPECT_EQ(ledger.peer().Asked(kDescribe), 2) << "once for each call";
+}
+
+TEST(WaitingCall, IsWokenByNoOtherRecordsEvent) {
+  Ledger ledger;
+  ledger.peer().Answer(kDescribe, DescribeResponse());
+  std::vector<absl::StatusOr<GetResponse>> read;
+  ledger.Put("Get", OfWarehouse("b"), &read);
+  ledger.Settle();
+  ledger.DeliverAdded("c", 5);
+  ledger.Advance(absl::Seconds(1));
+  EXPECT_TRUE(read.empty());
+}
+
+TEST(WaitingCall, IsRefusedWhenTheOwnerDoesNotKnowTheRecordEither) {
+  Ledger ledger;
+  ledger.peer().On<DescribeRequest, DescribeResponse>(
+      kDescribe, [](const DescribeRequest& request) -> absl::StatusOr<DescribeResponse> {
+        return corridor::NotFound("box", request.box_id());
+      });
+  const absl::Time before = ledger.Now();
+  const absl::Status read =
+      ledger.Call<GetResponse>(std::string(kService) + "Get", OfWarehouse("b")).status();
+  EXPECT_EQ(read.code(), absl::StatusCode::kNotFound);
+  EXPECT_EQ(ReasonOf(read), "BOX_NOT_FOUND");
+  EXPECT_FALSE(corridor::UnheardIn(read).has_value()) << "only the runtime sees the mark";
+  const absl::Status added =
+      ledger.Call<AddResponse>(std::string(kService) + "Add", AddToWarehouse("r1", "b")).status();
+  EXPECT_EQ(added.code(), absl::StatusCode::kNotFound);
+  EXPECT_EQ(ledger.Now(), before) << "nobody waits for what never comes";
+}
+
+TEST(WaitingCall, IsAnsweredUnavailableAtOnceWhileTheOwnerIsDown) {
+  Ledger ledger;
+  const absl::Time before = ledger.Now();
+  const absl::Status read =
+      ledger.Call<GetResponse>(std::string(kService) + "Get", OfWarehouse("b")).status();
+  EXPECT_EQ(read.code(), absl::StatusCode::kUnavailable);
+  EXPECT_EQ(ReasonOf(read), "OWNER_UNAVAILABLE");
+  EXPECT_EQ(RetryAfter(read), absl::Seconds(1));
+  EXPECT_EQ(ledger.Now(), before);
+}
+
+TEST(WaitingCall, IsAnsweredUnavailableWhenNoEventComesInTime) {
+  Ledger ledger;
+  ledger.peer().Answer(kDescribe, DescribeResponse());
+  const absl::Time before = ledger.Now();
+  const absl::Status read =
+      ledger.Call<GetResponse>(std::string(kService) + "Get", OfWarehouse("b")).status();
+  EXPECT_EQ(read.code(), absl::StatusCode::kUnavailable);
+  EXPECT_EQ(ReasonOf(read), "EVENTS_BEHIND");
+  EXPECT_EQ(RetryAfter(read), absl::Seconds(1));
+  EXPECT_EQ(ledger.Now(), before + absl::Seconds(5));
+}
+
+TEST(WaitingCall, IsAnsweredBeforeItsOwnDeadline) {
+  Ledger ledger;
+  ledger.peer().Answer(kDescribe, DescribeResponse());
+  corridor::CallContext context;
+  context.caller = "tester";
+  context.deadline = ledger.Now() + absl::Milliseconds(400);
+  std::optional<absl::Status> answer;
+  absl::Time answered;
+  ledger.runtime().Call(context, corridor::FindMethod(std::string(kService) + "Get"),
+                        std::make_shared<const GetRequest>(OfWarehouse("b")),
+                        [&](const absl::StatusOr<corridor::MessagePtr>& reply) {
+                          answer = reply.status();
+                          answered = ledger.Now();
+                        });
+  ledger.Advance(absl::Seconds(1));
+  ASSERT_TRUE(answer.has_value());
+  EXPECT_EQ(answer->code(), absl::StatusCode::kUnavailable) << *answer;
+  EXPECT_LT(answered, context.deadline);
+}
+
+TEST(WaitingCall, LooksAgainBecauseAnotherProcessMayApplyTheEvent) {
+  Ledger ledger;
+  ledger.peer().Answer(kDescribe, DescribeResponse());
+  std::vector<absl::StatusOr<GetResponse>> read;
+  ledger.Put("Get", OfWarehouse("b"), &read);
+  ledger.Settle();
+  Box box;
+  box.set_box_id("b");
+  box.set_balance(9);
+  ASSERT_EQ(ledger.store()
+                .Commit({{"boxes",
+                          "b",
+                          {"INSERT INTO boxes (key, version, body, balance, taken) VALUES ('b', 1, "
+                           "$1, 9, 0)",
+                           {store::Blob{box.SerializeAsString()}}},
+                          store::Expect::kOneRow}})
+                .kind,
+            store::CommitResult::Kind::kCommitted);
+  ledger.Advance(absl::Milliseconds(100));
+  ASSERT_EQ(read.size(), 1u);
+  ASSERT_TRUE(read[0].ok()) << read[0].status();
+  EXPECT_EQ(read[0]->box().balance(), 9);
+}
+
+TEST(WaitingCall, WaitsForEachRecordThatItNames) {
+  Ledger ledger;
+  ledger.peer().Answer(kDescribe, DescribeResponse());
+  AddRequest request = AddToWarehouse("r1", "b");
+  request.set_beside_box_id("c");
+  std::vector<absl::StatusOr<AddResponse>> added;
+  ledger.Put("Add", request, &added);
+  ledger.Settle();
+  ledger.DeliverAdded("b", 5);
+  EXPECT_TRUE(added.empty());
+  ledger.DeliverAdded("c", 5);
+  ASSERT_EQ(added.size(), 1u);
+  EXPECT_TRUE(added[0].ok()) << added[0].status();
+  EXPECT_EQ(ledger.peer().Asked(kDescribe), 2) << "once for each record";
+}
+
+TEST(WaitingCall, IsDecidedOnceWhenItIsRepeatedMeanwhile) {
+  Ledger ledger;
+  ledger.peer().Answer(kDescribe, DescribeResponse());
+  std::vector<absl::StatusOr<AddResponse>> added;
+  ledger.Put("Add", AddToWarehouse("r1", "b"), &added);
+  ledger.Settle();
+  ledger.Put("Add", AddToWarehouse("r1", "b"), &added);
+  ledger.Settle();
+  ledger.DeliverAdded("b", 5);
+  ASSERT_EQ(added.size(), 2u);
+  ASSERT_TRUE(added[0].ok() && added[1].ok());
+  EXPECT_EQ(added[0]->entry_id(), added[1]->entry_id());
+  EXPECT_EQ(ledger.Get("b").balance(), 7);
+}
+
+TEST(WaitingCall, IsRefusedWhenAThousandWaitAlready) {
+  Ledger ledger;
+  ledger.peer().Answer(kDescribe, DescribeResponse());
+  std::vector<absl::StatusOr<GetResponse>> read;
+  for (int i = 0; i < 1001; ++i) {
+    ledger.Put("Get", OfWarehouse("b" + std::to_string(i)), &read);
+  }
+  ledger.Settle();
+  ASSERT_EQ(read.size(), 1u);
+  EXPECT_EQ(read[0].status().code(), absl::StatusCode::kResourceExhausted);
+  EXPECT_EQ(RetryAfter(read[0].status()), absl::Seconds(1));
+  EXPECT_THAT(ledger.Metrics(),
+              ::testing::HasSubstr("tandem_waiting_calls{service=\"ledger\"} 1000"));
+  ledger.DeliverAdded("b7", 1);
+  EXPECT_EQ(read.size(), 2u);
+  // There is room again.
+  ledger.Put("Get", OfWarehouse("b1000"), &read);
+  ledger.Settle();
+  EXPECT_EQ(read.size(), 2u);
+}
+
+TEST(WaitingCall, IsAnsweredUnavailableByAProcessThatShutsDown) {
+  Ledger ledger;
+  ledger.peer().Answer(kDescribe, DescribeResponse());
+  std::vector<absl::StatusOr<GetResponse>> read;
+  ledger.Put("Get", OfWarehouse("b"), &read);
+  ledger.Settle();
+  bool drained = false;
+  ledger.runtime().Drain([&] { drained = true; });
+  ledger.Advance(absl::Milliseconds(100));
+  ASSERT_EQ(read.size(), 1u);
+  EXPECT_EQ(read[0].status().code(), absl::StatusCode::kUnavailable);
+  EXPECT_TRUE(drained);
+}
+
+TEST(WaitingCall, IsCountedByHowItEnded) {
+  Ledger ledger;
+  (void)ledger.Call<GetResponse>(std::string(kService) + "Get", OfWarehouse("b"));
+  EXPECT_THAT(ledger.Metrics(),
+              ::testing::HasSubstr(
+                  "tandem_waited_calls_total{end=\"owner_unavailable\",service=\"ledger\"} 1"));
 }
 
 }  // namespace

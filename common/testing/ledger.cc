@@ -79,6 +79,14 @@ std::unique_ptr<corridor::ServiceDefinition> MakeLedger(const LedgerOptions& opt
         int64_t version = 0;
         auto box = LoadBox(view, request.box_id(), &version);
         if (!box.ok()) return box.status();
+        if (request.of_warehouse() && version == 0) {
+          return corridor::NotHeardOf("box", request.box_id());
+        }
+        if (!request.beside_box_id().empty()) {
+          auto beside = view.Load(Boxes(), request.beside_box_id());
+          if (!beside.ok()) return beside.status();
+          if (!*beside) return corridor::NotHeardOf("box", request.beside_box_id());
+        }
         if (box->balance() + request.amount() < 0) {
           return corridor::FailedPrecondition("OVERDRAWN", "there is not so much in it");
         }
@@ -115,7 +123,10 @@ std::unique_ptr<corridor::ServiceDefinition> MakeLedger(const LedgerOptions& opt
       [](const GetRequest& request, const Inputs&, View& view) -> absl::StatusOr<GetResponse> {
         auto box = view.Load(Boxes(), request.box_id());
         if (!box.ok()) return box.status();
-        if (!*box) return corridor::NotFound("box", request.box_id());
+        if (!*box) {
+          return request.of_warehouse() ? corridor::NotHeardOf("box", request.box_id())
+                                        : corridor::NotFound("box", request.box_id());
+        }
         GetResponse response;
         *response.mutable_box() = **box;
         response.set_version(box->version);
@@ -197,6 +208,7 @@ std::unique_ptr<corridor::ServiceDefinition> MakeLedger(const LedgerOptions& opt
     decision.Save(Boxes(), event.subject, *std::move(box));
     return decision;
   });
+  ledger->Follows<DescribeRequest>("box", "tandem.testing.WarehouseService/Describe");
   ledger->RestsOn<AddRequest>("tandem.testing.LedgerService/Add",
                               [](const AddRequest& request) { return request.box_id(); });
   ledger->RestsOn<GetRequest>("tandem.testing.LedgerService/Get", [](const GetRequest& request) {

@@ -93,17 +93,25 @@ void ServiceHarness::Advance(absl::Duration duration) {
   MustBeOk(scheduler_.RunUntil(Now() + duration), "moving time");
 }
 
-absl::StatusOr<corridor::MessagePtr> ServiceHarness::CallRaw(const std::string& method,
-                                                             corridor::MessagePtr request,
-                                                             const std::string& caller) {
+void ServiceHarness::BeginRaw(const std::string& method, corridor::MessagePtr request,
+                              const std::string& caller, corridor::ReplyCallback done) {
   const google::protobuf::MethodDescriptor* descriptor = corridor::FindMethod(method);
-  if (descriptor == nullptr) return absl::UnimplementedError(absl::StrCat("no method ", method));
-  std::optional<absl::StatusOr<corridor::MessagePtr>> answer;
+  if (descriptor == nullptr) {
+    done(absl::UnimplementedError(absl::StrCat("no method ", method)));
+    return;
+  }
   corridor::CallContext context;
   context.caller = caller;
   context.deadline = Now() + absl::Seconds(30);
-  runtime_->Call(context, descriptor, std::move(request),
-                 [&](absl::StatusOr<corridor::MessagePtr> reply) { answer = std::move(reply); });
+  runtime_->Call(context, descriptor, std::move(request), std::move(done));
+}
+
+absl::StatusOr<corridor::MessagePtr> ServiceHarness::CallRaw(const std::string& method,
+                                                             corridor::MessagePtr request,
+                                                             const std::string& caller) {
+  std::optional<absl::StatusOr<corridor::MessagePtr>> answer;
+  BeginRaw(method, std::move(request), caller,
+           [&](absl::StatusOr<corridor::MessagePtr> reply) { answer = std::move(reply); });
   while (!answer.has_value()) {
     if (!scheduler_.Step()) MustBeOk(absl::InternalError("nothing left to do"), "awaiting a reply");
   }

@@ -107,6 +107,25 @@ class ServiceHarness {
     return static_cast<const Reply&>(**reply);
   }
 
+  // Calls an RPC that may have to wait: settles, and the answer is there once it has been given.
+  template <typename Reply>
+  using Pending = std::shared_ptr<std::optional<absl::StatusOr<Reply>>>;
+  template <typename Reply, typename Request>
+  Pending<Reply> Begin(const std::string& method, const Request& request,
+                       const std::string& caller = "tester") {
+    auto pending = std::make_shared<std::optional<absl::StatusOr<Reply>>>();
+    BeginRaw(method, std::make_shared<const Request>(request), caller,
+             [pending](absl::StatusOr<corridor::MessagePtr> reply) {
+               if (reply.ok()) {
+                 pending->emplace(static_cast<const Reply&>(**reply));
+               } else {
+                 pending->emplace(reply.status());
+               }
+             });
+    Settle();
+    return pending;
+  }
+
   // Puts an event of another service on the bus, with the next sequence of its stream, and settles.
   // The instant of the fact is now unless given. Returns the event's id.
   template <typename E>
@@ -149,6 +168,8 @@ class ServiceHarness {
   int64_t Number(const std::string& sql);
 
  private:
+  void BeginRaw(const std::string& method, corridor::MessagePtr request, const std::string& caller,
+                corridor::ReplyCallback done);
   absl::StatusOr<corridor::MessagePtr> CallRaw(const std::string& method,
                                                corridor::MessagePtr request,
                                                const std::string& caller);

@@ -11,7 +11,7 @@ int main(int argc, char** argv) {
   program.binary = "tandem-account-health";
   program.description = "Accounts, contacts, health, outreach clearance and the shared timeline.";
   program.version = tandem::host::kVersion;
-  program.peers = {{"ticket_intake", "tandem.intake.v1"}};
+  program.peers = {{"ticket_intake", "tandem.intake.v1"}, {"triage", "tandem.triage.v1"}};
   program.sqlite = tandem::account_health::SqliteSchema();
   program.postgres = tandem::account_health::PostgresSchema();
   program.policy_file = "account.yaml";

@@ -11,7 +11,7 @@ int main(int argc, char** argv) {
   program.binary = "tandem-sla-timer";
   program.description = "SLA policies, calendars, clocks and verdicts.";
   program.version = tandem::host::kVersion;
-  program.peers = {};
+  program.peers = {{"ticket_intake", "tandem.intake.v1"}};
   program.sqlite = tandem::sla_timer::SqliteSchema();
   program.postgres = tandem::sla_timer::PostgresSchema();
   program.policy_file = "sla.yaml";

@@ -56,7 +56,7 @@ absl::StatusOr<Known> Find(const std::string& ticket_id, const Policies& policie
                            corridor::View& view) {
   auto loaded = view.Load(Tickets(), ticket_id);
   if (!loaded.ok()) return loaded.status();
-  if (!*loaded) return corridor::NotFound("ticket", ticket_id);
+  if (!*loaded) return corridor::NotHeardOf("ticket", ticket_id);
   absl::StatusOr<PolicyVersions> versions = LoadVersions(**loaded, policies, view);
   if (!versions.ok()) return versions.status();
   return Known{*std::move(loaded), *std::move(versions)};

@@ -9,6 +9,7 @@
 #include "services/sla_timer/reactions.h"
 #include "services/sla_timer/records.h"
 #include "services/sla_timer/ticket_clocks.h"
+#include "tandem/intake/v1/ticket_service.pb.h"
 #include "tandem/sla/v1/policy_service.pb.h"
 
 namespace tandem::sla_timer {
@@ -62,6 +63,12 @@ void BindClocks(Definition& definition, const PoliciesPtr& policies) {
   RestsOnTicket<sla::v1::ExplainClockRequest>(definition, "tandem.sla.v1.SlaService/ExplainClock");
   RestsOnTicket<sla::v1::RecomputeTicketRequest>(definition,
                                                  "tandem.sla.v1.SlaService/RecomputeTicket");
+}
+
+// What callers name before its events are here.
+void BindFollowed(Definition& definition) {
+  definition.Follows<intake::v1::GetTicketRequest>("ticket",
+                                                   "tandem.intake.v1.TicketService/GetTicket");
 }
 
 void BindCalendars(Definition& definition) {
@@ -126,6 +133,7 @@ std::unique_ptr<Definition> Make(Options options) {
   const auto policies = std::make_shared<const Policies>("sla", std::move(options.policy),
                                                          &SlaRules::Make, &OnPolicyApplied);
   BindClocks(*definition, policies);
+  BindFollowed(*definition);
   BindCalendars(*definition);
   BindEvents(*definition, policies);
   BindTimers(*definition, policies, options.sweep_tickets);

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "absl/strings/str_cat.h"
+#include "common/corridor/errors.h"
 #include "common/testing/operator.h"
 #include "common/testing/service_harness.h"
 #include "common/time/micros.h"
@@ -20,6 +21,7 @@
 #include "tandem/events/v1/policy.pb.h"
 #include "tandem/events/v1/sla.pb.h"
 #include "tandem/events/v1/triage.pb.h"
+#include "tandem/intake/v1/ticket_service.pb.h"
 #include "tandem/sla/v1/calendar.pb.h"
 #include "tandem/sla/v1/policy_service.pb.h"
 #include "tandem/sla/v1/sla_service.pb.h"
@@ -33,6 +35,7 @@ using ::testing::SizeIs;
 
 constexpr char kTicket[] = "tkt_1";
 constexpr char kKey[] = "acct_1";
+constexpr char kGetTicket[] = "tandem.intake.v1.TicketService/GetTicket";
 
 // Monday, 2026-11-23T14:00Z: the office is open until 17:00Z.
 class SlaTimer : public ::testing::Test {
@@ -470,6 +473,29 @@ TEST_F(SlaTimer, StoresCalendarsByVersionAndAnswersQuestions) {
   EXPECT_EQ(pieces, 5);
 }
 
+TEST_F(SlaTimer, AnswersForATicketWhoseOpeningIsStillOnItsWay) {
+  harness_.peer().Answer(kGetTicket, intake::v1::GetTicketResponse());
+  sla::v1::GetTicketSlaRequest sla;
+  sla.set_ticket_id(kTicket);
+  sla::v1::ExplainClockRequest explain;
+  explain.set_ticket_id(kTicket);
+  explain.set_metric(type::v1::SLA_METRIC_FIRST_RESPONSE);
+  sla::v1::RecomputeTicketRequest recompute;
+  recompute.set_ticket_id(kTicket);
+  const auto clocks =
+      harness_.Begin<sla::v1::GetTicketSlaResponse>("tandem.sla.v1.SlaService/GetTicketSla", sla);
+  const auto explained = harness_.Begin<sla::v1::ExplainClockResponse>(
+      "tandem.sla.v1.SlaService/ExplainClock", explain);
+  const auto recomputed = harness_.Begin<sla::v1::RecomputeTicketResponse>(
+      "tandem.sla.v1.SlaService/RecomputeTicket", recompute);
+  EXPECT_FALSE(clocks->has_value() || explained->has_value() || recomputed->has_value());
+  Open();
+  ASSERT_TRUE(clocks->has_value() && explained->has_value() && recomputed->has_value());
+  EXPECT_TRUE((*clocks)->ok()) << (*clocks)->status();
+  EXPECT_TRUE((*explained)->ok()) << (*explained)->status();
+  EXPECT_TRUE((*recomputed)->ok()) << (*recomputed)->status();
+}
+
 TEST_F(SlaTimer, NamesEveryBadField) {
   sla::v1::GetTicketSlaRequest request;
   request.set_ticket_id("no id");
@@ -478,6 +504,12 @@ TEST_F(SlaTimer, NamesEveryBadField) {
           .status()
           .code(),
       absl::StatusCode::kInvalidArgument);
+  harness_.peer().On<intake::v1::GetTicketRequest, intake::v1::GetTicketResponse>(
+      kGetTicket,
+      [](const intake::v1::GetTicketRequest& asked)
+          -> absl::StatusOr<intake::v1::GetTicketResponse> {
+        return corridor::NotFound("ticket", asked.ticket_id());
+      });
   request.set_ticket_id("tkt_404");
   EXPECT_EQ(
       harness_.Call<sla::v1::GetTicketSlaResponse>("tandem.sla.v1.SlaService/GetTicketSla", request)

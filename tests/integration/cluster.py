@@ -19,9 +19,9 @@ SERVICES = ["ticket_intake", "triage", "sla_timer", "survey", "account_health"]
 PEERS = {
     "ticket_intake": ["account_health", "triage"],
     "triage": ["ticket_intake", "account_health"],
-    "sla_timer": [],
+    "sla_timer": ["ticket_intake"],
     "survey": ["account_health"],
-    "account_health": ["ticket_intake"],
+    "account_health": ["ticket_intake", "triage"],
 }
 TOPIC = "tandem.lifecycle.v1"
 SESSION_TIMEOUT_S = 6
