@@ -10,10 +10,12 @@
 #include "common/corridor/errors.h"
 #include "common/time/stamp.h"
 #include "services/survey/follow_up.h"
+#include "services/survey/invitation.h"
 #include "services/survey/records.h"
 #include "services/survey/scale.h"
 #include "services/survey/survey_change.h"
 #include "services/survey/token.h"
+#include "tandem/account/v1/account_service.pb.h"
 
 namespace tandem::survey {
 namespace {
@@ -76,11 +78,16 @@ void EndFollowUp(SurveyChange& change, FollowUpRecord record, sv::FollowUpOutcom
 
 }  // namespace
 
-absl::StatusOr<Loaded<SurveyRecord>> FindByToken(View& view, std::string_view token) {
-  auto known = view.Load(Tokens(), TokenHash(token));
-  if (!known.ok()) return known.status();
-  if (*known) {
-    auto loaded = view.Load(Surveys(), (*known)->survey_id());
+absl::StatusOr<Loaded<SurveyRecord>> FindByToken(View& view, const TokenKeys& keys,
+                                                 std::string_view token) {
+  std::optional<std::string> survey_id = keys.SurveyOf(token);
+  if (!survey_id.has_value()) {
+    auto known = view.Load(Tokens(), TokenHash(token));
+    if (!known.ok()) return known.status();
+    if (*known) survey_id = (*known)->survey_id();
+  }
+  if (survey_id.has_value()) {
+    auto loaded = view.Load(Surveys(), *survey_id);
     if (!loaded.ok() || *loaded) return loaded;
   }
   // The token is not repeated: it would go into logs.
@@ -112,8 +119,8 @@ absl::Status ValidateAnswerSurvey(const sv::AnswerSurveyRequest& request) {
 }
 
 absl::StatusOr<Decision> AnswerSurvey(const sv::AnswerSurveyRequest& request, const Inputs& in,
-                                      View& view) {
-  auto loaded = FindByToken(view, request.token());
+                                      View& view, const TokenKeys& keys) {
+  auto loaded = FindByToken(view, keys, request.token());
   if (!loaded.ok()) return loaded.status();
   absl::Status status = CheckAnswerable((*loaded)->survey(), in.now);
   if (!status.ok()) return status;
@@ -222,27 +229,56 @@ absl::Status ValidateOptOut(const sv::OptOutRequest& request) {
   return violations.status();
 }
 
-absl::StatusOr<Decision> OptOut(const sv::OptOutRequest& request, const Inputs& in, View& view) {
+absl::StatusOr<Decision> OptOut(const sv::OptOutRequest& request, const Inputs& in, View& view,
+                                const TokenKeys& keys) {
   std::string contact_id = request.contact_id();
   if (request.who_case() == sv::OptOutRequest::kToken) {
-    auto survey = FindByToken(view, request.token());
+    auto survey = FindByToken(view, keys, request.token());
     if (!survey.ok()) return survey.status();
     contact_id = (*survey)->survey().contact_id();
   }
   auto loaded = view.Load(OptOuts(), contact_id);
   if (!loaded.ok()) return loaded.status();
+  records::OptOutRecord record;
+  if (*loaded) record = **loaded;
+  const bool was_opted_out = *loaded && !record.has_taken_back_at();
   Decision decision;
   sv::OptOutResponse response;
-  if (request.take_back()) {
-    if (*loaded) decision.Erase(OptOuts(), contact_id);
-  } else {
-    records::OptOutRecord record;
-    if (*loaded) {
-      record = **loaded;
-    } else {
-      *record.mutable_since() = time::Stamp(in.now);
-      decision.Save(OptOuts(), contact_id, record);
+  if (was_opted_out == request.take_back()) {
+    // Its account is the key under which every other service hears of it.
+    const std::string question = ContactQuestion(contact_id);
+    if (!in.answers->Has(question)) {
+      decision.Ask(AskContact(contact_id));
+      return decision;
     }
+    auto contact = in.answers->Get<account::v1::GetContactResponse>(question);
+    if (absl::IsNotFound(contact.status())) return corridor::NotFound("contact", contact_id);
+    if (!contact.ok()) {
+      return corridor::WithRetryAfter(
+          corridor::WithReason(
+              absl::UnavailableError("account_health cannot be asked about the contact now"),
+              "ACCOUNT_HEALTH_UNREACHABLE"),
+          absl::Seconds(1));
+    }
+    // Facts never go back within a contact's opt-out.
+    absl::Time at = in.now;
+    if (record.has_since()) at = std::max(at, time::Instant(record.since()));
+    if (record.has_taken_back_at()) at = std::max(at, time::Instant(record.taken_back_at()));
+    if (request.take_back()) {
+      *record.mutable_taken_back_at() = time::Stamp(at);
+    } else {
+      *record.mutable_since() = time::Stamp(at);
+      record.clear_taken_back_at();
+    }
+    decision.Save(OptOuts(), contact_id, record);
+    ev::SurveyOptedOut fact;
+    fact.set_contact_id(contact_id);
+    fact.set_account_id((*contact)->contact().account_id());
+    *fact.mutable_occurred_at() = time::Stamp(at);
+    fact.set_opted_out(!request.take_back());
+    decision.Publish(contact_id, (*contact)->contact().account_id(), at, std::move(fact));
+  }
+  if (!request.take_back()) {
     response.set_opted_out(true);
     *response.mutable_since() = record.since();
   }

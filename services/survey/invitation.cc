@@ -1,6 +1,7 @@
 #include "services/survey/invitation.h"
 
 #include <algorithm>
+#include <memory>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
@@ -52,6 +53,17 @@ bool Blocks(const av::CheckOutreachResponse& answer, std::string_view rule) {
 
 std::string SurveyId(std::string_view ticket_id, int64_t resolution) {
   return id::Derive("svy", {"survey", ticket_id, absl::StrCat(resolution)});
+}
+
+std::string ContactQuestion(const std::string& contact_id) {
+  return absl::StrCat("contact:", contact_id);
+}
+
+corridor::Question AskContact(const std::string& contact_id) {
+  auto request = std::make_shared<av::GetContactRequest>();
+  request->set_contact_id(contact_id);
+  return {ContactQuestion(contact_id), "tandem.account.v1.AccountService/GetContact",
+          std::move(request)};
 }
 
 Judgement JudgeContact(const absl::Status& status, const av::GetContactResponse* answer) {

@@ -9,6 +9,7 @@
 
 #include "absl/status/status.h"
 #include "absl/time/time.h"
+#include "common/corridor/decision.h"
 #include "tandem/account/v1/account_service.pb.h"
 #include "tandem/account/v1/outreach_service.pb.h"
 
@@ -41,6 +42,12 @@ struct Judgement {
   std::string address;       // of JudgeContact's kGo
   std::string clearance_id;  // of an ALLOW
 };
+
+// The question about a contact. It is named by whom it asks about: between question and commit a
+// ticket may move to another contact, and what was answered about the former one says nothing about
+// the new one.
+std::string ContactQuestion(const std::string& contact_id);
+corridor::Question AskContact(const std::string& contact_id);
 
 // May this contact be written to at all? `answer` may be null when `status` is not OK. The first
 // address that fits into a letter's head is used.

@@ -31,7 +31,7 @@ std::string ReminderName(std::string_view survey_id) {
   return absl::StrCat(Absl(survey_id), "-reminder.eml");
 }
 
-std::string WriteLetter(const records::Delivery& delivery) {
+std::string WriteLetter(const records::Delivery& delivery, std::string_view token) {
   const Scale scale = ScaleOf(delivery.kind());
   return absl::StrCat(
       "To: ", delivery.address(), "\n", "Subject: ", delivery.reminder() ? "Reminder: how" : "How",
@@ -39,10 +39,10 @@ std::string WriteLetter(const records::Delivery& delivery) {
       absl::FormatTime(absl::RFC1123_full, time::Instant(delivery.sent_at()), absl::UTCTimeZone()),
       "\n", "Message-ID: <", delivery.name(), "@tandem>\n",
       "MIME-Version: 1.0\nContent-Type: text/plain; charset=utf-8\n",
-      "X-Tandem-Survey: ", delivery.survey_id(), "\nX-Tandem-Token: ", delivery.token(), "\n\n",
+      "X-Tandem-Survey: ", delivery.survey_id(), "\nX-Tandem-Token: ", Absl(token), "\n\n",
       "Your request ", delivery.ticket_id(), " was handled.\n\n", Absl(QuestionOf(delivery.kind())),
       "\n", "Answer with a number from ", scale.lowest, " to ", scale.highest, " ",
-      Absl(EndsOf(delivery.kind())), ".\n\n", "Your token: ", delivery.token(), "\n",
+      Absl(EndsOf(delivery.kind())), ".\n\n", "Your token: ", Absl(token), "\n",
       "It answers until ", time::FormatInstant(time::Instant(delivery.expires_at())),
       ", and until then the answer may be changed.\n");
 }

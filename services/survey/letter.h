@@ -13,9 +13,10 @@ namespace tandem::survey {
 std::string InvitationName(std::string_view survey_id);
 std::string ReminderName(std::string_view survey_id);
 
-// A mail as RFC 5322 has it, lines ended by LF. The same delivery is the same letter, byte by byte,
-// so that one that is put again changes nothing.
-std::string WriteLetter(const records::Delivery& delivery);
+// A mail as RFC 5322 has it, lines ended by LF, with the token that answers the survey. The same
+// delivery and token are the same letter, byte by byte, so that one that is put again changes
+// nothing.
+std::string WriteLetter(const records::Delivery& delivery, std::string_view token);
 
 }  // namespace tandem::survey
 

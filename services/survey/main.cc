@@ -4,11 +4,13 @@
 #include <utility>
 
 #include "common/host/version.h"
+#include "common/id/system_entropy.h"
 #include "common/program/program.h"
 #include "deploy/policies/built_in.h"
 #include "services/survey/mailbox.h"
 #include "services/survey/migrations.h"
 #include "services/survey/service.h"
+#include "services/survey/token_key_file.h"
 
 int main(int argc, char** argv) {
   tandem::program::Program program;
@@ -23,17 +25,28 @@ int main(int argc, char** argv) {
   program.built_in_policy = {"tandem.survey.v1.PolicyService", "survey", "built-in survey.yaml",
                              tandem::deploy::BuiltInPolicy("survey.yaml")};
   std::string mailbox;
-  program.add_options = [&mailbox](tandem::config::OptionSet& serve) {
+  std::string token_key;
+  program.add_options = [&mailbox, &token_key](tandem::config::OptionSet& serve) {
     serve.Add("mailbox", &mailbox, "Folder where letters to contacts are handed over.");
     serve.Require("mailbox");
+    serve.Add(
+        "token-key", &token_key,
+        "File with the key of the survey tokens, the same for every replica; made if it does not "
+        "exist. Default: the mailbox's path with \".key\" at its end.");
   };
   program.make =
-      [&mailbox]() -> absl::StatusOr<std::unique_ptr<tandem::corridor::ServiceDefinition>> {
+      [&mailbox,
+       &token_key]() -> absl::StatusOr<std::unique_ptr<tandem::corridor::ServiceDefinition>> {
     using tandem::survey::FileMailbox;
     auto opened = FileMailbox::Open(mailbox, FileMailbox::Durability::kFull);
     if (!opened.ok()) return opened.status();
     tandem::survey::Options options;
     options.mailer = *std::move(opened);
+    tandem::id::SystemEntropy entropy;
+    auto keys = tandem::survey::OpenTokenKeyFile(
+        token_key.empty() ? tandem::survey::TokenKeyBeside(mailbox) : token_key, entropy);
+    if (!keys.ok()) return keys.status();
+    options.token_keys = std::make_shared<const tandem::survey::TokenKeys>(*std::move(keys));
     return tandem::survey::Make(options);
   };
   return tandem::program::Main(argc, argv, program);

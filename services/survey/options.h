@@ -7,6 +7,7 @@
 
 #include "common/executor/executor.h"
 #include "services/survey/mailbox.h"
+#include "services/survey/token.h"
 #include "tandem/survey/v1/survey_policy.pb.h"
 
 namespace tandem::survey {
@@ -14,6 +15,8 @@ namespace tandem::survey {
 struct Options {
   // Where letters are handed over. Required. Kept by the service.
   std::shared_ptr<Mailer> mailer;
+  // The keys of the tokens in letters. Required; the same in every process of the service.
+  std::shared_ptr<const TokenKeys> token_keys;
   // Where the mailer may block on its disk; null = on the executor of the service's timers.
   // Outlives the service, and runs what it was given in the order of posting.
   executor::Executor* mail_executor = nullptr;

@@ -82,8 +82,9 @@ absl::StatusOr<Response> ReadPage(const Request& request, Select select, Add add
 }  // namespace
 
 absl::StatusOr<sv::GetInvitationResponse> GetInvitation(const sv::GetInvitationRequest& request,
-                                                        const Inputs& in, View& view) {
-  auto loaded = FindByToken(view, request.token());
+                                                        const Inputs& in, View& view,
+                                                        const TokenKeys& keys) {
+  auto loaded = FindByToken(view, keys, request.token());
   if (!loaded.ok()) return loaded.status();
   const sv::Survey& survey = (*loaded)->survey();
   absl::Status status = CheckAnswerable(survey, in.now);

@@ -7,13 +7,14 @@
 #include "common/corridor/decision.h"
 #include "common/corridor/view.h"
 #include "services/survey/policy.h"
+#include "services/survey/token.h"
 #include "tandem/survey/v1/survey_service.pb.h"
 
 namespace tandem::survey {
 
 absl::StatusOr<survey::v1::GetInvitationResponse> GetInvitation(
     const survey::v1::GetInvitationRequest& request, const corridor::Inputs& in,
-    corridor::View& view);
+    corridor::View& view, const TokenKeys& keys);
 
 absl::Status ValidateListAnswers(const survey::v1::ListAnswersRequest& request);
 absl::StatusOr<survey::v1::ListAnswersResponse> ListAnswers(

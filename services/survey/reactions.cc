@@ -163,19 +163,6 @@ absl::Status WithdrawWaiting(const std::string& ticket_id, const TicketRecord& t
 
 // ---- questions to account_health
 
-// Questions are named by whom they ask about: between question and commit the ticket may move to
-// another contact, and what was answered about the former one says nothing about the new one.
-std::string ContactQuestion(const std::string& contact_id) {
-  return absl::StrCat("contact:", contact_id);
-}
-
-corridor::Question AskContact(const std::string& contact_id) {
-  auto request = std::make_shared<av::GetContactRequest>();
-  request->set_contact_id(contact_id);
-  return {ContactQuestion(contact_id), "tandem.account.v1.AccountService/GetContact",
-          std::move(request)};
-}
-
 // The `number`-th question of a survey for this clearance. Its name makes its request_id: a
 // question whose answer got lost is put again as it was and finds the clearance that it was given,
 // instead of asking for a second one against the first one's units.
@@ -228,7 +215,7 @@ absl::StatusOr<Permission> AskPermission(const sv::Survey& survey, const char* p
   }
   auto opted_out = view.Load(OptOuts(), survey.contact_id());
   if (!opted_out.ok()) return opted_out.status();
-  if (*opted_out) {
+  if (*opted_out && !(*opted_out)->has_taken_back_at()) {
     judgement.kind = Judgement::Kind::kNever;
     judgement.reason = kOptOut;
     return permission;
@@ -408,7 +395,7 @@ Decided OnInvite(const FiredTimer& timer, const records::SurveyTimer& payload, c
     survey.set_clearance_id(judgement.clearance_id);
     *survey.mutable_invited_at() = time::Stamp(change.at());
     *survey.mutable_expires_at() = time::Stamp(expires_at);
-    change.Deliver(/*reminder=*/false, permission->address, in.secret);
+    change.Deliver(/*reminder=*/false, permission->address);
     if (record.plan().reminder_after_us() > 0) {
       const absl::Time remind_at =
           change.at() + absl::Microseconds(record.plan().reminder_after_us());
@@ -452,7 +439,7 @@ Decided OnRemind(const FiredTimer& timer, const records::SurveyTimer& payload, c
   }
   if (judgement.kind == Judgement::Kind::kGo) {
     *survey.mutable_reminded_at() = time::Stamp(change.at());
-    change.Deliver(/*reminder=*/true, permission->address, in.secret);
+    change.Deliver(/*reminder=*/true, permission->address);
     change.Publish(ev::SurveyReminded());
   } else if (next < time::Instant(survey.expires_at())) {
     change.SetTimer(kRemind, next);

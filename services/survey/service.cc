@@ -34,19 +34,31 @@ std::string Method(const char* name) {
 }  // namespace
 
 std::unique_ptr<corridor::ServiceDefinition> Make(const Options& options) {
-  if (options.mailer == nullptr) std::abort();  // a program that was wired wrong
+  if (options.mailer == nullptr || options.token_keys == nullptr)
+    std::abort();  // a program that was wired wrong
   auto service = std::make_unique<corridor::ServiceDefinition>("survey", SqliteSchema());
   // Shared by the functions bound below, so that it lives as long as they do.
   const auto policies = std::make_shared<const Policies>(
       kPolicyKind, options.built_in_policy.value_or(DefaultPolicy()), &Rules::Make);
+  const std::shared_ptr<const TokenKeys> keys = options.token_keys;
 
-  service->OnCommand<sv::AnswerSurveyRequest>(Method("AnswerSurvey"), ValidateAnswerSurvey,
-                                              AnswerSurvey);
-  service->OnCommand<sv::OptOutRequest>(Method("OptOut"), ValidateOptOut, OptOut);
+  service->OnCommand<sv::AnswerSurveyRequest>(
+      Method("AnswerSurvey"), ValidateAnswerSurvey,
+      [keys](const sv::AnswerSurveyRequest& request, const Inputs& in, View& view) {
+        return AnswerSurvey(request, in, view, *keys);
+      });
+  service->OnCommand<sv::OptOutRequest>(
+      Method("OptOut"), ValidateOptOut,
+      [keys](const sv::OptOutRequest& request, const Inputs& in, View& view) {
+        return OptOut(request, in, view, *keys);
+      });
   service->OnCommand<sv::CloseFollowUpRequest>(Method("CloseFollowUp"), ValidateCloseFollowUp,
                                                CloseFollowUp);
-  service->OnQuery<sv::GetInvitationRequest, sv::GetInvitationResponse>(Method("GetInvitation"),
-                                                                        nullptr, GetInvitation);
+  service->OnQuery<sv::GetInvitationRequest, sv::GetInvitationResponse>(
+      Method("GetInvitation"), nullptr,
+      [keys](const sv::GetInvitationRequest& request, const Inputs& in, View& view) {
+        return GetInvitation(request, in, view, *keys);
+      });
   service->OnQuery<sv::ListAnswersRequest, sv::ListAnswersResponse>(
       Method("ListAnswers"), ValidateListAnswers, ListAnswers);
   service->OnQuery<sv::GetScoresRequest, sv::GetScoresResponse>(
@@ -97,10 +109,13 @@ std::unique_ptr<corridor::ServiceDefinition> Make(const Options& options) {
   };
   service->OnEffect<records::Delivery>(
       kDeliver,
-      [mailer = options.mailer, on_disk](
+      [mailer = options.mailer, keys, on_disk](
           const FiredTimer&, std::shared_ptr<const records::Delivery> delivery, Done done) {
-        on_disk([mailer, delivery = std::move(delivery), done = std::move(done)]() mutable {
-          done(mailer->Put(delivery->name(), WriteLetter(*delivery)));
+        on_disk([mailer, keys, delivery = std::move(delivery), done = std::move(done)]() mutable {
+          const std::string token = delivery->token().empty()
+                                        ? keys->Make(delivery->survey_id(), delivery->ordinal())
+                                        : delivery->token();
+          done(mailer->Put(delivery->name(), WriteLetter(*delivery, token)));
         });
       },
       OnDelivered);

@@ -72,8 +72,15 @@ class TestMailer : public Mailer {
 
 std::string TokenIn(const std::string& letter) {
   static constexpr char kHead[] = "X-Tandem-Token: ";
-  const size_t at = letter.find(kHead);
-  return at == std::string::npos ? "" : letter.substr(at + sizeof(kHead) - 1, 43);
+  size_t at = letter.find(kHead);
+  if (at == std::string::npos) return "";
+  at += sizeof(kHead) - 1;
+  return letter.substr(at, letter.find('\n', at) - at);
+}
+
+std::shared_ptr<const TokenKeys> Keys() {
+  return std::make_shared<const TokenKeys>(
+      std::vector<std::string>{std::string(TokenKeys::kKeyBytes, 'k')});
 }
 
 bool Is(const absl::Status& status, absl::StatusCode code, const std::string& text) {
@@ -82,7 +89,7 @@ bool Is(const absl::Status& status, absl::StatusCode code, const std::string& te
 
 class Survey : public ::testing::Test {
  protected:
-  Survey() : harness_([this] { return Make({.mailer = mailer_}); }) {
+  Survey() : harness_([this] { return Make({.mailer = mailer_, .token_keys = Keys()}); }) {
     AnswerContact("ada@example.com");
     Allow();
   }
@@ -90,6 +97,7 @@ class Survey : public ::testing::Test {
   void AnswerContact(const std::string& address) {
     av::GetContactResponse response;
     response.mutable_contact()->set_contact_id("contact_1");
+    response.mutable_contact()->set_account_id("account_1");
     if (!address.empty()) response.mutable_contact()->add_addresses(address);
     harness_.peer().Answer(kGetContact, response);
   }
@@ -198,7 +206,7 @@ class Survey : public ::testing::Test {
     RunToClosed(ticket_id);
     harness_.Advance(absl::Hours(1) + kSettle);
     const std::string token = InvitationToken(ticket_id);
-    EXPECT_EQ(token.size(), 43u);
+    EXPECT_THAT(Keys()->SurveyOf(token), ::testing::Optional(SurveyId(ticket_id, 1)));
     return token;
   }
   std::string InvitationToken(const std::string& ticket_id, int64_t resolution = 1) {
@@ -650,7 +658,7 @@ TEST_F(Survey, RemindsOnceWithAFreshTokenAndBothAnswer) {
   harness_.Advance(absl::Hours(3 * 24));
   EXPECT_THAT(Story(), ElementsAre("SurveyInvited", "SurveyReminded"));
   const std::string second = ReminderToken("tkt_1");
-  ASSERT_EQ(second.size(), 43u);
+  ASSERT_THAT(Keys()->SurveyOf(second), ::testing::Optional(SurveyId("tkt_1", 1)));
   EXPECT_NE(second, first);
   EXPECT_THAT(mailer_->letters, SizeIs(2));
   EXPECT_TRUE(Answer(second, 4).ok());
@@ -901,7 +909,7 @@ TEST_F(Survey, WritesLettersIntoAFolder) {
     auto opened = FileMailbox::Open((root / "mailbox").string(), FileMailbox::Durability::kFull);
     ASSERT_TRUE(opened.ok()) << opened.status();
     const std::shared_ptr<Mailer> folder = *std::move(opened);
-    testing::ServiceHarness harness([&] { return Make({.mailer = folder}); });
+    testing::ServiceHarness harness([&] { return Make({.mailer = folder, .token_keys = Keys()}); });
     av::GetContactResponse contact;
     contact.mutable_contact()->add_addresses("ada@example.com");
     harness.peer().Answer(kGetContact, contact);
@@ -1130,6 +1138,62 @@ TEST_F(Survey, IsNotSentToAContactWhoOptedOut) {
   RunToClosed("tkt_3");
   harness_.Advance(absl::Hours(2));
   EXPECT_EQ(Of("tkt_3").state(), sv::SURVEY_STATE_INVITED);
+}
+
+TEST_F(Survey, TellsEveryServiceOfAnOptOutOnceAndOfItsEnd) {
+  const std::string token = Invite("tkt_1");
+  const auto out = OptOut(absl::StrCat("token: '", token, "'"));
+  ASSERT_TRUE(out.ok()) << out.status();
+  ASSERT_TRUE(OptOut("contact_id: 'contact_1'").ok());
+  ASSERT_TRUE(OptOut("contact_id: 'contact_1' take_back: true").ok());
+  ASSERT_TRUE(OptOut("contact_id: 'contact_1' take_back: true").ok());
+  const auto published = harness_.Published<ev::SurveyOptedOut>();
+  ASSERT_THAT(published, SizeIs(2));
+  EXPECT_EQ(published[0].contact_id(), "contact_1");
+  EXPECT_EQ(published[0].account_id(), "account_1");
+  EXPECT_EQ(time::Instant(published[0].occurred_at()), time::Instant(out->since()));
+  EXPECT_TRUE(published[0].opted_out());
+  EXPECT_FALSE(published[1].opted_out());
+  for (const bus::Event& event : harness_.PublishedEvents()) {
+    if (event.type == ev::SurveyOptedOut::descriptor()->full_name()) {
+      EXPECT_EQ(event.subject, "contact_1");
+      EXPECT_EQ(event.key, "account_1");
+    }
+  }
+}
+
+TEST_F(Survey, TakesNoOptOutOfAContactWhomNobodyKnowsOrCanAskAbout) {
+  harness_.peer().On<av::GetContactRequest, av::GetContactResponse>(
+      kGetContact, [](const av::GetContactRequest&) -> absl::StatusOr<av::GetContactResponse> {
+        return absl::NotFoundError("unknown");
+      });
+  EXPECT_TRUE(Is(OptOut("contact_id: 'contact_9'").status(), absl::StatusCode::kNotFound,
+                 "contact contact_9"));
+  harness_.peer().Down(kGetContact);
+  EXPECT_TRUE(Is(OptOut("contact_id: 'contact_1'").status(), absl::StatusCode::kUnavailable,
+                 "account_health"));
+  EXPECT_THAT(harness_.Published<ev::SurveyOptedOut>(), IsEmpty());
+}
+
+TEST_F(Survey, KeepsNoTokenAnywhereNotEvenWhileItsLetterWaits) {
+  mailer_->answer = absl::UnavailableError("disk full");
+  RunToClosed("tkt_1");
+  harness_.Advance(absl::Hours(2));
+  ASSERT_EQ(Of("tkt_1").state(), sv::SURVEY_STATE_INVITED);
+  const std::string token = Keys()->Make(SurveyId("tkt_1", 1), 1);
+  const std::string mac = token.substr(token.rfind('.') + 1);
+  int rows = 0;
+  const absl::Status status = harness_.store().reader().Query(
+      {"SELECT payload FROM timers", {}}, [&](const store::RowView& row) {
+        ++rows;
+        EXPECT_FALSE(absl::StrContains(Absl(row.Text(0)), mac));
+      });
+  EXPECT_TRUE(status.ok()) << status;
+  EXPECT_GT(rows, 0);
+  EXPECT_EQ(RowsHolding(mac), 0);
+  mailer_->answer = absl::OkStatus();
+  harness_.Advance(absl::Hours(1));
+  EXPECT_EQ(TokenIn(mailer_->letters[InvitationName(SurveyId("tkt_1", 1))]), token);
 }
 
 TEST_F(Survey, RefusesAnOptOutOfNobody) {

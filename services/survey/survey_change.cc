@@ -1,12 +1,12 @@
 #include "services/survey/survey_change.h"
 
 #include <algorithm>
+#include <cstdint>
 
 #include "absl/strings/str_cat.h"
 #include "common/plant/plant.h"
 #include "common/time/stamp.h"
 #include "services/survey/letter.h"
-#include "services/survey/token.h"
 
 namespace tandem::survey {
 namespace {
@@ -14,6 +14,10 @@ namespace {
 using records::SurveyRecord;
 namespace ev = events::v1;
 namespace sv = survey::v1;
+
+// A survey has one token of each: there is one reminder at most.
+constexpr int32_t kInvitationToken = 1;
+constexpr int32_t kReminderToken = 2;
 
 std::string TimerId(const char* kind, const std::string& survey_id) {
   return absl::StrCat(kind, ":", survey_id);
@@ -61,20 +65,17 @@ void SurveyChange::SetTimer(const char* kind, absl::Time due) {
   decision_->SetTimer(TimerId(kind, id_), due, kind, record_.bus_key(), std::move(payload));
 }
 
-void SurveyChange::Deliver(bool reminder, const std::string& address, std::string_view secret) {
+void SurveyChange::Deliver(bool reminder, const std::string& address) {
   records::Delivery delivery;
   delivery.set_survey_id(id_);
   delivery.set_name(reminder ? ReminderName(id_) : InvitationName(id_));
   delivery.set_address(address);
-  delivery.set_token(MintToken(secret, delivery.name()));
+  delivery.set_ordinal(reminder ? kReminderToken : kInvitationToken);
   delivery.set_kind(survey().kind());
   delivery.set_ticket_id(survey().ticket_id());
   *delivery.mutable_sent_at() = time::Stamp(at_);
   *delivery.mutable_expires_at() = survey().expires_at();
   delivery.set_reminder(reminder);
-  records::TokenRecord token;
-  token.set_survey_id(id_);
-  decision_->Insert(Tokens(), TokenHash(delivery.token()), std::move(token));
   decision_->SetTimer(DeliveryId(id_, reminder), at_, kDeliver, record_.bus_key(),
                       std::move(delivery));
 }

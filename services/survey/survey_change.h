@@ -49,8 +49,8 @@ class SurveyChange {
   void CopyFacts(const records::TicketRecord& ticket);
   // Sets the timer of that kind, replacing an earlier one.
   void SetTimer(const char* kind, absl::Time due);
-  // Hands a letter over: a fresh token in it, its hash in the tables.
-  void Deliver(bool reminder, const std::string& address, std::string_view secret);
+  // Hands a letter over, with a token of its own.
+  void Deliver(bool reminder, const std::string& address);
   // Never sent, or sent no more. Each publishes its fact and takes back what was set in motion.
   void Suppress(std::string_view reason);
   void Withdraw();

@@ -24,7 +24,8 @@ struct Service {
 };
 
 // In the order of the lifecycle: ticket_intake, triage, sla_timer, survey, account_health.
-// UNAVAILABLE when the mailbox cannot be had.
+// Letters need a key for their tokens, which is kept beside the mailbox. UNAVAILABLE when the
+// mailbox cannot be had, FAILED_PRECONDITION when the key file is not usable.
 absl::StatusOr<std::vector<Service>> FiveServices(const ServicesOptions& options);
 
 }  // namespace tandem::programs

@@ -125,6 +125,8 @@ absl::Status World::OpenDatabases() {
   services_ = *std::move(services);
   survey::Options survey_options;
   survey_options.mailer = mailbox_;
+  survey_options.token_keys = std::make_shared<const survey::TokenKeys>(
+      std::vector<std::string>{std::string(survey::TokenKeys::kKeyBytes, 'k')});
   services_[kSurvey].make = [survey_options] { return survey::Make(survey_options); };
   for (size_t i = 0; i < kServices; ++i) {
     const auto service = static_cast<Service>(i);
