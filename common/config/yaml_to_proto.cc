@@ -3,6 +3,7 @@
 #include <google/protobuf/descriptor.h>
 #include <google/protobuf/message.h>
 
+#include <algorithm>
 #include <cmath>
 #include <cstdint>
 #include <limits>
@@ -101,6 +102,24 @@ std::string SourceLines::At(std::string_view path) const {
   }
 }
 
+bool SourceLines::MayComeOfUnread(std::string_view path) const {
+  const size_t cut = path.find_last_of(".[");
+  const std::string_view above = cut == std::string_view::npos ? "" : path.substr(0, cut);
+  const auto is_in = [](std::string_view inner, std::string_view outer) {
+    return outer.empty() || inner == outer ||
+           (inner.size() > outer.size() && inner.substr(0, outer.size()) == outer &&
+            (inner[outer.size()] == '.' || inner[outer.size()] == '['));
+  };
+  for (const std::string& unread : unread_) {
+    if (is_in(path, unread)) return true;
+    // "Needs one of …" is said of the message whose value could not be read.
+    const size_t last = unread.find_last_of(".[");
+    if (last != std::string::npos && std::string_view(unread).substr(0, last) == path) return true;
+  }
+  if (with_unknown_.contains(std::string(path))) return true;
+  return with_unknown_.contains(std::string(above)) && !lines_.contains(path);
+}
+
 class YamlMapper {
  public:
   YamlMapper(std::string_view file, ErrorList* errors, SourceLines* lines)
@@ -108,7 +127,13 @@ class YamlMapper {
     if (lines_ != nullptr) {
       lines_->file_ = std::string(file);
       lines_->lines_.clear();
+      lines_->unread_.clear();
+      lines_->with_unknown_.clear();
     }
+  }
+
+  void ReadNothing() {
+    if (lines_ != nullptr) lines_->unread_.emplace_back();
   }
 
   // Any message, in whichever form its type is written.
@@ -148,6 +173,7 @@ class YamlMapper {
         errors_->AddAt(file_, key.line,
                        absl::StrCat(path.empty() ? "" : path + ": ", "unknown key ",
                                     Quoted(key.text), Suggestion(key.text, FieldNames(type))));
+        if (lines_ != nullptr) lines_->with_unknown_.insert(path);
         continue;
       }
       if (const pb::OneofDescriptor* oneof = field->real_containing_oneof()) {
@@ -261,6 +287,7 @@ class YamlMapper {
              : reflection.SetBool(message, &field, node.text == "true");
         return;
       case CppType::CPPTYPE_ENUM:
+        if (!adds && SaysNothing(node, *field.enum_type())) return;
         if (const auto* value = EnumValue(node, path, *field.enum_type())) {
           adds ? reflection.AddEnum(message, &field, value)
                : reflection.SetEnum(message, &field, value);
@@ -310,8 +337,9 @@ class YamlMapper {
   std::optional<T> Integer(const YamlNode& node, const std::string& path) {
     T value = 0;
     // SimpleAtoi alone would take blanks around the digits.
+    const bool may_be_quoted = sizeof(T) == sizeof(int64_t);
     const bool is_number =
-        !node.is_quoted && !node.text.empty() &&
+        (!node.is_quoted || may_be_quoted) && !node.text.empty() &&
         node.text.find_first_not_of("0123456789", node.text.front() == '-' ? 1 : 0) ==
             std::string::npos &&
         node.text != "-";
@@ -337,6 +365,14 @@ class YamlMapper {
     if (is_number) return value;
     Fail(node, path, absl::StrCat("expected a number, found ", node.Described()));
     return std::nullopt;
+  }
+
+  // What printed messages say where nothing was said.
+  static bool SaysNothing(const YamlNode& node, const pb::EnumDescriptor& type) {
+    const pb::EnumValueDescriptor* const none = type.FindValueByNumber(0);
+    return none != nullptr && IsUnspecified(*none) &&
+           (absl::EqualsIgnoreCase(node.text, none->name()) ||
+            absl::EqualsIgnoreCase(node.text, ShortName(*none)));
   }
 
   const pb::EnumValueDescriptor* EnumValue(const YamlNode& node, const std::string& path,
@@ -383,6 +419,7 @@ class YamlMapper {
   }
 
   void Fail(const YamlNode& node, const std::string& path, std::string_view what) {
+    if (lines_ != nullptr) lines_->unread_.push_back(path);
     errors_->AddAt(file_, node.line, absl::StrCat(path.empty() ? "" : path + ": ", Absl(what)));
   }
 
@@ -396,12 +433,36 @@ class YamlMapper {
   SourceLines* const lines_;
 };
 
+namespace {
+
+// What stands under the wrapping's key, or the root itself.
+const YamlNode& Unwrapped(const YamlNode& root, const Wrapping& wrapping) {
+  const YamlNode* inside = nullptr;
+  if (wrapping.key.empty() || root.kind != YamlNode::Kind::kMap) return root;
+  for (size_t i = 0; i < root.keys.size(); ++i) {
+    const std::string_view key = root.keys[i].text;
+    if (key == wrapping.key) {
+      inside = &root.items[i];
+    } else if (std::find(wrapping.beside.begin(), wrapping.beside.end(), key) ==
+               wrapping.beside.end()) {
+      return root;
+    }
+  }
+  return inside == nullptr ? root : *inside;
+}
+
+}  // namespace
+
 absl::Status YamlToProto(std::string_view text, std::string_view file, pb::Message* message,
-                         SourceLines* lines) {
+                         SourceLines* lines, const Wrapping& wrapping) {
   message->Clear();
   ErrorList errors;
   YamlMapper mapper(file, &errors, lines);
-  if (const auto root = ParseYaml(text, file, &errors)) mapper.FillMessage(*root, "", message);
+  if (const auto root = ParseYaml(text, file, &errors)) {
+    mapper.FillMessage(Unwrapped(*root, wrapping), "", message);
+  } else {
+    mapper.ReadNothing();
+  }
   return errors.ToStatus();
 }
 

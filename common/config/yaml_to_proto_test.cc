@@ -245,7 +245,7 @@ TEST_F(YamlToProtoTest, RefusesWrongTypesByNameAndLine) {
       {"targets: [{respond: [1]}]", "targets[0].respond: expected a duration"},
       {"targets: [{severity: urgent}]",
        "targets[0].severity: unknown value 'urgent'; known: LOW, CRITICAL"},
-      {"targets: [{severity: unspecified}]", "unknown value 'unspecified'; known: LOW, CRITICAL"},
+      {"pausing: [unspecified]", "pausing[0]: unknown value 'unspecified'; known: ON_HOLD"},
       {"from: 23.11.2026", "from: expected an instant such as"},
       {"from: infinite-future", "from: expected an instant such as"},
       {"grace: [1]", "grace: expected a map, found a list"},
@@ -259,6 +259,59 @@ TEST_F(YamlToProtoTest, RefusesWrongTypesByNameAndLine) {
                 ElementsAre(testing::AllOf(HasSubstr("sla.yaml:1: "), HasSubstr(expected))))
         << text;
   }
+}
+
+TEST_F(YamlToProtoTest, ReadsWhatProtobufPrintsAsJson) {
+  ASSERT_TRUE(Read(R"json({
+    "name": "sla",
+    "limit": 7,
+    "big": "-9007199254740993",
+    "huge": "18446744073709551615",
+    "enabled": false,
+    "targets": [{"severity": "SEVERITY_UNSPECIFIED", "respond": "1800.500s", "calendar": ""},
+                {"severity": "SEVERITY_LOW", "respond": "86400s"}],
+    "pausing": [],
+    "from": "2026-11-23T14:00:00Z",
+    "by_level": {"3": {"severity": "unspecified"}}
+  })json")
+                  .ok());
+  EXPECT_EQ(
+      Shown(),
+      "name: \"sla\" limit: 7 big: -9007199254740993 targets { respond { seconds: 1800 nanos: "
+      "500000000 } calendar: \"\" } targets { severity: SEVERITY_LOW respond { seconds: 86400 } } "
+      "from { seconds: 1795442400 } by_level { key: 3 value { } } huge: 18446744073709551615");
+}
+
+TEST_F(YamlToProtoTest, TakesAQuotedNumberOnlyWhereJsonHasOne) {
+  EXPECT_TRUE(Read("big: \"5\"\nhuge: '6'\n").ok());
+  EXPECT_THAT(Errors("big: \"five\"\n"),
+              ElementsAre("sla.yaml:1: big: expected a whole number, found 'five'"));
+}
+
+TEST_F(YamlToProtoTest, ReadsAMessageOutOfWhatItIsWrappedIn) {
+  const Wrapping reply{"policy", {"version"}};
+  const auto read = [&](std::string_view text) {
+    return YamlToProto(text, "sla.yaml", policy_.get(), &lines_, reply);
+  };
+  ASSERT_TRUE(
+      read("version: {number: 7}\npolicy:\n  name: a\n  targets:\n    - calendar: x\n").ok());
+  EXPECT_EQ(Shown(), "name: \"a\" targets { calendar: \"x\" }");
+  EXPECT_EQ(lines_.At("targets[0].calendar"), "sla.yaml:5");
+  // Anything else beside it, and it is the message itself that was meant.
+  EXPECT_THAT(std::string(read("policy: {name: a}\nenabled: true\n").message()),
+              HasSubstr("sla.yaml:1: unknown key 'policy'"));
+  EXPECT_TRUE(read("version: 3\n").ok());
+}
+
+TEST_F(YamlToProtoTest, LeavesWhatCouldBeReadAndKnowsWhatCouldNot) {
+  EXPECT_FALSE(Read("name: a\nversion: many\ntargets:\n  - sevrity: low\n  - calendar: x\n").ok());
+  EXPECT_EQ(Shown(), "name: \"a\" targets { } targets { calendar: \"x\" }");
+  EXPECT_TRUE(lines_.MayComeOfUnread("version"));
+  EXPECT_TRUE(lines_.MayComeOfUnread("targets[0]"));
+  EXPECT_TRUE(lines_.MayComeOfUnread("targets[0].severity"));
+  EXPECT_FALSE(lines_.MayComeOfUnread("targets[1]"));
+  EXPECT_FALSE(lines_.MayComeOfUnread("targets[1].severity"));
+  EXPECT_FALSE(lines_.MayComeOfUnread("name"));
 }
 
 TEST_F(YamlToProtoTest, RefusesTwoOfAOneof) {
