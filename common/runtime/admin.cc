@@ -85,7 +85,7 @@ absl::StatusOr<ServiceRuntime*> Admin::Find(const std::string& name) const {
   }
   return corridor::WithReason(absl::NotFoundError(absl::StrCat("no such service here; there are ",
                                                                absl::StrJoin(names, ", "))),
-                              "SERVICE_NOT_FOUND");
+                              "SERVICE_NOT_FOUND", {{"services", absl::StrJoin(names, ",")}});
 }
 
 void Admin::Call(const corridor::CallContext& context,
@@ -237,7 +237,7 @@ void Admin::ListDeadLetters(MessagePtr request, ReplyCallback done) {
     bool full = false;
     absl::Status status =
         reader.Query({"SELECT id, parked_subject, event_id, type, partition, log_offset, reason, "
-                      "parked_at, body "
+                      "parked_at, body, key "
                       "FROM dead_letters WHERE id > $1 AND ($2 = '' OR parked_subject = $2) ORDER "
                       "BY id LIMIT $3",
                       {after, subject, int64_t{size} + 1}},
@@ -257,6 +257,7 @@ void Admin::ListDeadLetters(MessagePtr request, ReplyCallback done) {
                        letter->set_reason(std::string(row.Text(6)));
                        *letter->mutable_parked_at() = time::Stamp(time::FromMicros(row.Int(7)));
                        letter->set_body(std::string(row.Text(8)));
+                       letter->set_key(std::string(row.Text(9)));
                      });
     if (!status.ok()) {
       done(status);

@@ -1,5 +1,6 @@
 #include "absl/strings/str_cat.h"
 #include "services/tandemctl/command.h"
+#include "tandem/account/v1/account_service.pb.h"
 
 namespace tandem::tandemctl {
 namespace {
@@ -44,6 +45,19 @@ std::string ShowHealth(const Message& reply, const Looks& looks) {
   return text;
 }
 
+// The places that somebody filled; the policy's defaults stay the policy's.
+void TeamPutFrom(const Message& reply, Message* request) {
+  const auto& team = static_cast<const account::v1::GetAccountTeamResponse&>(reply);
+  auto& put = static_cast<account::v1::PutAccountTeamRequest&>(*request);
+  put.set_version(team.version());
+  for (const account::v1::Counterpart& place : team.team()) {
+    if (place.staff_id().empty() || place.is_default()) continue;
+    account::v1::TeamMember* const member = put.add_members();
+    member->set_role(place.role());
+    member->set_staff_id(place.staff_id());
+  }
+}
+
 }  // namespace
 
 std::vector<Entry> AccountCommands() {
@@ -51,13 +65,16 @@ std::vector<Entry> AccountCommands() {
   const auto add = [&entries](Command command) { entries.push_back(EntryOf(std::move(command))); };
 
   add({.path = "account put",
-       .help = "Stores an account.",
+       .help = "Creates an account, or changes what is given of it.",
        .method = Account("PutAccount"),
        .arguments = {"account.account_id"},
        .spread = {"account"},
        .only = {"account.version", "account.display_name", "account.segment", "account.stage",
                 "account.domains", "account.external_ids", "account.seats", "account.arr_minor",
-                "account.currency"}});
+                "account.currency"},
+       .mask = "update_mask",
+       .stored = {.method = Account("GetAccount"), .field = "account"},
+       .is_put = true});
   add({.path = "account get",
        .help = "Shows an account with its journey; '' and --external find it by another system's "
                "name.",
@@ -79,7 +96,7 @@ std::vector<Entry> AccountCommands() {
        .method = Account("AdvanceJourney"),
        .arguments = {"account_id", "to_stage"}});
   add({.path = "account contact put",
-       .help = "Stores a contact.",
+       .help = "Creates a contact, or changes what is given of it.",
        .method = Account("PutContact"),
        .arguments = {"contact.contact_id"},
        .spread = {"contact"},
@@ -88,7 +105,10 @@ std::vector<Entry> AccountCommands() {
                 "contact.addresses", "contact.level", "contact.business_role", "contact.language",
                 "contact.time_zone", "contact.preferred_channel", "contact.communication_style",
                 "contact.constraints", "contact.goals", "contact.opted_out", "contact.champion",
-                "contact.external_ids"}});
+                "contact.external_ids"},
+       .mask = "update_mask",
+       .stored = {.method = Account("GetContact"), .field = "contact", .fixed = "account_id"},
+       .is_put = true});
   add({.path = "account contact get",
        .help = "Shows a contact; '' and --external find it by another system's name.",
        .method = Account("GetContact"),
@@ -106,9 +126,12 @@ std::vector<Entry> AccountCommands() {
                    {"CHAMPION", "champion"},
                    {"OPTED OUT", "opted_out"}}});
   add({.path = "account team put",
-       .help = "Stores who of our staff look after an account: the whole team.",
+       .help = "Sets who of our staff look after an account, role by role; ROLE= empties a place.",
        .method = Account("PutAccountTeam"),
-       .arguments = {"account_id"}});
+       .arguments = {"account_id"},
+       .mask = "update_mask",
+       .stored = {.method = Account("GetAccountTeam"), .field = "team", .into = &TeamPutFrom},
+       .is_put = true});
   add({.path = "account team get",
        .help = "Shows an account's team, defaults filled in.",
        .method = Account("GetAccountTeam"),

@@ -63,7 +63,7 @@ int Run(const State& state, Context& context) {
   }
   auto reply = context.session->Call(*method, request->get());
   if (!reply.ok()) return Fail(context, reply.status());
-  context.json = true;
+  context.json = true;  // or YAML
   return Print(context, **reply, nullptr);
 }
 

@@ -24,6 +24,7 @@ namespace tandem::tandemctl {
 inline constexpr int kOk = 0;
 inline constexpr int kFailed = 1;  // a call failed, or what was asked about is not so
 inline constexpr int kUsage = 2;
+inline constexpr int kNo = 3;  // the answer to what was asked is no: `check && call`
 
 // What a command works with.
 struct Context {
@@ -31,17 +32,19 @@ struct Context {
   Looks looks;  // its screen is standard output: data only
   std::ostream* messages = nullptr;
   std::istream* input = nullptr;
-  bool json = false;
+  bool json = false;  // for a program: JSON, or YAML if `yaml` is set as well
+  bool yaml = false;
   absl::Duration timeout;                     // of one call
   const time::Clock* clock = nullptr;         // for what asks others than Tandem
   std::function<void(absl::Duration)> pause;  // waits
 };
 
-// Tells the person why, and gives the exit code.
+// Tells the person why, and gives the exit code. `again`: flags that a repetition needs beside the
+// request id, each with its value.
 int Fail(Context& context, const absl::Status& status,
-         const std::map<std::string, std::string>& flags = {});
+         const std::map<std::string, std::string>& flags = {}, const std::string& again = "");
 int UsageError(Context& context, const std::string& what);
-// Prints the reply as JSON, or as `text` for people.
+// Prints the reply as JSON or YAML, or as `text` for people.
 int Print(Context& context, const google::protobuf::Message& reply,
           const std::function<std::string()>& text);
 
@@ -64,6 +67,17 @@ struct Flag {
   std::string otherwise = {};
 };
 
+// Where what a put changes is read.
+struct Stored {
+  std::string method = {};  // takes the id as the put does, and answers NOT_FOUND
+  std::string field = {};   // of its reply: what the put stores; empty = the reply itself
+  // Names what it is rather than what it is like: a contact's account. Never in the mask.
+  std::string fixed = {};
+  // Where the reply has another shape than the request; null = the same message.
+  void (*into)(const google::protobuf::Message& reply,
+               google::protobuf::Message* request) = nullptr;
+};
+
 // A command that is one call. A field of the request becomes a flag named after it, with dashes,
 // without a final -id, and in the singular when it is repeated: external_ids is --external.
 struct Command {
@@ -73,18 +87,31 @@ struct Command {
   // Fields given as plain words, in this order; all are needed.
   std::vector<std::string> arguments = {};
   // Message fields whose own fields are flags. A single one, or else the request, may also be read
-  // from --file, as YAML.
+  // from --file, as YAML or JSON.
   std::vector<std::string> spread = {};
   std::vector<Flag> flags = {};
   // Only these fields are flags; empty = all.
   std::vector<std::string> only = {};
   // A FieldMask that gets the names of the given fields, relative to the first `spread`.
   std::string mask = {};
+  // Of a command that changes what is stored: only what is given changes, and a flag of a list adds
+  // to it. A put without a mask in its request sends everything else as it is.
+  Stored stored = {};
+  // Creates as well, takes what `stored` prints from --file, and replaces whole with --replace.
+  bool is_put = false;
   // For a list: its repeated field and columns.
   std::string rows = {};
   std::vector<Column> columns = {};
   // How people see the answer; null = the columns, or all fields.
   std::string (*show)(const google::protobuf::Message& reply, const Looks& looks) = nullptr;
+  // The same, where it takes more calls.
+  std::function<std::string(Context&, const google::protobuf::Message& request,
+                            const google::protobuf::Message& reply)>
+      tell = nullptr;
+  // Puts the rows of a reply into the order in which they are shown.
+  void (*sort)(google::protobuf::Message* reply) = nullptr;
+  // The exit code that the reply stands for; null = kOk.
+  int (*exit_code)(const google::protobuf::Message& reply) = nullptr;
   // Fills in what was not given.
   void (*complete)(google::protobuf::Message* request) = nullptr;
 };

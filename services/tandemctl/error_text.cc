@@ -8,6 +8,7 @@
 #include "common/cli/human.h"
 #include "common/cli/json.h"
 #include "common/cli/text_width.h"
+#include "common/config/utf8.h"
 #include "google/protobuf/struct.pb.h"
 #include "google/rpc/error_details.pb.h"
 
@@ -35,9 +36,23 @@ std::string FlagOf(std::string field, const std::map<std::string, std::string>& 
 
 std::string CodeName(const absl::Status& status) { return absl::StatusCodeToString(status.code()); }
 
+// A server's words may be anything; JSON has no form for what is no UTF-8.
+std::string ValidUtf8(const std::string& text) {
+  if (config::IsValidUtf8(text)) return text;
+  std::string valid;
+  for (const char c : text) {
+    if (static_cast<unsigned char>(c) < 0x80) {
+      valid += c;
+    } else {
+      valid += "\xEF\xBF\xBD";  // U+FFFD
+    }
+  }
+  return valid;
+}
+
 google::protobuf::Value Text(const std::string& text) {
   google::protobuf::Value value;
-  value.set_string_value(text);
+  value.set_string_value(ValidUtf8(text));
   return value;
 }
 
@@ -114,12 +129,20 @@ std::string ErrorText(const absl::Status& status, const std::string& address,
   return text;
 }
 
-std::string ErrorJson(const absl::Status& status, const std::string& request_id) {
+std::string ErrorJson(const absl::Status& status, const std::string& request_id,
+                      const std::string& again) {
   google::protobuf::Struct error;
   Set(&error, "code", Text(CodeName(status)));
   Set(&error, "message", Text(std::string(status.message())));
   google::rpc::ErrorInfo info;
-  if (Detail(status, &info) && !info.reason().empty()) Set(&error, "reason", Text(info.reason()));
+  if (Detail(status, &info) && !info.reason().empty()) {
+    Set(&error, "reason", Text(info.reason()));
+    google::protobuf::Value metadata;
+    for (const auto& [key, value] : info.metadata()) {
+      Set(metadata.mutable_struct_value(), key, Text(value));
+    }
+    if (!info.metadata().empty()) Set(&error, "metadata", std::move(metadata));
+  }
   google::rpc::BadRequest bad;
   if (Detail(status, &bad)) {
     google::protobuf::Value list;
@@ -139,12 +162,12 @@ std::string ErrorJson(const absl::Status& status, const std::string& request_id)
     Set(&error, "retry_after_seconds", std::move(seconds));
   }
   if (!request_id.empty()) Set(&error, "request_id", Text(request_id));
+  if (!again.empty()) Set(&error, "repeat_with", Text(again));
   google::protobuf::Value body;
   *body.mutable_struct_value() = std::move(error);
   google::protobuf::Struct whole;
   Set(&whole, "error", std::move(body));
   const auto json = cli::ToJson(whole, cli::JsonLayout::kOneLine);
-  // Only a text that is no UTF-8 has no JSON; the code is always one.
   return json.ok() ? *json : absl::StrCat("{\"error\":{\"code\":\"", CodeName(status), "\"}}\n");
 }
 

@@ -19,9 +19,10 @@ std::string ErrorText(const absl::Status& status, const std::string& address,
                       const std::map<std::string, std::string>& flags);
 
 // The same for scripts, as one line: {"error": {"code", "message"}} and, where they are known,
-// "reason", "bad_fields" ({"field", "problem"}), "retry_after_seconds" and the "request_id" to try
-// again with.
-std::string ErrorJson(const absl::Status& status, const std::string& request_id);
+// "reason", its "metadata", "bad_fields" ({"field", "problem"}), "retry_after_seconds", the
+// "request_id" to try again with and `again`, the other flags that this needs, as "repeat_with".
+std::string ErrorJson(const absl::Status& status, const std::string& request_id,
+                      const std::string& again = "");
 
 }  // namespace tandem::tandemctl
 

@@ -201,6 +201,7 @@ int Run(const Tail& tail, Context& context) {
 
   int64_t shown = 0;
   const auto show = [&](const v1::BusEvent& event) {
+    if (context.yaml) *context.looks.screen.out << "---\n";
     *context.looks.screen.out << (context.json ? EventJson(event)
                                                : EventLine(event, context.looks));
     return ++shown == tail.limit;

@@ -1,10 +1,12 @@
 #include <algorithm>
 
+#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/strip.h"
 #include "common/cli/human.h"
 #include "common/cli/json.h"
 #include "common/cli/table.h"
+#include "common/cli/text_width.h"
 #include "services/tandemctl/command.h"
 #include "tandem/admin/v1/admin_service.pb.h"
 
@@ -137,6 +139,98 @@ Entry Status() {
   return entry;
 }
 
+// The parked subjects of a service, in the order of their oldest letters. A timer that could not be
+// decided has a letter and no subject that could be retried.
+absl::StatusOr<std::vector<std::string>> ParkedSubjects(Session& session,
+                                                        const std::string& service) {
+  v1::ListDeadLettersRequest request;
+  request.set_service(service);
+  auto reply = session.CallPages(Method("ListDeadLetters"), &request, "dead_letters", 0);
+  if (!reply.ok()) return reply.status();
+  std::vector<std::string> subjects;
+  for (const v1::DeadLetter& letter :
+       static_cast<const v1::ListDeadLettersResponse&>(**reply).dead_letters()) {
+    const bool is_known =
+        std::find(subjects.begin(), subjects.end(), letter.subject()) != subjects.end();
+    if (!is_known && !absl::StartsWith(letter.subject(), "timer:")) {
+      subjects.push_back(letter.subject());
+    }
+  }
+  return subjects;
+}
+
+struct RetryWords {
+  std::vector<std::string> words;
+  std::string subject;
+  bool all = false;
+};
+
+int RunRetry(const RetryWords& given, Context& context) {
+  const std::string service = given.words.front();
+  const std::string subject =
+      given.words.size() == 2 && given.subject.empty() ? given.words.back() : given.subject;
+  const bool is_once =
+      given.words.size() <= 2 && (given.words.size() == 1 || given.subject.empty());
+  if (!is_once || subject.empty() == !given.all) {
+    return UsageError(context, "expected SERVICE and either --subject SUBJECT or --all");
+  }
+  std::vector<std::string> subjects = {subject};
+  if (given.all) {
+    auto parked = ParkedSubjects(*context.session, service);
+    if (!parked.ok()) return Fail(context, parked.status());
+    subjects = *std::move(parked);
+  }
+  v1::RetryDeadLettersResponse total;
+  cli::Table table({{"SUBJECT", cli::Align::kLeft, true},
+                    {"APPLIED", cli::Align::kRight, true},
+                    {"STILL PARKED", cli::Align::kRight, true},
+                    {"BECAUSE"}});
+  for (const std::string& one : subjects) {
+    v1::RetryDeadLettersRequest request;
+    request.set_service(service);
+    request.set_subject(one);
+    const auto reply = context.session->Call(Method("RetryDeadLetters"), &request);
+    // Somebody else may have retried it meanwhile.
+    if (given.all && absl::IsNotFound(reply.status())) continue;
+    if (!reply.ok()) return Fail(context, reply.status());
+    const auto& result = static_cast<const v1::RetryDeadLettersResponse&>(**reply);
+    total.set_applied(total.applied() + result.applied());
+    total.set_remaining(total.remaining() + result.remaining());
+    if (total.reason().empty()) total.set_reason(result.reason());
+    table.Add({one, cli::HumanCount(result.applied()), cli::HumanCount(result.remaining()),
+               cli::Printable(result.reason())});
+  }
+  const int printed = Print(context, total, [&] {
+    return subjects.empty() ? absl::StrCat("no events of ", service, " are parked\n")
+                            : table.Text(context.looks.screen);
+  });
+  if (printed != kOk) return printed;
+  return total.remaining() > 0 ? kFailed : kOk;
+}
+
+Entry RetryEntry() {
+  Entry entry;
+  entry.path = "dead-letter retry";
+  entry.help =
+      "Applies the parked events of a subject again, in order. Exits with 1 while events of "
+      "it stay parked.";
+  entry.flags = {"--subject", "--all"};
+  entry.declare = [](config::OptionSet& options) -> Entry::Run {
+    auto given = std::make_shared<RetryWords>();
+    options.AddArguments("service", &given->words,
+                         "The service, and the subject unless --subject names it.");
+    options.Add("subject", &given->subject, "Retry the events of this subject.");
+    options.Add("all", &given->all, "Retry every parked subject of the service.");
+    return [given](Context& context) {
+      if (given->words.empty()) {
+        return UsageError(context, "expected SERVICE and either --subject SUBJECT or --all");
+      }
+      return RunRetry(*given, context);
+    };
+  };
+  return entry;
+}
+
 }  // namespace
 
 std::vector<Entry> OperatorCommands() {
@@ -151,14 +245,12 @@ std::vector<Entry> OperatorCommands() {
        .columns = {{"ID", "dead_letter_id"},
                    {"SERVICE", "service"},
                    {"SUBJECT", "subject"},
+                   {"KEY", "key"},
                    {"TYPE", "event_type"},
                    {"EVENT", "event_id"},
                    {"PARKED", "parked_at"},
                    {"REASON", "reason"}}});
-  add({.path = "dead-letter retry",
-       .help = "Applies the parked events of a subject again, in order.",
-       .method = Method("RetryDeadLetters"),
-       .arguments = {"service", "subject"}});
+  entries.push_back(RetryEntry());
   add({.path = "dead-letter drop",
        .help = "Discards one parked event for good.",
        .method = Method("DropDeadLetter"),

@@ -1,8 +1,12 @@
+#include <algorithm>
+
 #include "absl/strings/str_cat.h"
 #include "common/cli/human.h"
 #include "common/cli/table.h"
+#include "common/cli/text_width.h"
 #include "services/tandemctl/command.h"
 #include "tandem/account/v1/outreach_service.pb.h"
+#include "tandem/intake/v1/ticket_service.pb.h"
 
 namespace tandem::tandemctl {
 namespace {
@@ -14,23 +18,57 @@ std::string Method(const char* name) {
   return std::string("tandem.account.v1.OutreachService/") + name;
 }
 
-const std::vector<Column>& BlockColumns() {
-  static const std::vector<Column>* const columns =
-      new std::vector<Column>{{"RULE", "rule"},
-                              {"BLOCKED BY", "subject_id"},
-                              {"SEVERITY", "severity"},
-                              {"MAY CLEAR", "may_clear_at"}};
-  return *columns;
+// As many as are read at a glance; the rest is a number, and all of it is in the JSON.
+constexpr int kShownBlocks = 10;
+
+// What blocks with the subjects of the tickets, which clearance does not know: intake is asked for
+// those that are shown. One that says nothing leaves its place empty.
+std::string ShowBlocks(Context& context,
+                       const google::protobuf::RepeatedPtrField<v1::OutreachBlock>& blocks) {
+  constexpr char kGetTicket[] = "tandem.intake.v1.TicketService/GetTicket";
+  cli::Table table({{"RULE"},
+                    {"BLOCKED BY", cli::Align::kLeft, true},
+                    {"SEVERITY", cli::Align::kLeft, true},
+                    {"MAY CLEAR", cli::Align::kLeft, true},
+                    {"SUBJECT"}});
+  const int shown = std::min(kShownBlocks, blocks.size());
+  for (int i = 0; i < shown; ++i) {
+    const v1::OutreachBlock& block = blocks.Get(i);
+    intake::v1::GetTicketRequest question;
+    question.set_ticket_id(block.subject_id());
+    question.set_page_size(-1);  // none of its messages
+    std::string subject;
+    if (!block.subject_id().empty()) {
+      const auto reply = context.session->Call(kGetTicket, &question);
+      if (reply.ok()) {
+        subject = static_cast<const intake::v1::GetTicketResponse&>(**reply).ticket().subject();
+      }
+    }
+    table.Add({block.rule(), block.subject_id(), WordIn(block, "severity"),
+               Cell(block, "may_clear_at", Form::kPlain, context.looks), cli::Printable(subject)});
+  }
+  std::string text = table.Text(context.looks.screen);
+  if (blocks.size() > shown) {
+    absl::StrAppend(&text, "and ", cli::HumanCount(blocks.size() - shown), " more\n");
+  }
+  return text;
 }
 
 // The verdict as the first word, then what it rests on.
-std::string ShowCheck(const Message& reply, const Looks& looks) {
+std::string TellCheck(Context& context, const Message& request, const Message& reply) {
   const auto& check = static_cast<const v1::CheckOutreachResponse&>(reply);
+  const bool is_preview = static_cast<const v1::CheckOutreachRequest&>(request).preview();
+  const Looks& looks = context.looks;
   std::string text = WordIn(check, "verdict");
   if (check.verdict() == v1::OUTREACH_VERDICT_ALLOW) {
-    absl::StrAppend(&text, ": clearance ", check.clearance_id(), " until ",
-                    Cell(reply, "expires_at", Form::kPlain, looks), ", ", check.units(),
-                    check.units() == 1 ? " unit" : " units", " of the contact budget");
+    if (is_preview) {
+      absl::StrAppend(&text, ": a preview, so no clearance is given; it would take ",
+                      check.units());
+    } else {
+      absl::StrAppend(&text, ": clearance ", check.clearance_id(), " until ",
+                      Cell(reply, "expires_at", Form::kPlain, looks), ", ", check.units());
+    }
+    absl::StrAppend(&text, check.units() == 1 ? " unit" : " units", " of the contact budget");
     if (!check.exception_id().empty()) {
       absl::StrAppend(&text, ", by exception ", check.exception_id());
     }
@@ -38,14 +76,28 @@ std::string ShowCheck(const Message& reply, const Looks& looks) {
   const std::string policy = Cell(reply, "policy", Form::kPlain, looks);
   if (!policy.empty()) absl::StrAppend(&text, " (policy ", policy, ")");
   text += "\n";
+  if (check.clearance_state() != v1::CLEARANCE_STATE_UNSPECIFIED &&
+      check.clearance_state() != v1::CLEARANCE_STATE_STANDING) {
+    absl::StrAppend(&text, "the clearance given under this request id is ",
+                    WordIn(check, "clearance_state"), "\n");
+  }
+  if (check.unattributed_tickets() > 0) {
+    absl::StrAppend(&text, cli::HumanCount(check.unattributed_tickets()),
+                    check.unattributed_tickets() == 1 ? " open ticket has" : " open tickets have",
+                    " no known requester and may be this account's; see 'account requesters'\n");
+  }
   if (check.blocks_size() > 0) {
-    absl::StrAppend(&text, "\n", Rows(reply, "blocks", BlockColumns(), looks));
+    absl::StrAppend(&text, "\n", ShowBlocks(context, check.blocks()));
   }
   if (check.advice_size() > 0) {
-    absl::StrAppend(&text, "\nopen, but no hindrance:\n",
-                    Rows(reply, "advice", BlockColumns(), looks));
+    absl::StrAppend(&text, "\nopen, but not blocking:\n", ShowBlocks(context, check.advice()));
   }
   return text;
+}
+
+int CheckCode(const Message& reply) {
+  const auto& check = static_cast<const v1::CheckOutreachResponse&>(reply);
+  return check.verdict() == v1::OUTREACH_VERDICT_ALLOW ? kOk : kNo;
 }
 
 // The totals, then each touch beside what was open in the commit that recorded it.
@@ -90,9 +142,12 @@ std::vector<Entry> OutreachCommands() {
   const auto add = [&entries](Command command) { entries.push_back(EntryOf(std::move(command))); };
 
   add({.path = "outreach check",
-       .help = "Asks whether we may contact a customer about something now.",
+       .help =
+           "Asks whether we may contact a customer about something now. Exits with 0 for ALLOW and "
+           "with 3 for HOLD, so that `tandemctl outreach check … && call` calls only when we may.",
        .method = Method("CheckOutreach"),
-       .show = &ShowCheck});
+       .tell = &TellCheck,
+       .exit_code = &CheckCode});
   add({.path = "outreach touch",
        .help = "Records a contact with a customer that happened.",
        .method = Method("RecordTouch")});

@@ -11,6 +11,7 @@
 #include "common/config/options.h"
 #include "common/host/version.h"
 #include "common/id/id.h"
+#include "google/protobuf/stubs/logging.h"
 #include "services/tandemctl/addresses.h"
 #include "services/tandemctl/command.h"
 #include "services/tandemctl/completion.h"
@@ -37,7 +38,8 @@ struct Options {
     program.Add("caller", &caller, "Who asks, as the services note it.");
     program.Add("timeout", &timeout, "How long a call may take.",
                 {absl::Milliseconds(1), absl::Hours(24)});
-    program.AddChoice("output", &output, {"table", "json"}, "For people or for scripts.");
+    program.AddChoice("output", &output, {"table", "json", "yaml"},
+                      "A table for people, json or yaml for programs and files.");
     program.Add("request-id", &request_id,
                 "Id of the change, so that asking twice changes once (default: a new one).");
     program.Add("tls-ca", &tls_ca, "PEM file: who vouches for the server; turns TLS on.");
@@ -122,6 +124,8 @@ std::string DefaultCaller(const std::string& user, const std::string& host) {
 
 int Run(const std::vector<std::string>& arguments,
         const std::map<std::string, std::string>& environment, const World& world) {
+  // The library's own lines would stand among ours, before an error that a script reads.
+  google::protobuf::SetLogHandler(nullptr);
   config::OptionSet program("tandemctl", "Asks and steers Tandem from the command line.",
                             host::kVersion);
   program.SetEnvironmentPrefix("TANDEM_CTL_");
@@ -174,7 +178,8 @@ int Run(const std::vector<std::string>& arguments,
   context.looks = {world.output, world.zone, world.clock->Now()};
   context.messages = world.messages;
   context.input = world.input;
-  context.json = options.output == "json";
+  context.json = options.output != "table";
+  context.yaml = options.output == "yaml";
   context.timeout = options.timeout;
   context.clock = world.clock;
   context.pause = world.pause;

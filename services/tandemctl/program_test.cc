@@ -39,9 +39,12 @@ using ::testing::Not;
 using testing::ProgramTest;
 using testing::Ran;
 using ::testing::StartsWith;
+using ::testing::UnorderedElementsAre;
 
 constexpr char kOpen[] = "tandem.intake.v1.TicketService/OpenTicket";
 constexpr char kList[] = "tandem.intake.v1.TicketService/ListTickets";
+constexpr char kGetTicket[] = "tandem.intake.v1.TicketService/GetTicket";
+constexpr char kPutContact[] = "tandem.account.v1.AccountService/PutContact";
 constexpr char kUpdate[] = "tandem.intake.v1.TicketService/UpdateTicket";
 
 intake::v1::OpenTicketResponse Opened(const intake::v1::OpenTicketRequest&) {
@@ -279,7 +282,268 @@ TEST_F(ProgramTest, AnUpdateNamesTheFieldsThatWereGiven) {
   EXPECT_EQ(requests[0].staff_id(), "agent-1");
   EXPECT_EQ(requests[0].ticket().state(), type::v1::TICKET_STATE_PENDING);
   EXPECT_EQ(requests[0].ticket().context().steps(), "click");
-  EXPECT_THAT(requests[0].update_mask().paths(), ElementsAre("state", "context.steps", "goal_id"));
+  EXPECT_THAT(requests[0].update_mask().paths(),
+              UnorderedElementsAre("state", "context.steps", "goal_id"));
+}
+
+TEST_F(ProgramTest, ATagIsAddedToTheTicketsOwnUnderTheVersionThatTheyWereReadAt) {
+  tandem_.On<intake::v1::UpdateTicketRequest>(
+      kUpdate, [](const auto&) { return intake::v1::UpdateTicketResponse(); });
+  tandem_.On<intake::v1::GetTicketRequest>(kGetTicket, [](const auto&) {
+    intake::v1::GetTicketResponse reply;
+    reply.mutable_ticket()->set_ticket_id("tk_1");
+    reply.mutable_ticket()->set_version(4);
+    reply.mutable_ticket()->add_tags("vip");
+    reply.mutable_ticket()->add_tags("eu");
+    (*reply.mutable_ticket()->mutable_custom_fields())["room"] = "12";
+    (*reply.mutable_ticket()->mutable_custom_fields())["floor"] = "3";
+    return reply;
+  });
+  const Ran ran =
+      Run({"ticket", "update", "tk_1", "--tag", "eu", "--tag", "new", "--custom-field", "room=14"});
+  EXPECT_EQ(ran.code, 0) << ran.messages;
+  Run({"ticket", "update", "tk_1", "--clear", "tags", "--tag", "only"});
+  const auto requests = tandem_.Requests<intake::v1::UpdateTicketRequest>(kUpdate);
+  ASSERT_EQ(requests.size(), 2u);
+  EXPECT_EQ(requests[0].version(), 4);
+  EXPECT_THAT(requests[0].ticket().tags(), ElementsAre("vip", "eu", "new"));
+  EXPECT_EQ(requests[0].ticket().custom_fields().size(), 2u);
+  EXPECT_EQ(requests[0].ticket().custom_fields().at("room"), "14");
+  EXPECT_THAT(requests[0].update_mask().paths(), UnorderedElementsAre("tags", "custom_fields"));
+  EXPECT_EQ(requests[1].version(), 0);
+  EXPECT_THAT(requests[1].ticket().tags(), ElementsAre("only"));
+}
+
+TEST_F(ProgramTest, APutNamesWhatItChangesAndNothingElse) {
+  tandem_.On<account::v1::PutContactRequest>(
+      kPutContact, [](const auto&) { return account::v1::PutContactResponse(); });
+  const Ran ran = Run({"account", "contact", "put", "c1", "--account", "acme", "--champion"});
+  EXPECT_EQ(ran.code, 0) << ran.messages;
+  Run({"account", "contact", "put", "c1", "--clear", "champion"});
+  Run({"account", "contact", "put", "c1", "--account", "acme", "--champion", "--replace"});
+  const auto requests = tandem_.Requests<account::v1::PutContactRequest>(kPutContact);
+  ASSERT_EQ(requests.size(), 3u);
+  EXPECT_THAT(requests[0].update_mask().paths(), ElementsAre("champion"));
+  EXPECT_EQ(requests[0].contact().account_id(), "acme");
+  EXPECT_TRUE(requests[0].contact().champion());
+  EXPECT_THAT(requests[1].update_mask().paths(), ElementsAre("champion"));
+  EXPECT_FALSE(requests[1].contact().champion());
+  EXPECT_THAT(requests[2].update_mask().paths(), ElementsAre("*"));
+}
+
+TEST_F(ProgramTest, ATeamIsChangedRoleByRoleUnlessItIsReplaced) {
+  constexpr char kPut[] = "tandem.account.v1.AccountService/PutAccountTeam";
+  tandem_.On<account::v1::PutAccountTeamRequest>(
+      kPut, [](const auto&) { return account::v1::PutAccountTeamResponse(); });
+  Run({"account", "team", "put", "acme", "--member", "CSM=csm-1"});
+  Run({"account", "team", "put", "acme", "--member", "CSM=csm-1", "--replace"});
+  const auto requests = tandem_.Requests<account::v1::PutAccountTeamRequest>(kPut);
+  ASSERT_EQ(requests.size(), 2u);
+  EXPECT_FALSE(requests[0].has_update_mask());
+  EXPECT_THAT(requests[1].update_mask().paths(), ElementsAre("*"));
+}
+
+triage::v1::GetStaffResponse StoredStaff(const triage::v1::GetStaffRequest&) {
+  triage::v1::GetStaffResponse reply;
+  triage::v1::Staff& staff = *reply.mutable_staff();
+  staff.set_staff_id("ada");
+  staff.set_version(6);
+  staff.set_function(type::v1::STAFF_FUNCTION_SUPPORT);
+  staff.set_display_name("Ada");
+  staff.add_skills("sso");
+  staff.add_queues("support");
+  staff.set_capacity(8);
+  staff.set_active(false);
+  return reply;
+}
+
+TEST_F(ProgramTest, AStaffRecordKeepsWhatIsNotGiven) {
+  constexpr char kPut[] = "tandem.triage.v1.StaffService/PutStaff";
+  constexpr char kGet[] = "tandem.triage.v1.StaffService/GetStaff";
+  tandem_.On<triage::v1::PutStaffRequest>(
+      kPut, [](const auto&) { return triage::v1::PutStaffResponse(); });
+  tandem_.On<triage::v1::GetStaffRequest>(kGet, &StoredStaff);
+  const Ran ran = Run({"triage", "staff", "put", "ada", "--skill", "billing"});
+  EXPECT_EQ(ran.code, 0) << ran.messages;
+  const auto requests = tandem_.Requests<triage::v1::PutStaffRequest>(kPut);
+  ASSERT_EQ(requests.size(), 1u);
+  triage::v1::Staff wanted = StoredStaff({}).staff();
+  wanted.add_skills("billing");
+  EXPECT_EQ(requests[0].staff().ShortDebugString(), wanted.ShortDebugString());
+}
+
+TEST_F(ProgramTest, ANewStaffRecordIsActiveUnlessOtherwiseSaid) {
+  constexpr char kPut[] = "tandem.triage.v1.StaffService/PutStaff";
+  constexpr char kGet[] = "tandem.triage.v1.StaffService/GetStaff";
+  tandem_.On<triage::v1::PutStaffRequest>(
+      kPut, [](const auto&) { return triage::v1::PutStaffResponse(); });
+  tandem_.On<triage::v1::GetStaffRequest>(
+      kGet, [](const auto&) { return corridor::NotFound("staff", "ada"); });
+  EXPECT_EQ(Run({"triage", "staff", "put", "ada", "--function", "SUPPORT"}).code, 0);
+  const auto requests = tandem_.Requests<triage::v1::PutStaffRequest>(kPut);
+  ASSERT_EQ(requests.size(), 1u);
+  EXPECT_TRUE(requests[0].staff().active());
+  EXPECT_EQ(requests[0].staff().version(), 0);
+}
+
+TEST_F(ProgramTest, AChangeIsMadeAnewWhenSomebodyWasFaster) {
+  constexpr char kPut[] = "tandem.triage.v1.StaffService/PutStaff";
+  constexpr char kGet[] = "tandem.triage.v1.StaffService/GetStaff";
+  tandem_.On<triage::v1::GetStaffRequest>(kGet, &StoredStaff);
+  tandem_.On<triage::v1::PutStaffRequest>(
+      kPut, [](const auto&) { return corridor::VersionConflict("staff", "ada", 6, 7); });
+  EXPECT_EQ(Run({"triage", "staff", "put", "ada", "--capacity", "9"}).code, 1);
+  EXPECT_EQ(tandem_.Requests<triage::v1::PutStaffRequest>(kPut).size(), 3u);
+  // Whoever names the version wants that one.
+  EXPECT_EQ(Run({"triage", "staff", "put", "ada", "--capacity", "9", "--if-version", "6"}).code, 1);
+  EXPECT_EQ(tandem_.Requests<triage::v1::PutStaffRequest>(kPut).size(), 4u);
+}
+
+// Every field set to something else than its default.
+void FillAll(google::protobuf::Message* message, int depth = 0) {
+  const auto& reflection = *message->GetReflection();
+  if (auto* stamp = dynamic_cast<google::protobuf::Timestamp*>(message); stamp != nullptr) {
+    stamp->set_seconds(1795442400);
+    return;
+  }
+  for (int i = 0; i < message->GetDescriptor()->field_count(); ++i) {
+    const google::protobuf::FieldDescriptor* field = message->GetDescriptor()->field(i);
+    using Field = google::protobuf::FieldDescriptor;
+    const bool is_list = field->is_repeated();
+    switch (field->cpp_type()) {
+      case Field::CPPTYPE_INT32:
+        is_list ? reflection.AddInt32(message, field, 41) : reflection.SetInt32(message, field, 41);
+        break;
+      case Field::CPPTYPE_INT64:
+        is_list ? reflection.AddInt64(message, field, int64_t{1} << 40)
+                : reflection.SetInt64(message, field, int64_t{1} << 40);
+        break;
+      case Field::CPPTYPE_DOUBLE:
+        is_list ? reflection.AddDouble(message, field, 0.5)
+                : reflection.SetDouble(message, field, 0.5);
+        break;
+      case Field::CPPTYPE_BOOL:
+        is_list ? reflection.AddBool(message, field, true)
+                : reflection.SetBool(message, field, true);
+        break;
+      case Field::CPPTYPE_ENUM:
+        is_list ? reflection.AddEnumValue(message, field, 1)
+                : reflection.SetEnumValue(message, field, 1);
+        break;
+      case Field::CPPTYPE_STRING: {
+        const std::string text = absl::StrCat("true: \"", field->name(), "\" # 1\n\xC3\xA9");
+        is_list ? reflection.AddString(message, field, text)
+                : reflection.SetString(message, field, text);
+        break;
+      }
+      case Field::CPPTYPE_MESSAGE:
+        if (depth < 3) {
+          FillAll(is_list ? reflection.AddMessage(message, field)
+                          : reflection.MutableMessage(message, field),
+                  depth + 1);
+        }
+        break;
+      default:
+        break;
+    }
+  }
+}
+
+// `get` prints `reply`; what `put --file` makes of it.
+template <typename Get, typename Put, typename Reply>
+std::vector<Put> PrintedAndPut(testing::FakeTandem& tandem,
+                               const std::function<Ran(const std::vector<std::string>&)>& run,
+                               const std::vector<std::string>& group, const std::string& id,
+                               const std::string& get, const std::string& put, const Reply& reply) {
+  tandem.On<Get>(get, [reply](const auto&) { return reply; });
+  const google::protobuf::MethodDescriptor* method = corridor::FindMethod(put);
+  EXPECT_NE(method, nullptr);
+  const std::string path = absl::StrCat(::testing::TempDir(), "/", ::getpid(), "_printed");
+  for (const std::string form : {"json", "yaml"}) {
+    for (const bool replaces : {false, true}) {
+      std::vector<std::string> words = group;
+      words.insert(words.end(), {"get", id, "--output", form});
+      const Ran printed = run(words);
+      EXPECT_EQ(printed.code, 0) << printed.messages;
+      std::ofstream(path) << printed.output;
+      words = group;
+      words.insert(words.end(), {"put", id, "--file", path});
+      if (replaces) words.push_back("--replace");
+      const Ran stored = run(words);
+      EXPECT_EQ(stored.code, 0) << form << "\n" << printed.output << stored.messages;
+      std::remove(path.c_str());
+    }
+  }
+  return tandem.Requests<Put>(put);
+}
+
+TEST_F(ProgramTest, WhatGetPrintsIsWhatPutTakes) {
+  const std::function<Ran(const std::vector<std::string>&)> run =
+      [this](const std::vector<std::string>& words) { return Run(words); };
+  const std::string accounts = "tandem.account.v1.AccountService/";
+  const std::string staff = "tandem.triage.v1.StaffService/";
+  tandem_.On<account::v1::PutAccountRequest>(
+      accounts + "PutAccount", [](const auto&) { return account::v1::PutAccountResponse(); });
+  tandem_.On<account::v1::PutContactRequest>(
+      kPutContact, [](const auto&) { return account::v1::PutContactResponse(); });
+  tandem_.On<account::v1::PutAccountTeamRequest>(accounts + "PutAccountTeam", [](const auto&) {
+    return account::v1::PutAccountTeamResponse();
+  });
+  tandem_.On<triage::v1::PutStaffRequest>(
+      staff + "PutStaff", [](const auto&) { return triage::v1::PutStaffResponse(); });
+
+  account::v1::GetAccountResponse account;
+  FillAll(&account);
+  account::v1::Account wanted_account = account.account();
+  wanted_account.set_account_id("a1");
+  wanted_account.clear_created_at();
+  wanted_account.clear_updated_at();
+  for (const auto& put :
+       PrintedAndPut<account::v1::GetAccountRequest, account::v1::PutAccountRequest>(
+           tandem_, run, {"account"}, "a1", accounts + "GetAccount", accounts + "PutAccount",
+           account)) {
+    EXPECT_EQ(put.account().ShortDebugString(), wanted_account.ShortDebugString());
+  }
+
+  account::v1::GetContactResponse contact;
+  FillAll(&contact);
+  account::v1::Contact wanted_contact = contact.contact();
+  wanted_contact.set_contact_id("c1");
+  wanted_contact.clear_updated_at();
+  for (const auto& put :
+       PrintedAndPut<account::v1::GetContactRequest, account::v1::PutContactRequest>(
+           tandem_, run, {"account", "contact"}, "c1", accounts + "GetContact", kPutContact,
+           contact)) {
+    EXPECT_EQ(put.contact().ShortDebugString(), wanted_contact.ShortDebugString());
+  }
+
+  triage::v1::GetStaffResponse person;
+  FillAll(&person);
+  triage::v1::Staff wanted_staff = person.staff();
+  wanted_staff.set_staff_id("s1");
+  for (const auto& put : PrintedAndPut<triage::v1::GetStaffRequest, triage::v1::PutStaffRequest>(
+           tandem_, run, {"triage", "staff"}, "s1", staff + "GetStaff", staff + "PutStaff",
+           person)) {
+    EXPECT_EQ(put.staff().ShortDebugString(), wanted_staff.ShortDebugString());
+  }
+
+  account::v1::GetAccountTeamResponse team;
+  team.set_version(3);
+  account::v1::Counterpart* place = team.add_team();
+  place->set_role(type::v1::STAFF_ROLE_CSM);
+  place->set_staff_id("csm-1");
+  place = team.add_team();
+  place->set_role(type::v1::STAFF_ROLE_SUPPORT_LEAD);
+  place->set_staff_id("lead-1");
+  place->set_is_default(true);
+  for (const auto& put :
+       PrintedAndPut<account::v1::GetAccountTeamRequest, account::v1::PutAccountTeamRequest>(
+           tandem_, run, {"account", "team"}, "a1", accounts + "GetAccountTeam",
+           accounts + "PutAccountTeam", team)) {
+    EXPECT_EQ(put.version(), 3);
+    ASSERT_EQ(put.members_size(), 1);
+    EXPECT_EQ(put.members(0).staff_id(), "csm-1");
+  }
 }
 
 intake::v1::ListTicketsResponse Page(const intake::v1::ListTicketsRequest& request) {
@@ -455,16 +719,140 @@ TEST_F(ProgramTest, ACheckBeginsWithItsVerdict) {
         reply.mutable_policy()->set_version(3);
         return reply;
       });
+  tandem_.On<intake::v1::GetTicketRequest>(kGetTicket, [](const auto&) {
+    intake::v1::GetTicketResponse reply;
+    reply.mutable_ticket()->set_subject("Nobody can sign in");
+    return reply;
+  });
   const Ran held =
       Run({"outreach", "check", "--account", "acme", "--topic", "RENEWAL", "--staff", "csm-1"});
-  EXPECT_EQ(held.code, 0);
+  EXPECT_EQ(held.code, 3);
   EXPECT_EQ(held.output,
             "HOLD (policy account v3)\n\n"
-            "RULE             BLOCKED BY  SEVERITY  MAY CLEAR\n"
-            "critical_ticket  tk_1        CRITICAL\n");
+            "RULE             BLOCKED BY  SEVERITY  MAY CLEAR  SUBJECT\n"
+            "critical_ticket  tk_1        CRITICAL             Nobody can sign in\n");
   const Ran allowed = Run({"outreach", "check", "--account", "globex", "--topic", "RENEWAL"});
+  EXPECT_EQ(allowed.code, 0);
   EXPECT_EQ(allowed.output,
             "ALLOW: clearance cl_1 until 2026-11-24 14:00:00Z, 1 unit of the contact budget\n");
+}
+
+TEST_F(ProgramTest, ACheckShowsTenBlocksAndCountsTheRest) {
+  tandem_.On<account::v1::CheckOutreachRequest>(
+      "tandem.account.v1.OutreachService/CheckOutreach", [](const auto&) {
+        account::v1::CheckOutreachResponse reply;
+        reply.set_verdict(account::v1::OUTREACH_VERDICT_HOLD);
+        for (int i = 0; i < 137; ++i) reply.add_blocks()->set_subject_id(absl::StrCat("tk_", i));
+        return reply;
+      });
+  tandem_.On<intake::v1::GetTicketRequest>(
+      kGetTicket, [](const auto&) { return absl::UnavailableError("away"); });
+  const Ran ran = Run({"outreach", "check", "--account", "acme", "--topic", "RENEWAL"});
+  EXPECT_EQ(ran.code, 3);
+  EXPECT_THAT(ran.output,
+              AllOf(HasSubstr("tk_9"), Not(HasSubstr("tk_10")), HasSubstr("and 127 more")));
+  EXPECT_THAT(ran.messages, IsEmpty());
+}
+
+TEST_F(ProgramTest, ClocksAtRiskStandInTheOrderOfTheirDueInstantsWithTheirTickets) {
+  tandem_.On<sla::v1::ListAtRiskRequest>("tandem.sla.v1.SlaService/ListAtRisk", [](const auto&) {
+    sla::v1::ListAtRiskResponse reply;
+    for (const char* due :
+         {"2026-11-23T14:05:00Z", "2026-11-23T18:00:00Z", "2026-11-23T14:30:00Z"}) {
+      sla::v1::ClockAtRisk* risk = reply.add_clocks();
+      risk->set_ticket_id(absl::StrCat("tk_", reply.clocks_size() == 3 ? 2 : 1));
+      SetInstant(due, risk->mutable_clock()->mutable_due_at());
+    }
+    return reply;
+  });
+  tandem_.On<intake::v1::GetTicketRequest>(
+      kGetTicket, [](const intake::v1::GetTicketRequest& asked) {
+        intake::v1::GetTicketResponse reply;
+        reply.mutable_ticket()->set_subject(absl::StrCat("Subject of ", asked.ticket_id()));
+        reply.mutable_ticket()->set_queue("support");
+        reply.mutable_ticket()->set_assignee_id("ada");
+        return reply;
+      });
+  const Ran ran = Run({"sla", "at-risk"});
+  EXPECT_EQ(ran.code, 0) << ran.messages;
+  const size_t second = ran.output.find("14:30");
+  EXPECT_LT(ran.output.find("14:05"), second);
+  EXPECT_LT(second, ran.output.find("18:00"));
+  EXPECT_THAT(ran.output,
+              AllOf(HasSubstr("Subject of tk_2"), HasSubstr("ada"), HasSubstr("support")));
+  EXPECT_EQ(tandem_.Requests<intake::v1::GetTicketRequest>(kGetTicket).size(), 2u)
+      << "once for each ticket";
+}
+
+TEST_F(ProgramTest, ARetryThatLeavesEventsParkedFails) {
+  constexpr char kRetry[] = "tandem.admin.v1.AdminService/RetryDeadLetters";
+  tandem_.On<admin::v1::RetryDeadLettersRequest>(
+      kRetry, [](const admin::v1::RetryDeadLettersRequest& asked) {
+        admin::v1::RetryDeadLettersResponse reply;
+        reply.set_applied(asked.subject() == "tk_1" ? 2 : 0);
+        reply.set_remaining(asked.subject() == "tk_1" ? 0 : 1);
+        if (asked.subject() != "tk_1") reply.set_reason("poison");
+        return reply;
+      });
+  tandem_.On<admin::v1::ListDeadLettersRequest>(
+      "tandem.admin.v1.AdminService/ListDeadLetters", [](const auto&) {
+        admin::v1::ListDeadLettersResponse reply;
+        for (const char* subject : {"tk_1", "tk_2", "tk_1", "timer:clock:tk_9"}) {
+          reply.add_dead_letters()->set_subject(subject);
+        }
+        return reply;
+      });
+  EXPECT_EQ(Run({"dead-letter", "retry", "triage", "--subject", "tk_1"}).code, 0);
+  EXPECT_EQ(Run({"dead-letter", "retry", "triage", "tk_1"}).code, 0);
+  const Ran failed = Run({"dead-letter", "retry", "triage", "--subject", "tk_2"});
+  EXPECT_EQ(failed.code, 1);
+  EXPECT_THAT(failed.output, HasSubstr("poison"));
+  const Ran all = Run({"dead-letter", "retry", "triage", "--all"});
+  EXPECT_EQ(all.code, 1);
+  EXPECT_THAT(all.output, AllOf(HasSubstr("tk_1"), HasSubstr("tk_2")));
+  EXPECT_EQ(tandem_.Requests<admin::v1::RetryDeadLettersRequest>(kRetry).size(), 5u)
+      << "each subject once, and no timer";
+  for (const std::vector<std::string>& wrong : {std::vector<std::string>{"triage"},
+                                                {"triage", "tk_1", "--all"},
+                                                {"triage", "tk_1", "--subject", "tk_1"}}) {
+    std::vector<std::string> words = {"dead-letter", "retry"};
+    words.insert(words.end(), wrong.begin(), wrong.end());
+    EXPECT_EQ(Run(words).code, 2);
+  }
+}
+
+TEST_F(ProgramTest, ATextThatIsNoUtf8IsOneJsonErrorAndNoLineOfALibrary) {
+  tandem_.On<intake::v1::OpenTicketRequest>(
+      kOpen, [](const auto&) { return absl::FailedPreconditionError("broken \xC3 text"); });
+  ::testing::internal::CaptureStderr();
+  const Ran ran = Run({"ticket", "open", "--subject", "x", "--output", "json"});
+  EXPECT_EQ(::testing::internal::GetCapturedStderr(), "");
+  EXPECT_EQ(ran.code, 1);
+  EXPECT_THAT(ran.messages,
+              AllOf(StartsWith("{\"error\":{"), HasSubstr("broken "), HasSubstr("FAILED_PRE")));
+}
+
+TEST_F(ProgramTest, AnErrorCarriesWhatAProgramNeedsToActOnIt) {
+  tandem_.On<intake::v1::GetTicketRequest>(
+      kGetTicket, [](const auto&) { return corridor::NotFound("ticket", "tk_404"); });
+  const Ran ran = Run({"ticket", "get", "tk_404", "--output", "json"});
+  EXPECT_THAT(ran.messages, HasSubstr("\"metadata\":{\"ticket_id\":\"tk_404\"}"));
+}
+
+TEST_F(ProgramTest, ATicketSuspectedToBeSpamIsConfirmedToBeNone) {
+  tandem_.On<intake::v1::UpdateTicketRequest>(
+      kUpdate, [](const auto&) { return intake::v1::UpdateTicketResponse(); });
+  tandem_.On<intake::v1::ListTicketsRequest>(
+      kList, [](const auto&) { return intake::v1::ListTicketsResponse(); });
+  EXPECT_EQ(Run({"ticket", "not-spam", "tk_1", "--staff", "ada"}).code, 0);
+  EXPECT_EQ(Run({"ticket", "list", "--suspected-spam"}).code, 0);
+  const auto updates = tandem_.Requests<intake::v1::UpdateTicketRequest>(kUpdate);
+  ASSERT_EQ(updates.size(), 1u);
+  EXPECT_EQ(updates[0].ticket_id(), "tk_1");
+  EXPECT_EQ(updates[0].staff_id(), "ada");
+  EXPECT_FALSE(updates[0].ticket().suspected_spam());
+  EXPECT_THAT(updates[0].update_mask().paths(), ElementsAre("suspected_spam"));
+  EXPECT_TRUE(tandem_.Requests<intake::v1::ListTicketsRequest>(kList).at(0).suspected_spam_only());
 }
 
 TEST_F(ProgramTest, StatusNamesWhatIsNotReady) {

@@ -1,8 +1,13 @@
+#include <algorithm>
+#include <map>
+
 #include "absl/strings/str_cat.h"
 #include "common/cli/human.h"
 #include "common/cli/table.h"
+#include "common/cli/text_width.h"
 #include "common/config/duration.h"
 #include "services/tandemctl/command.h"
+#include "tandem/intake/v1/ticket_service.pb.h"
 #include "tandem/sla/v1/sla_service.pb.h"
 
 namespace tandem::tandemctl {
@@ -111,6 +116,55 @@ std::string ShowReport(const Message& reply, const Looks& looks) {
   return text;
 }
 
+void SortByDue(Message* reply) {
+  auto& list = static_cast<sla::v1::ListAtRiskResponse&>(*reply);
+  std::stable_sort(list.mutable_clocks()->begin(), list.mutable_clocks()->end(),
+                   [](const auto& a, const auto& b) {
+                     return InstantIn(a.clock(), "due_at") < InstantIn(b.clock(), "due_at");
+                   });
+}
+
+// sla_timer knows no subjects and no assignees: intake is asked for each ticket that is shown. One
+// that says nothing leaves its places empty.
+std::string TellAtRisk(Context& context, const Message&, const Message& reply) {
+  constexpr char kGetTicket[] = "tandem.intake.v1.TicketService/GetTicket";
+  const auto& list = static_cast<const sla::v1::ListAtRiskResponse&>(reply);
+  if (list.clocks_size() == 0) return "nothing\n";
+  cli::Table table({{"DUE", cli::Align::kLeft, true},
+                    {"TICKET", cli::Align::kLeft, true},
+                    {"METRIC"},
+                    {"PHASE"},
+                    {"SEVERITY", cli::Align::kLeft, true},
+                    {"USED", cli::Align::kRight},
+                    {"TARGET", cli::Align::kRight},
+                    {"ASSIGNEE", cli::Align::kLeft, true},
+                    {"QUEUE"},
+                    {"ACCOUNT"},
+                    {"SUBJECT"}});
+  std::map<std::string, intake::v1::Ticket> tickets;
+  for (const sla::v1::ClockAtRisk& risk : list.clocks()) {
+    const auto [known, is_new] = tickets.try_emplace(risk.ticket_id());
+    if (is_new) {
+      intake::v1::GetTicketRequest question;
+      question.set_ticket_id(risk.ticket_id());
+      question.set_page_size(-1);  // none of its messages
+      const auto answer = context.session->Call(kGetTicket, &question);
+      if (answer.ok()) {
+        known->second = static_cast<const intake::v1::GetTicketResponse&>(**answer).ticket();
+      }
+    }
+    const intake::v1::Ticket& ticket = known->second;
+    const auto cell = [&](const char* path) {
+      return Cell(risk, path, Form::kPlain, context.looks);
+    };
+    table.Add({cell("clock.due_at"), risk.ticket_id(), cell("clock.metric"), cell("clock.phase"),
+               cell("clock.severity"), cell("clock.used"), cell("clock.target"),
+               ticket.assignee_id(), ticket.queue(), risk.account_id(),
+               cli::Printable(ticket.subject())});
+  }
+  return table.Text(context.looks.screen);
+}
+
 }  // namespace
 
 std::vector<Entry> SlaCommands() {
@@ -129,18 +183,12 @@ std::vector<Entry> SlaCommands() {
        .rows = "segments",
        .show = &ShowExplanation});
   add({.path = "sla at-risk",
-       .help = "Lists clocks that are overdue or will soon be, the ticket due earliest first.",
+       .help = "Lists clocks that are overdue or will soon be, in the order of their due instants, "
+               "with the ticket's subject, queue and assignee.",
        .method = Sla("ListAtRisk"),
        .rows = "clocks",
-       .columns = {{"DUE", "clock.due_at"},
-                   {"TICKET", "ticket_id"},
-                   {"METRIC", "clock.metric"},
-                   {"PHASE", "clock.phase"},
-                   {"SEVERITY", "clock.severity"},
-                   {"USED", "clock.used"},
-                   {"TARGET", "clock.target"},
-                   {"ACCOUNT", "account_id"},
-                   {"BREACHED", "clock.breached_at"}}});
+       .tell = &TellAtRisk,
+       .sort = &SortByDue});
   add({.path = "sla report",
        .help = "How well promises were kept for the tickets opened in a period.",
        .method = Sla("GetSlaReport"),

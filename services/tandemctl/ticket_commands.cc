@@ -14,6 +14,12 @@ void TextFromSubject(google::protobuf::Message* request) {
   if (open.text().empty()) open.set_text(open.subject());
 }
 
+void NotSpam(google::protobuf::Message* request) {
+  auto& update = static_cast<intake::v1::UpdateTicketRequest&>(*request);
+  update.mutable_ticket()->set_suspected_spam(false);
+  update.mutable_update_mask()->add_paths("suspected_spam");
+}
+
 }  // namespace
 
 std::vector<Entry> TicketCommands() {
@@ -36,6 +42,7 @@ std::vector<Entry> TicketCommands() {
   add({.path = "ticket list",
        .help = "Lists tickets, newest first.",
        .method = Method("ListTickets"),
+       .flags = {{"suspected_spam_only", "suspected-spam", ""}},
        .rows = "tickets",
        .columns = {{"TICKET", "ticket_id"},
                    {"STATE", "state"},
@@ -78,7 +85,14 @@ std::vector<Entry> TicketCommands() {
                 "ticket.context.environment",
                 "ticket.context.steps",
                 "ticket.context.business_goal"},
-       .mask = "update_mask"});
+       .mask = "update_mask",
+       .stored = {.method = Method("GetTicket"), .field = "ticket"}});
+  add({.path = "ticket not-spam",
+       .help = "Confirms that a ticket suspected to be spam is none, so that it counts as open.",
+       .method = Method("UpdateTicket"),
+       .arguments = {"ticket_id"},
+       .only = {"version", "staff_id"},
+       .complete = &NotSpam});
   add({.path = "ticket confirm",
        .help = "Records the problem as confirmed with the customer.",
        .method = Method("ConfirmProblem"),

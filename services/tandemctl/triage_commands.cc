@@ -81,7 +81,9 @@ std::vector<Entry> TriageCommands() {
        .method = Staff("PutStaff"),
        .arguments = {"staff.staff_id"},
        .spread = {"staff"},
-       .flags = {{"staff.active", "", "true"}, {"staff.available", "", "true"}}});
+       .flags = {{"staff.active", "", "true"}, {"staff.available", "", "true"}},
+       .stored = {.method = Staff("GetStaff"), .field = "staff"},
+       .is_put = true});
   add({.path = "triage staff get",
        .help = "Shows a staff record and the load that the person carries.",
        .method = Staff("GetStaff"),

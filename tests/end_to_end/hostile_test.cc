@@ -3,10 +3,13 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <algorithm>
+#include <map>
 #include <set>
 #include <string>
 #include <vector>
 
+#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "common/corridor/endpoint.h"
 #include "common/corridor/page_token.h"
@@ -164,6 +167,117 @@ void Fill(Message* message, Filling filling, int depth) {
   }
 }
 
+// What somebody who means well would write, about things that do not exist.
+std::string PlausibleText(const FieldDescriptor& field) {
+  const std::map<std::string, std::string> by_name = {
+      {"request_id", "plausible"},
+      {"page_token", ""},
+      {"address", "nobody@nobody.example"},
+      {"addresses", "nobody@nobody.example"},
+      {"sender_address", "nobody@nobody.example"},
+      {"domains", "nobody.example"},
+      {"language", "en"},
+      {"languages", "en"},
+      {"time_zone", "UTC"},
+      {"zone", "UTC"},
+      {"currency", "EUR"},
+      {"url", "https://nobody.example/file"},
+      {"sha256", std::string(64, 'a')},
+      {"thread_ref", "<1@nobody.example>"},
+      {"in_reply_to", "<1@nobody.example>"},
+      {"service", "triage"},
+  };
+  const auto known = by_name.find(field.name());
+  if (known != by_name.end()) return known->second;
+  const bool is_id = absl::EndsWith(field.name(), "_id") || absl::EndsWith(field.name(), "_ids");
+  return is_id ? "nobody-1" : "nobody";
+}
+
+void FillPlausibly(Message* message, int depth) {
+  if (depth > 4) return;
+  const Reflection& reflection = *message->GetReflection();
+  const Descriptor* descriptor = message->GetDescriptor();
+  if (descriptor->full_name() == "google.protobuf.Timestamp") {
+    reflection.SetInt64(message, descriptor->FindFieldByName("seconds"),
+                        absl::ToUnixSeconds(absl::Now()));
+    return;
+  }
+  if (descriptor->full_name() == "google.protobuf.Duration") {
+    reflection.SetInt64(message, descriptor->FindFieldByName("seconds"), 3600);
+    return;
+  }
+  if (descriptor->full_name() == "google.protobuf.FieldMask") return;
+  for (int i = 0; i < descriptor->field_count(); ++i) {
+    const FieldDescriptor* field = descriptor->field(i);
+    if (field->is_map()) continue;
+    switch (field->cpp_type()) {
+      case FieldDescriptor::CPPTYPE_MESSAGE:
+        FillPlausibly(field->is_repeated() ? reflection.AddMessage(message, field)
+                                           : reflection.MutableMessage(message, field),
+                      depth + 1);
+        break;
+      case FieldDescriptor::CPPTYPE_ENUM:
+        field->is_repeated() ? reflection.AddEnumValue(message, field, 1)
+                             : reflection.SetEnumValue(message, field, 1);
+        break;
+      case FieldDescriptor::CPPTYPE_STRING:
+        if (field->type() != FieldDescriptor::TYPE_STRING) break;
+        field->is_repeated() ? reflection.AddString(message, field, PlausibleText(*field))
+                             : reflection.SetString(message, field, PlausibleText(*field));
+        break;
+      case FieldDescriptor::CPPTYPE_INT32:
+        if (!field->is_repeated()) reflection.SetInt32(message, field, 1);
+        break;
+      default:
+        break;
+    }
+  }
+}
+
+// Every text of the message with a way to write it.
+struct TextPlace {
+  Message* message;
+  const FieldDescriptor* field;
+
+  std::string Get() const {
+    const Reflection& reflection = *message->GetReflection();
+    return field->is_repeated() ? reflection.GetRepeatedString(*message, field, 0)
+                                : reflection.GetString(*message, field);
+  }
+  void Set(const std::string& text) const {
+    const Reflection& reflection = *message->GetReflection();
+    field->is_repeated() ? reflection.SetRepeatedString(message, field, 0, text)
+                         : reflection.SetString(message, field, text);
+  }
+};
+
+void CollectTexts(Message* message, std::vector<TextPlace>* places) {
+  const Reflection& reflection = *message->GetReflection();
+  std::vector<const FieldDescriptor*> fields;
+  reflection.ListFields(*message, &fields);
+  for (const FieldDescriptor* field : fields) {
+    if (field->type() == FieldDescriptor::TYPE_STRING) {
+      places->push_back({message, field});
+    } else if (field->cpp_type() == FieldDescriptor::CPPTYPE_MESSAGE && !field->is_map()) {
+      CollectTexts(field->is_repeated() ? reflection.MutableRepeatedMessage(message, field, 0)
+                                        : reflection.MutableMessage(message, field),
+                   places);
+    }
+  }
+}
+
+// The mask of a request; null when it has none.
+const FieldDescriptor* MaskOf(const Descriptor& request) {
+  for (int i = 0; i < request.field_count(); ++i) {
+    const FieldDescriptor* field = request.field(i);
+    if (field->message_type() != nullptr &&
+        field->message_type()->full_name() == "google.protobuf.FieldMask") {
+      return field;
+    }
+  }
+  return nullptr;
+}
+
 class Hostile : public testing::Test {
  protected:
   static void SetUpTestSuite() {
@@ -282,6 +396,102 @@ TEST_F(Hostile, NoListGoesOnFromATokenOfAnotherQuestion) {
     }
   }
   EXPECT_GE(lists, 30);
+}
+
+// A text of a caller's is data: whatever it looks like, nothing is opened, read or waited for.
+TEST_F(Hostile, ATextThatIsAPathBlankOrInvisibleIsAnsweredLikeAnyOther) {
+  const std::vector<std::string> texts = {
+      "/dev/ptmx",
+      "/proc/self/mem",
+      "../../../../dev/zero",
+      "file:///etc/passwd",
+      "   ",
+      "\xE2\x80\x8B\xE2\x81\xA0\xEF\xBB\xBF"};  // zero-width space, word joiner, byte order mark
+  int calls = 0;
+  for (const MethodDescriptor* method : AllMethods()) {
+    std::unique_ptr<Message> request = NewRequest(method);
+    FillPlausibly(request.get(), 0);
+    std::vector<TextPlace> places;
+    CollectTexts(request.get(), &places);
+    for (const TextPlace& place : places) {
+      const std::string plausible = place.Get();
+      for (const std::string& text : texts) {
+        place.Set(text);
+        const FieldDescriptor* id = request->GetDescriptor()->FindFieldByName("request_id");
+        if (id != nullptr && place.field != id) {
+          request->GetReflection()->SetString(request.get(), id, absl::StrCat("texts-", calls));
+        }
+        ++calls;
+        const auto reply = client_->Call(corridor::MethodName(method), *request);
+        EXPECT_TRUE(reply.ok() || IsTheCallers(reply.status()))
+            << place.field->full_name() << " of " << method->full_name() << " is '" << text
+            << "': " << reply.status();
+      }
+      place.Set(plausible);
+    }
+  }
+  EXPECT_GT(calls, 1000);
+}
+
+TEST_F(Hostile, ASubjectThatNobodySeesIsRefused) {
+  for (const std::string subject : {"   ", "\xE2\x80\x8B", "\xC2\xA0\xE2\x81\xA0", "\t\n"}) {
+    intake::v1::OpenTicketRequest request;
+    request.set_request_id("blank");
+    request.mutable_requester()->set_address("ada@nobody.example");
+    request.set_channel(type::v1::CHANNEL_PORTAL);
+    request.set_origin(type::v1::ORIGIN_CUSTOMER);
+    request.set_subject(subject);
+    request.set_text("A text.");
+    const auto reply = client_->Call("tandem.intake.v1.TicketService/OpenTicket", request);
+    EXPECT_EQ(reply.status().code(), absl::StatusCode::kInvalidArgument) << reply.status();
+    EXPECT_THAT(std::string(reply.status().message()), testing::HasSubstr("subject"));
+  }
+}
+
+// Lists and reports take an id as a filter: nothing fits. Puts make what they name.
+TEST_F(Hostile, AnIdThatNobodyKnowsIsNoSuccess) {
+  int methods = 0;
+  for (const MethodDescriptor* method : AllMethods()) {
+    const std::string& name = method->name();
+    const bool is_filter = absl::StartsWith(name, "List") || absl::EndsWith(name, "Report") ||
+                           name == "GetScores" || name == "ProveOutreach" || name == "ReadEvents";
+    const bool is_put = name == "PutAccount" || name == "PutContact" || name == "PutStaff";
+    if (is_filter || is_put) continue;
+    std::unique_ptr<Message> request = NewRequest(method);
+    FillPlausibly(request.get(), 0);
+    std::vector<TextPlace> places;
+    CollectTexts(request.get(), &places);
+    const bool has_id = std::any_of(places.begin(), places.end(), [](const TextPlace& place) {
+      return absl::EndsWith(place.field->name(), "_id") && place.field->name() != "request_id" &&
+             place.message->GetDescriptor()->full_name().find("Policy") == std::string::npos;
+    });
+    if (!has_id) continue;
+    ++methods;
+    const auto reply = client_->Call(corridor::MethodName(method), *request);
+    EXPECT_FALSE(reply.ok()) << method->full_name();
+    EXPECT_TRUE(IsTheCallers(reply.status())) << method->full_name() << ": " << reply.status();
+  }
+  EXPECT_GT(methods, 30);
+}
+
+TEST_F(Hostile, AMaskThatNamesNoFieldIsRefusedAndThePathIsNamed) {
+  int masks = 0;
+  for (const MethodDescriptor* method : AllMethods()) {
+    const FieldDescriptor* mask = MaskOf(*method->input_type());
+    if (mask == nullptr) continue;
+    ++masks;
+    std::unique_ptr<Message> request = NewRequest(method);
+    FillPlausibly(request.get(), 0);
+    Message* paths = request->GetReflection()->MutableMessage(request.get(), mask);
+    paths->GetReflection()->AddString(paths, paths->GetDescriptor()->FindFieldByName("paths"),
+                                      "no_such_field");
+    const auto reply = client_->Call(corridor::MethodName(method), *request);
+    EXPECT_EQ(reply.status().code(), absl::StatusCode::kInvalidArgument)
+        << method->full_name() << ": " << reply.status();
+    EXPECT_THAT(std::string(reply.status().message()), testing::HasSubstr("no_such_field"))
+        << method->full_name();
+  }
+  EXPECT_GE(masks, 4);
 }
 
 TEST_F(Hostile, AnUnknownIdIsNotFoundAndNamed) {
