@@ -5,6 +5,7 @@
 
 #include "absl/strings/ascii.h"
 #include "absl/strings/cord.h"
+#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_replace.h"
 #include "absl/strings/str_split.h"
@@ -36,9 +37,11 @@ constexpr int32_t kMaxNanos = 999'999'999;
 constexpr int kMaxListEntries = 1000;
 constexpr size_t kMaxStringBytes = size_t{1} << 20;
 
+constexpr char kTypeUrl[] = "type.googleapis.com/";
+
 template <typename Detail>
 void Attach(absl::Status& status, const Detail& detail) {
-  status.SetPayload(absl::StrCat("type.googleapis.com/", Detail::descriptor()->full_name()),
+  status.SetPayload(absl::StrCat(kTypeUrl, Detail::descriptor()->full_name()),
                     absl::Cord(detail.SerializeAsString()));
 }
 
@@ -193,6 +196,37 @@ absl::Status NotHeardOf(std::string_view kind, std::string_view id) {
   absl::Status status = NotFound(kind, id);
   // Ids hold no line feed, and kinds are ours.
   status.SetPayload(kUnheard, absl::Cord(absl::StrCat(std::string(kind), "\n", std::string(id))));
+  return status;
+}
+
+absl::Status WithIdsOf(const Message& request, absl::Status status) {
+  const auto payload =
+      status.GetPayload(absl::StrCat(kTypeUrl, google::rpc::ErrorInfo::descriptor()->full_name()));
+  google::rpc::ErrorInfo info;
+  if (!payload.has_value() || !info.ParseFromString(std::string(*payload))) return status;
+  const auto add = [&info](const Message& part) {
+    std::vector<const FieldDescriptor*> fields;
+    part.GetReflection()->ListFields(part, &fields);
+    for (const FieldDescriptor* field : fields) {
+      if (field->is_repeated() || field->type() != FieldDescriptor::TYPE_STRING ||
+          !absl::EndsWith(field->name(), "_id") || field->name() == "request_id") {
+        continue;
+      }
+      std::string value = part.GetReflection()->GetString(part, field);
+      // What is no id may be a text that a person wrote.
+      if (id::IsWellFormed(value))
+        info.mutable_metadata()->insert({field->name(), std::move(value)});
+    }
+  };
+  add(request);
+  std::vector<const FieldDescriptor*> fields;
+  request.GetReflection()->ListFields(request, &fields);
+  for (const FieldDescriptor* field : fields) {
+    if (!field->is_repeated() && field->cpp_type() == FieldDescriptor::CPPTYPE_MESSAGE) {
+      add(request.GetReflection()->GetMessage(request, field));
+    }
+  }
+  Attach(status, info);
   return status;
 }
 

@@ -44,6 +44,9 @@ struct Unheard {
 // What a rule of an RPC returns for it: as NotFound, but the runtime asks the record's owner first,
 // and if it exists there the call waits for the event that brings it (see Follows).
 absl::Status NotHeardOf(std::string_view kind, std::string_view id);
+// `status` with the ids that the request names, beside what is in its ErrorInfo already; unchanged
+// when it has none. Keys are the fields' names.
+absl::Status WithIdsOf(const google::protobuf::Message& request, absl::Status status);
 // What `status` says was not heard of; nothing for every other status.
 std::optional<Unheard> UnheardIn(const absl::Status& status);
 // ABORTED VERSION_CONFLICT: "<what> <id> has version <current>, not <expected>; read it again".

@@ -194,7 +194,8 @@ absl::Status Batch::Apply(size_t member, const corridor::Decision& decision, con
     if (saved.insert) {
       if (row != nullptr && row->version > 0) {
         return corridor::WithReason(
-            absl::AlreadyExistsError(absl::StrCat(saved.key, " exists already")), "ID_EXISTS");
+            absl::AlreadyExistsError(absl::StrCat(saved.key, " exists already")), "ID_EXISTS",
+            {{"id", saved.key}});
       }
       continue;
     }

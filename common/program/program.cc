@@ -33,6 +33,7 @@
 #include "common/runtime/service_runtime.h"
 #include "common/store/sqlite.h"
 #include "common/time/system_clock.h"
+#include "google/protobuf/stubs/logging.h"
 
 namespace tandem::program {
 namespace {
@@ -397,6 +398,8 @@ void AddStore(config::OptionSet& set, StoreOptions* options) {
 int Main(int argc, char** argv, const Program& program) {
   // Deadlock detection of absl::Mutex costs 8 to 19 % of the echo rate on two cores.
   absl::SetMutexDeadlockDetectionMode(absl::OnDeadlockCycle::kIgnore);
+  // Whatever the library has to say comes back as a status too, and a line of its own is no JSON.
+  google::protobuf::SetLogHandler(nullptr);
   config::OptionSet options(program.binary, program.description, program.version);
   options.IgnoreEnvironment("TANDEM_CTL_");
 

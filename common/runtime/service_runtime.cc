@@ -441,7 +441,8 @@ void ServiceRuntime::Call(const corridor::CallContext& context,
   }
   calls_under_way_.fetch_add(1);
   corridor::ReplyCallback counted =
-      [this, done = std::move(done)](absl::StatusOr<corridor::MessagePtr> reply) mutable {
+      [this, request, done = std::move(done)](absl::StatusOr<corridor::MessagePtr> reply) mutable {
+        if (!reply.ok()) reply = corridor::WithIdsOf(*request, reply.status());
         done(std::move(reply));
         calls_under_way_.fetch_sub(1);
       };

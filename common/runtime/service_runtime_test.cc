@@ -110,6 +110,17 @@ TEST(Command, WithAnotherBodyUnderTheSameRequestIdIsRefused) {
   EXPECT_EQ(ledger.Get("b").balance(), 5);
 }
 
+TEST(Command, ThatIsRefusedForAReasonNamesTheIdsThatItWasAbout) {
+  Ledger ledger;
+  const absl::Status status = ledger.Add("r1", "b", -5).status();
+  const auto payload = status.GetPayload("type.googleapis.com/google.rpc.ErrorInfo");
+  google::rpc::ErrorInfo info;
+  ASSERT_TRUE(payload.has_value() && info.ParseFromString(std::string(*payload)));
+  EXPECT_EQ(info.reason(), "OVERDRAWN");
+  EXPECT_EQ(info.metadata().size(), 1u);
+  EXPECT_EQ(info.metadata().at("box_id"), "b");
+}
+
 TEST(Command, RemembersAcrossARestart) {
   Ledger ledger;
   const auto first = ledger.Add("r1", "b", 5);
