@@ -2,6 +2,7 @@
 
 #include <unistd.h>
 
+#include <array>
 #include <fstream>
 #include <memory>
 #include <string>
@@ -99,6 +100,21 @@ TEST(KafkaClient, NamesASettingThatLibrdkafkaDoesNotTake) {
   const auto client = KafkaClient::Make(RD_KAFKA_PRODUCER, *config, {{"linger.ms", "soon"}});
   EXPECT_EQ(client.status().code(), absl::StatusCode::kInvalidArgument);
   EXPECT_THAT(Message(client.status()), HasSubstr("linger.ms"));
+}
+
+TEST(KafkaClient, GivesUpAnAddressAtWhichNobodyAnswersWithinSeconds) {
+  KafkaClientOptions options;
+  options.brokers = "127.0.0.1:1";
+  const auto config = ReadKafkaConfig(options);
+  ASSERT_TRUE(config.ok());
+  const auto client = KafkaClient::Make(RD_KAFKA_PRODUCER, *config, {});
+  ASSERT_TRUE(client.ok()) << client.status();
+  std::array<char, 32> value = {};
+  size_t size = value.size();
+  ASSERT_EQ(rd_kafka_conf_get(rd_kafka_conf((*client)->get()), "socket.connection.setup.timeout.ms",
+                              value.data(), &size),
+            RD_KAFKA_CONF_OK);
+  EXPECT_STREQ(value.data(), "5000");
 }
 
 TEST(KafkaClient, GivesItsLogLinesToTheCallback) {
