@@ -1,6 +1,7 @@
 """The lifecycle topic as any other program would read it: python's confluent-kafka, CloudEvents headers, bodies by the published
 protos."""
 import confluent_kafka
+import confluent_kafka.admin
 
 from cluster import TOPIC
 
@@ -77,3 +78,10 @@ def read_all(brokers, messages):
         return sorted(events, key=lambda event: (event.partition, event.offset))
     finally:
         consumer.close()
+
+
+def create(brokers, partitions):
+    """Makes the topic, as whoever runs the broker does."""
+    made = confluent_kafka.admin.AdminClient({"bootstrap.servers": brokers}).create_topics(
+        [confluent_kafka.admin.NewTopic(TOPIC, partitions, 1)])
+    made[TOPIC].result(timeout=30)
