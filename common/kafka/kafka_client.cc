@@ -300,8 +300,8 @@ absl::StatusOr<std::unique_ptr<KafkaClient>> KafkaClient::Make(
   // A broker that comes back is found within these (librdkafka adds jitter of its own).
   set("reconnect.backoff.ms", "50");
   set("reconnect.backoff.max.ms", "1000");
-  // An address at which nobody answers any more, a replaced pod's for example, is given up after this
-  // long; librdkafka's own 30 s are as long a stop.
+  // An address at which nobody answers any more, a replaced pod's for example, is given up after
+  // this long; librdkafka's own 30 s are as long a stop.
   set("socket.connection.setup.timeout.ms", "5000");
   // The broker closes idle connections, which is no news.
   set("log.connection.close", "false");

@@ -82,6 +82,5 @@ def read_all(brokers, messages):
 
 def create(brokers, partitions):
     """Makes the topic, as whoever runs the broker does."""
-    made = confluent_kafka.admin.AdminClient({"bootstrap.servers": brokers}).create_topics(
-        [confluent_kafka.admin.NewTopic(TOPIC, partitions, 1)])
-    made[TOPIC].result(timeout=30)
+    admin = confluent_kafka.admin.AdminClient({"bootstrap.servers": brokers})
+    admin.create_topics([confluent_kafka.admin.NewTopic(TOPIC, partitions, 1)])[TOPIC].result(timeout=30)
