@@ -52,6 +52,12 @@ std::string Named(std::string_view what, std::string_view id) {
   return named;
 }
 
+// Control characters of ASCII and Latin-1, and the separators of lines and paragraphs: each may
+// begin a new line, or do worse, where the text is shown.
+bool IsControl(int32_t point) {
+  return point < 0x20 || (point >= 0x7F && point < 0xA0) || point == 0x2028 || point == 0x2029;
+}
+
 // Where the walk stands; the path is only spelled when something is wrong.
 struct Place {
   const Place* above = nullptr;
@@ -278,19 +284,16 @@ bool Violations::Text(std::string_view field, std::string_view value, size_t max
     return Require(false, field, absl::StrCat(value.size(), " bytes, at most ", max_bytes));
   }
   if (value.find('\0') != std::string_view::npos) return Require(false, field, "holds a NUL");
-  return Require(config::IsValidUtf8(value), field, "is not UTF-8");
+  return Require(config::IsValidUtf8(value), field, "is not UTF-8") &&
+         Require(value.empty() || config::HasVisible(value), field, "is blank");
 }
 
 bool Violations::Line(std::string_view field, std::string_view value, size_t max_bytes,
                       bool optional) {
   if (!Text(field, value, max_bytes, optional)) return false;
-  if (value.empty()) return true;
-  const bool has_control = std::any_of(value.begin(), value.end(), [](char c) {
-    return absl::ascii_iscntrl(static_cast<unsigned char>(c));
-  });
-  const bool is_blank = std::all_of(value.begin(), value.end(), [](char c) { return c == ' '; });
-  return Require(!has_control, field, "holds a control character") &&
-         Require(!is_blank, field, "is blank");
+  bool has_control = false;
+  while (!value.empty()) has_control |= IsControl(config::TakeCodePoint(&value));
+  return Require(!has_control, field, "holds a control character");
 }
 
 bool Violations::Language(std::string_view field, std::string_view value, bool optional) {

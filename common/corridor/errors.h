@@ -60,11 +60,12 @@ class Violations {
   bool Require(bool good, std::string_view field, std::string_view problem);
   // An id: 1 to 128 bytes of [A-Za-z0-9_.:-]; `optional` lets it be empty.
   bool Id(std::string_view field, std::string_view value, bool optional = false);
-  // Valid UTF-8 without NUL of at most `max_bytes`; at least one byte unless `optional`.
+  // Valid UTF-8 without NUL of at most `max_bytes` in which a person sees something: not only
+  // blanks of whatever script, zero-width or control characters. `optional` lets it be empty.
   bool Text(std::string_view field, std::string_view value, size_t max_bytes,
             bool optional = false);
-  // Text of one line, not blank: no control characters. Names, addresses and whatever may stand in
-  // a mail's head or in one row of a table.
+  // Text of one line: no control characters, no separators of lines. Names, subjects and whatever
+  // may stand in a mail's head or in one row of a table.
   bool Line(std::string_view field, std::string_view value, size_t max_bytes,
             bool optional = false);
   // A BCP 47 language tag by its form: 1 to 35 bytes of [A-Za-z0-9-]; `optional` lets it be empty.

@@ -67,8 +67,8 @@ TEST(Violations, ALineIsNotBlankAndHoldsNoControlCharacter) {
   good.Line("name", "Ada Lovelace \xC3\xA9", 200);
   good.Line("name", "", 200, /*optional=*/true);
   EXPECT_EQ(good.status(), absl::OkStatus());
-  for (const std::string_view text :
-       {"ada@acme.example\r\nBcc: eve@evil.example", "a\tb", "a\x7f"}) {
+  for (const std::string_view text : {"ada@acme.example\r\nBcc: eve@evil.example", "a\tb", "a\x7f",
+                                      "a\xC2\x85z", "a\xE2\x80\xA8z"}) {
     Violations bad;
     bad.Line("name", text, 200);
     EXPECT_EQ(bad.status().message(), "name: holds a control character") << text;
@@ -79,6 +79,17 @@ TEST(Violations, ALineIsNotBlankAndHoldsNoControlCharacter) {
   others.Line("long", "abc", 2);
   EXPECT_EQ(others.status().message(),
             "blank: is blank; empty: is required; long: 3 bytes, at most 2");
+}
+
+TEST(Violations, ATextShowsSomething) {
+  for (const std::string_view text :
+       {" ", "\r\n\t", "\xC2\xA0", "\xE2\x80\x8B", "\xEF\xBB\xBF \xE3\x80\x80"}) {
+    Violations bad;
+    bad.Text("text", text, 200);
+    bad.Line("line", text, 200, /*optional=*/true);
+    EXPECT_THAT(bad.status().message(), HasSubstr("text: is blank; line: is blank"))
+        << ::testing::PrintToString(std::string(text));
+  }
 }
 
 TEST(Violations, ALanguageIsATagByItsForm) {

@@ -117,6 +117,8 @@ events::v1::TicketUpdated UpdatedEvent(TicketChange& change, std::vector<std::st
   updated.set_segment(record.segment());
   updated.set_stage(record.stage());
   *updated.mutable_watcher_contact_ids() = ticket.watcher_contact_ids();
+  updated.set_internal(ticket.internal());
+  updated.set_suspected_spam(ticket.suspected_spam());
   return updated;
 }
 

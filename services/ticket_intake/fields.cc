@@ -6,7 +6,9 @@
 
 #include "absl/strings/ascii.h"
 #include "absl/strings/match.h"
+#include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
+#include "common/address/address.h"
 #include "google/protobuf/util/field_mask_util.h"
 #include "google/protobuf/util/message_differencer.h"
 #include "services/ticket_intake/rules.h"
@@ -103,6 +105,7 @@ constexpr Field kFields[] = {
      [](const Ticket& t, std::string_view at, Violations& v) { v.Id(at, t.goal_id(), true); },
      true},
     {"impact", [](const Ticket&, std::string_view, Violations&) {}, true},
+    {"internal", [](const Ticket&, std::string_view, Violations&) {}, true},
     {"language",
      [](const Ticket& t, std::string_view at, Violations& v) {
        v.Language(at, t.language(), true);
@@ -118,7 +121,7 @@ constexpr Field kFields[] = {
      true},
     {"subject",
      [](const Ticket& t, std::string_view at, Violations& v) {
-       v.Text(at, t.subject(), kMaxSubjectBytes);
+       v.Line(at, t.subject(), kMaxSubjectBytes);
      },
      true},
     {"tags", CheckTags, true},
@@ -134,6 +137,53 @@ const Field* FindField(std::string_view path) {
   const auto found = std::find_if(std::begin(kFields), std::end(kFields),
                                   [&](const Field& field) { return field.path == path; });
   return found == std::end(kFields) ? nullptr : found;
+}
+
+// A host of letters, digits, dots and hyphens, of any script, or an IPv6 address in brackets; a
+// port may follow. What browsers read differently from others ("\\" as "/", a user before "@") has
+// no place in a link that agents follow.
+bool IsHostAndPort(std::string_view authority) {
+  std::string_view host = authority;
+  std::string_view port;
+  if (host.substr(0, 1) == "[") {
+    const size_t end = host.find(']');
+    if (end == std::string_view::npos) return false;
+    port = host.substr(end + 1);
+    host = host.substr(1, end - 1);
+    if (host.find_first_not_of("0123456789abcdefABCDEF:.") != std::string_view::npos) return false;
+  } else {
+    const size_t colon = host.find(':');
+    if (colon != std::string_view::npos) {
+      port = host.substr(colon);
+      host = host.substr(0, colon);
+    }
+    bool is_ascii = true;
+    for (const char c : host) {
+      const auto byte = static_cast<unsigned char>(c);
+      is_ascii = is_ascii && byte < 0x80;
+      if (!absl::ascii_isalnum(byte) && c != '.' && c != '-' && c != '_' && byte < 0x80) {
+        return false;
+      }
+    }
+    if (!is_ascii && !address::ParseDomain(host).ok()) return false;
+  }
+  if (!port.empty()) {
+    port.remove_prefix(port.front() == ':' ? 1 : 0);
+    int number = 0;
+    if (port.empty() || port.size() > 5 || !absl::SimpleAtoi(Absl(port), &number) || number < 1 ||
+        number > 65535) {
+      return false;
+    }
+  }
+  return host.find_first_not_of(".:") != std::string_view::npos;
+}
+
+bool IsHttpsUrl(std::string_view url) {
+  constexpr std::string_view kScheme = "https://";
+  if (!absl::StartsWithIgnoreCase(Absl(url), Absl(kScheme))) return false;
+  url.remove_prefix(kScheme.size());
+  if (url.find_first_of(" \\") != std::string_view::npos) return false;
+  return IsHostAndPort(url.substr(0, url.find_first_of("/?#")));
 }
 
 }  // namespace
@@ -187,8 +237,13 @@ void CheckUpdate(const Ticket& values, const google::protobuf::FieldMask& mask,
     } else if (const Field* field = FindField(path)) {
       field->check(values, absl::StrCat("ticket.", path), violations);
     } else {
-      // The path came from outside; it is not repeated.
-      violations.Require(false, "update_mask", "names a field that cannot be changed");
+      // What looks like no path may be anything, a customer's text included: it is not repeated.
+      const bool is_path =
+          path.size() <= 64 &&
+          path.find_first_not_of("abcdefghijklmnopqrstuvwxyz0123456789_.") == std::string::npos;
+      violations.Require(false, "update_mask",
+                         is_path ? absl::StrCat("names ", path, ", a field that cannot be changed")
+                                 : "names a field that cannot be changed");
     }
   }
 }
@@ -217,6 +272,20 @@ bool Names(const google::protobuf::FieldMask& mask, std::string_view path) {
   return std::find(mask.paths().begin(), mask.paths().end(), path) != mask.paths().end();
 }
 
+std::string NormalThreadRef(std::string_view thread_ref) {
+  const auto trim = [](std::string_view& text) {
+    while (!text.empty() && text.front() == ' ') text.remove_prefix(1);
+    while (!text.empty() && text.back() == ' ') text.remove_suffix(1);
+  };
+  trim(thread_ref);
+  if (thread_ref.size() > 2 && thread_ref.front() == '<' && thread_ref.back() == '>') {
+    thread_ref = thread_ref.substr(1, thread_ref.size() - 2);
+    trim(thread_ref);
+  }
+  if (thread_ref.find('@') == std::string_view::npos) return std::string(thread_ref);
+  return absl::StrCat("<", Absl(thread_ref), ">");
+}
+
 void CheckExternalId(std::string_view field, const type::v1::ExternalId& external_id,
                      Violations& violations) {
   violations.Key(absl::StrCat(Absl(field), ".system"), external_id.system());
@@ -238,10 +307,9 @@ void CheckAttachments(const google::protobuf::RepeatedPtrField<intake::v1::Attac
             std::all_of(sha256.begin(), sha256.end(),
                         [](char c) { return absl::ascii_isxdigit(static_cast<unsigned char>(c)); }),
         at + ".sha256", "must be 64 hexadecimal digits");
-    violations.Line(at + ".url", attachment.url(), 2048);
-    violations.Require(absl::StartsWith(attachment.url(), "https://") ||
-                           absl::StartsWith(attachment.url(), "http://"),
-                       at + ".url", "must begin with http:// or https://");
+    violations.Line(at + ".url", attachment.url(), 2048) &&
+        violations.Require(IsHttpsUrl(attachment.url()), at + ".url",
+                           "must be an https URL with a host and without a user");
   }
 }
 

@@ -33,11 +33,16 @@ std::vector<std::string> ApplyMask(const intake::v1::Ticket& values,
 // Whether `mask` names `path`.
 bool Names(const google::protobuf::FieldMask& mask, std::string_view path);
 
+// The one form of a thread_ref: a Message-ID (RFC 5322 §3.6.4) with its angle brackets, whether the
+// caller gave them or not; any other reference without.
+std::string NormalThreadRef(std::string_view thread_ref);
+
 // An external id: system 1 to 64 bytes of [a-z0-9_.-], id 1 to 128 bytes of text.
 void CheckExternalId(std::string_view field, const type::v1::ExternalId& external_id,
                      corridor::Violations& violations);
 
-// Attachments of a message, by the product's own limits.
+// Attachments of a message, by the product's own limits. Their URLs are followed by agents: https
+// alone, in whatever case, with a host.
 void CheckAttachments(const google::protobuf::RepeatedPtrField<intake::v1::Attachment>& attachments,
                       corridor::Violations& violations);
 

@@ -10,6 +10,7 @@ namespace {
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 using ::testing::IsEmpty;
+using ::testing::Not;
 
 intake::v1::Ticket Ticket(const std::string& text) {
   intake::v1::Ticket ticket;
@@ -84,6 +85,48 @@ TEST(FieldMask, ChecksOnlyTheFieldsThatItNames) {
   EXPECT_THAT(problems, HasSubstr("ticket.affected_users"));
 }
 
+TEST(FieldMask, NamesTheFieldThatCannotBeChanged) {
+  EXPECT_THAT(ProblemsOf(Ticket(""), Mask({"bus_key"})), HasSubstr("bus_key"));
+  EXPECT_THAT(ProblemsOf(Ticket(""), Mask({"My canary"})), Not(HasSubstr("canary")));
+}
+
+TEST(Subject, HasToBeSeen) {
+  const auto problems_of = [](const std::string& subject) {
+    intake::v1::Ticket values;
+    values.set_subject(subject);
+    return ProblemsOf(values, Mask({"subject"}));
+  };
+  // Blanks of several scripts, zero-width characters, a mark that turns the direction, a filler,
+  // the braille blank, and mixtures of them.
+  for (const char* subject :
+       {" ", "\xC2\xA0", "\xE3\x80\x80", "\xE2\x80\x8B", "\xEF\xBB\xBF", "\xE2\x80\xAE",
+        "\xE3\x85\xA4", "\xE2\xA0\x80", " \xE2\x80\x8B\xC2\xAD ", "\xE2\x81\xA0\xE2\x80\x8D"}) {
+    EXPECT_THAT(problems_of(subject), HasSubstr("ticket.subject: is blank"))
+        << ::testing::PrintToString(std::string(subject));
+  }
+  for (const char* subject : {"\n", "a\nb", "a\tb", "a\x7F",
+                              "a\xC2\x85"
+                              "b",
+                              "a\xE2\x80\xA8"
+                              "b"}) {
+    EXPECT_THAT(problems_of(subject), HasSubstr("ticket.subject: "))
+        << ::testing::PrintToString(std::string(subject));
+  }
+  for (const char* subject : {"!", "\xF0\x9F\x94\xA5", "\xE2\x80\x8FPrinter", "Drucker brennt"}) {
+    EXPECT_EQ(problems_of(subject), "") << subject;
+  }
+}
+
+TEST(ThreadRef, OfAMailIsTheSameWithAndWithoutItsBrackets) {
+  for (const char* ref :
+       {"<1.a@mail.example>", "1.a@mail.example", " <1.a@mail.example> ", "< 1.a@mail.example >"}) {
+    EXPECT_EQ(NormalThreadRef(ref), "<1.a@mail.example>") << ref;
+  }
+  for (const char* ref : {"room-5", "<room-5>"}) EXPECT_EQ(NormalThreadRef(ref), "room-5");
+  EXPECT_NE(NormalThreadRef("<A@mail.example>"), NormalThreadRef("<a@mail.example>"));
+  EXPECT_EQ(NormalThreadRef("<>"), "<>");
+}
+
 TEST(Attachment, IsMetadataWithinLimits) {
   google::protobuf::RepeatedPtrField<intake::v1::Attachment> attachments;
   auto* good = attachments.Add();
@@ -105,6 +148,64 @@ TEST(Attachment, IsMetadataWithinLimits) {
   EXPECT_THAT(problems, HasSubstr("attachments[0].sha256"));
   EXPECT_THAT(problems, HasSubstr("attachments[0].url"));
   EXPECT_THAT(problems, HasSubstr("attachments[0].size_bytes"));
+}
+
+TEST(Attachment, IsFetchedByHttpsFromAHost) {
+  const auto is_accepted = [](const std::string& url) {
+    google::protobuf::RepeatedPtrField<intake::v1::Attachment> attachments;
+    auto* attachment = attachments.Add();
+    attachment->set_name("log.txt");
+    attachment->set_media_type("text/plain");
+    attachment->set_sha256(std::string(64, 'a'));
+    attachment->set_url(url);
+    corridor::Violations violations;
+    CheckAttachments(attachments, violations);
+    return violations.ok();
+  };
+  for (const char* url :
+       {"https://files.example", "HTTPS://Files.example/a b", "javascript:alert(1)", "", " "}) {
+    EXPECT_EQ(is_accepted(url), std::string(url) == "https://files.example") << url;
+  }
+  for (const char* url : {"https://files.example/log.txt", "HttpS://files.example:8443/x?y#z",
+                          "https://[2001:db8::1]/x", "https://[2001:db8::1]:443/x", "https://files",
+                          "https://müller.example/x"}) {
+    EXPECT_TRUE(is_accepted(url)) << url;
+  }
+  for (const char* url : {"http://files.example/x",
+                          "HTTP://files.example/x",
+                          "hTTp://files.example",
+                          "ftp://files.example/x",
+                          "JavaScript:alert(1)",
+                          "data:text/plain,x",
+                          "file:///etc/passwd",
+                          "//files.example/x",
+                          "https:files.example",
+                          "https:/files.example",
+                          "https://",
+                          "HTTPS://",
+                          "https:///x",
+                          "https://?x",
+                          "https://#x",
+                          "https://:443/x",
+                          "https://.",
+                          "https://..:443",
+                          "https://user@files.example/",
+                          "https://user:secret@files.example/",
+                          "https://@/x",
+                          "https://files.example:/x",
+                          "https://files.example:0/",
+                          "https://files.example:65536/",
+                          "https://files.example:x/",
+                          "https://files.example\\@evil.example/",
+                          "https:\\\\files.example\\x",
+                          "https://[::1/x",
+                          "https://[]/x",
+                          "https://[::1]x/",
+                          "https://\xE2\x80\x8B/",
+                          "https://fi les.example/",
+                          "https://\xC2\xA0.example/"}) {
+    EXPECT_FALSE(is_accepted(url)) << url;
+  }
 }
 
 }  // namespace

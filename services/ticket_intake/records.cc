@@ -10,6 +10,7 @@
 #include "common/id/id.h"
 #include "common/time/micros.h"
 #include "common/time/stamp.h"
+#include "services/ticket_intake/fields.h"
 #include "services/ticket_intake/lifecycle.h"
 #include "services/ticket_intake/views.h"
 
@@ -114,7 +115,8 @@ std::string ExternalIdKey(const type::v1::ExternalId& external_id) {
 }
 
 std::string ThreadKey(std::string_view thread_ref) {
-  return absl::StrCat("thread:", absl::BytesToHexString(id::Hash({"thread", thread_ref})));
+  return absl::StrCat("thread:",
+                      absl::BytesToHexString(id::Hash({"thread", NormalThreadRef(thread_ref)})));
 }
 
 std::string RequesterKey(const intake::v1::Requester& requester) {
