@@ -3,6 +3,8 @@
 #include <memory>
 #include <sstream>
 #include <string>
+#include <utility>
+#include <vector>
 
 #include "common/config/yaml_to_proto.h"
 #include "gtest/gtest.h"
@@ -28,24 +30,67 @@ class ShippedIntakePolicy : public ::testing::Test {
   std::shared_ptr<const Rules> rules_;
 };
 
-TEST_F(ShippedIntakePolicy, KnowsAThankYouFromAQuestion) {
-  for (const char* text : {"Thanks!", "Thank you very much, all good.", "Hi Anna, thanks a lot",
-                           "Great, thank you", "It works now.", "Yes, everything works again!"}) {
-    EXPECT_TRUE(rules_->IsThankYou(text)) << text;
+// One text of a customer and how it has to be read.
+struct Line {
+  int number = 0;
+  std::string answer;  // "thanks", "-" or the name of a frustration pattern
+  std::string text;
+};
+
+std::vector<Line> CustomerTexts() {
+  std::ifstream file(std::string(TANDEM_SOURCE_DIR) +
+                     "/services/ticket_intake/testdata/customer_texts.txt");
+  std::vector<Line> lines;
+  int number = 0;
+  for (std::string line; std::getline(file, line);) {
+    ++number;
+    if (line.empty() || line[0] == '#') continue;
+    const size_t bar = line.find(" | ");
+    if (bar == std::string::npos) {
+      ADD_FAILURE() << "line " << number << " has no answer";
+      continue;
+    }
+    std::string text = line.substr(bar + 3);
+    for (size_t at = 0; (at = text.find("\\n", at)) != std::string::npos; ++at) {
+      text.replace(at, 2, "\n");
+    }
+    lines.push_back({number, line.substr(0, bar), std::move(text)});
   }
-  for (const char* text : {"It still burns.", "Thanks, but how do I log in?", "It works not.",
-                           "I did what you said. It works for me but not for Bob."}) {
-    EXPECT_FALSE(rules_->IsThankYou(text)) << text;
+  return lines;
+}
+
+TEST_F(ShippedIntakePolicy, ReadsEveryTextOfTheTableAsAPersonWould) {
+  const std::vector<Line> lines = CustomerTexts();
+  ASSERT_GE(lines.size(), 150u);
+  for (const Line& line : lines) {
+    EXPECT_EQ(rules_->IsThankYou(line.text), line.answer == "thanks")
+        << "line " << line.number << ": " << line.text;
+    const bool is_frustrated = line.answer != "thanks" && line.answer != "-";
+    EXPECT_EQ(rules_->FrustrationIn(line.text), is_frustrated ? line.answer : "")
+        << "line " << line.number << ": " << line.text;
   }
 }
 
-TEST_F(ShippedIntakePolicy, FlagsFrustration) {
-  EXPECT_EQ(rules_->FrustrationIn("This is the third time I write."), "repeated_contact");
-  EXPECT_EQ(rules_->FrustrationIn("We are fed up."), "unacceptable");
-  EXPECT_EQ(rules_->FrustrationIn("Let me talk to your manager"), "asks_for_manager");
-  EXPECT_EQ(rules_->FrustrationIn("We are cancelling our contract"), "threatens_to_leave");
-  EXPECT_EQ(rules_->FrustrationIn("Still no answer from you"), "still_no_answer");
-  EXPECT_EQ(rules_->FrustrationIn("The report is empty since Monday."), "");
+// Whatever is thanked for, what follows decides.
+TEST_F(ShippedIntakePolicy, TakesNoTextForAThankYouOnceSomethingElseIsAdded) {
+  for (const Line& line : CustomerTexts()) {
+    if (line.answer != "thanks") continue;
+    for (const char* more :
+         {" But it is still broken.", " Leider geht es nicht.", "\nStill no luck", " ok?"}) {
+      // Below a signature or a quotation nobody writes on.
+      if (line.text.find("\n-- \n") != std::string::npos ||
+          line.text.find("\n>") != std::string::npos)
+        continue;
+      EXPECT_FALSE(rules_->IsThankYou(line.text + more))
+          << "line " << line.number << ": " << line.text << more;
+    }
+  }
+}
+
+TEST_F(ShippedIntakePolicy, SuspectsAnAddressAfterTwoSpamClosuresInThirtyDays) {
+  EXPECT_EQ(rules_->spam_closures(), 2);
+  EXPECT_EQ(rules_->spam_window(), absl::Hours(24 * 30));
+  EXPECT_FALSE(rules_->third_party_reopens());
 }
 
 TEST_F(ShippedIntakePolicy, ClosesAfterFiveDays) {

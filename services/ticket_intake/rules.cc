@@ -6,6 +6,8 @@
 
 #include "absl/strings/ascii.h"
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
+#include "common/config/utf8.h"
 #include "common/time/stamp.h"
 #include "services/ticket_intake/views.h"
 
@@ -18,6 +20,7 @@ using intake::v1::Ticket;
 
 constexpr std::string_view kEveryCategory = "*";
 constexpr absl::Duration kLongestRetry = absl::Minutes(10);
+constexpr int kMaxSpamClosures = 1000;
 
 bool IsKey(std::string_view text) {
   return !text.empty() && text.size() <= 64 && std::all_of(text.begin(), text.end(), [](char c) {
@@ -47,6 +50,30 @@ constexpr ContextField kContextFields[] = {
     {"product_version", [](const Ticket& t) { return t.product_version().empty(); }},
     {"steps", [](const Ticket& t) { return t.context().steps().empty(); }},
 };
+
+// Blanks and punctuation between thank-yous. No "?": a question asks for an answer. No brackets:
+// ":(" is none of thanks.
+constexpr std::string_view kBetween = R"([\s\p{Z}\x{200B}-\x{200D}\x{FE0F}.,;:!…'"„“”«»*_~\-–—])";
+
+std::string OneOf(const google::protobuf::RepeatedPtrField<TextPattern>& patterns) {
+  std::string joined;
+  for (const TextPattern& pattern : patterns) {
+    absl::StrAppend(&joined, joined.empty() ? "" : "|", "(?:", pattern.pattern(), ")");
+  }
+  return absl::StrCat("(?:", joined, ")");
+}
+
+// A text that consists of matches of `parts` with gaps between them.
+std::string NothingBut(const std::string& parts) {
+  const std::string gap(kBetween);
+  return absl::StrCat(gap, "*", parts, "(?:", gap, "+", parts, ")*", gap, "*");
+}
+
+std::unique_ptr<const re2::RE2> Joined(const std::string& parts) {
+  re2::RE2::Options options = PatternOptions();
+  options.set_max_mem(int64_t{32} << 20);  // of up to 100 patterns
+  return std::make_unique<const re2::RE2>(NothingBut(parts), options);
+}
 
 bool IsContextField(std::string_view name) {
   return std::any_of(std::begin(kContextFields), std::end(kContextFields),
@@ -125,7 +152,12 @@ bool Check(const IntakePolicy& policy, corridor::Violations& violations) {
   }
   check.Patterns("frustration", policy.frustration());
   check.Patterns("thank_you", policy.thank_you());
+  check.Patterns("courtesies", policy.courtesies());
   check.Range("thank_you_max_bytes", policy.thank_you_max_bytes(), 4096);
+  check.Require(policy.spam_closures() >= -1 && policy.spam_closures() <= kMaxSpamClosures,
+                "spam_closures", absl::StrCat("must be -1 to ", kMaxSpamClosures));
+  check.Span("spam_window", policy.has_spam_window(), policy.spam_window(), absl::Hours(1),
+             absl::Hours(24 * 366));
   check.Span("auto_close_after", policy.has_auto_close_after(), policy.auto_close_after(),
              absl::ZeroDuration(), absl::Hours(24 * 3653));
   check.Span("requester_valid_for", policy.has_requester_valid_for(), policy.requester_valid_for(),
@@ -142,6 +174,33 @@ bool Check(const IntakePolicy& policy, corridor::Violations& violations) {
 }
 
 }  // namespace
+
+std::string OwnWords(std::string_view text) {
+  std::vector<std::string_view> lines;
+  const auto drop_blank_end = [&lines] {
+    while (!lines.empty() && !config::HasVisible(lines.back())) lines.pop_back();
+  };
+  bool in_quote = false;
+  while (!text.empty()) {
+    const size_t end = text.find('\n');
+    std::string_view line = text.substr(0, end);
+    text.remove_prefix(end == std::string_view::npos ? text.size() : end + 1);
+    if (!line.empty() && line.back() == '\r') line.remove_suffix(1);
+    if (line == "-- ") break;
+    const bool is_quoted = line.substr(0, 1) == ">";
+    if (is_quoted && !in_quote) {
+      // "On Monday, Anna wrote:" belongs to the quotation.
+      drop_blank_end();
+      if (!lines.empty() && lines.back().back() == ':') lines.pop_back();
+    }
+    in_quote = is_quoted;
+    if (!is_quoted) lines.push_back(line);
+  }
+  drop_blank_end();
+  return absl::StrJoin(lines, "\n", [](std::string* out, std::string_view line) {
+    out->append(line.data(), line.size());
+  });
+}
 
 std::vector<Rules::Pattern> Rules::Compile(
     const google::protobuf::RepeatedPtrField<TextPattern>& patterns) {
@@ -163,9 +222,24 @@ std::shared_ptr<const Rules> Rules::Make(const IntakePolicy& policy,
     rules->required_.emplace(line.category(), std::move(fields));
   }
   rules->frustration_ = Compile(policy.frustration());
-  rules->thank_you_ = Compile(policy.thank_you());
+  if (!policy.thank_you().empty()) {
+    const std::string thanks = OneOf(policy.thank_you());
+    const std::string courtesies = OneOf(policy.courtesies());
+    rules->polite_ = Joined(
+        policy.courtesies().empty() ? thanks : absl::StrCat("(?:", thanks, "|", courtesies, ")"));
+    if (!policy.courtesies().empty()) rules->courteous_ = Joined(courtesies);
+    if (!violations.Require(
+            rules->polite_->ok(), "thank_you",
+            absl::StrCat("and courtesies cannot be used together: ", rules->polite_->error()))) {
+      return nullptr;
+    }
+  }
   rules->thank_you_max_bytes_ =
       static_cast<size_t>(policy.thank_you_max_bytes() == 0 ? 400 : policy.thank_you_max_bytes());
+  rules->spam_closures_ = policy.spam_closures() == 0 ? 2 : std::max(policy.spam_closures(), 0);
+  rules->spam_window_ =
+      policy.has_spam_window() ? time::Span(policy.spam_window()) : absl::Hours(24 * 30);
+  rules->third_party_reopens_ = policy.third_party_reopens();
   rules->auto_close_after_ =
       policy.has_auto_close_after() ? time::Span(policy.auto_close_after()) : absl::Hours(24 * 5);
   if (rules->auto_close_after_ == absl::ZeroDuration()) {
@@ -191,19 +265,27 @@ std::shared_ptr<const Rules> Rules::Make(const IntakePolicy& policy,
 }
 
 std::string_view Rules::FrustrationIn(std::string_view text) const {
+  const std::string own = OwnWords(text);
   for (const Pattern& pattern : frustration_) {
-    if (re2::RE2::PartialMatch(re2::StringPiece(text.data(), text.size()), *pattern.pattern)) {
-      return pattern.name;
-    }
+    if (re2::RE2::PartialMatch(own, *pattern.pattern)) return pattern.name;
   }
   return {};
 }
 
 bool Rules::IsThankYou(std::string_view text) const {
-  if (text.size() > thank_you_max_bytes_) return false;
-  return std::any_of(thank_you_.begin(), thank_you_.end(), [&](const Pattern& pattern) {
-    return re2::RE2::PartialMatch(re2::StringPiece(text.data(), text.size()), *pattern.pattern);
-  });
+  if (polite_ == nullptr) return false;
+  const std::string own = OwnWords(text);
+  return own.size() <= thank_you_max_bytes_ && re2::RE2::FullMatch(own, *polite_) &&
+         (courteous_ == nullptr || !re2::RE2::FullMatch(own, *courteous_));
+}
+
+bool Rules::IsSuspected(
+    const google::protobuf::RepeatedPtrField<google::protobuf::Timestamp>& closures,
+    int64_t resolved, absl::Time now) const {
+  if (spam_closures_ == 0 || resolved > 0) return false;
+  return std::count_if(closures.begin(), closures.end(), [&](const auto& closed_at) {
+           return time::Instant(closed_at) > now - spam_window_;
+         }) >= spam_closures_;
 }
 
 std::vector<std::string> Rules::MissingFields(const Ticket& ticket) const {

@@ -33,6 +33,10 @@ inline constexpr int64_t kMaxAttachmentBytes = int64_t{1} << 40;
 inline constexpr int64_t kMaxMessages = 10'000;
 inline constexpr int64_t kMaxAffectedUsers = 1'000'000'000;
 
+// What the author of a message wrote: without lines quoted with ">", the line above them that says
+// who is quoted, and the signature below "-- " (RFC 3676 §4.3).
+std::string OwnWords(std::string_view text);
+
 // Immutable; any thread.
 class Rules {
  public:
@@ -43,10 +47,21 @@ class Rules {
   // The name of the first frustration pattern found in `text`; empty = none. Only what a requester
   // wrote is asked about (product §1.4).
   std::string_view FrustrationIn(std::string_view text) const;
-  // A short text that a thank-you pattern is found in.
+  // A short text of thank-yous and courtesies and nothing else, at least one of them a thank-you.
   bool IsThankYou(std::string_view text) const;
   // The fields that `ticket` must carry by its category and lacks, sorted (product §1.3).
   std::vector<std::string> MissingFields(const intake::v1::Ticket& ticket) const;
+
+  // Whether an address with this history is suspected (product §1.2): `closures` are the instants
+  // of its SPAM closures, `resolved` counts its tickets that were resolved.
+  bool IsSuspected(const google::protobuf::RepeatedPtrField<google::protobuf::Timestamp>& closures,
+                   int64_t resolved, absl::Time now) const;
+  // How long a SPAM closure counts.
+  absl::Duration spam_window() const { return spam_window_; }
+  // How many closures are looked at; 0 = nobody is ever suspected.
+  int spam_closures() const { return spam_closures_; }
+  // Whether a stranger's message reopens what a requester's would.
+  bool third_party_reopens() const { return third_party_reopens_; }
 
   // InfiniteDuration = never.
   absl::Duration auto_close_after() const { return auto_close_after_; }
@@ -72,8 +87,13 @@ class Rules {
 
   std::map<std::string, std::vector<std::string>, std::less<>> required_;
   std::vector<Pattern> frustration_;
-  std::vector<Pattern> thank_you_;
+  // Nothing but thank-yous and courtesies; nothing but courtesies. Null = there is no such pattern.
+  std::unique_ptr<const re2::RE2> polite_;
+  std::unique_ptr<const re2::RE2> courteous_;
   size_t thank_you_max_bytes_ = 0;
+  int spam_closures_ = 0;
+  absl::Duration spam_window_;
+  bool third_party_reopens_ = false;
   absl::Duration auto_close_after_;
   absl::Duration requester_valid_for_;
   absl::Duration requester_retry_after_;

@@ -477,7 +477,7 @@ TEST_F(Intake, NeedsANewAnswerAfterAReopening) {
 }
 
 TEST_F(Intake, ReopensByTheCustomersMessageButNotByAThankYou) {
-  Apply(R"(thank_you { name: "thanks" pattern: "(?i)^thank" })");
+  Apply(R"(thank_you { name: "thanks" pattern: "(?i)thanks" })");
   const std::string ticket_id = Open();
   Assign(ticket_id);
   ASSERT_TRUE(Resolve(ticket_id).ok());
