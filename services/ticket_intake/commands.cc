@@ -8,10 +8,13 @@
 
 #include "absl/strings/ascii.h"
 #include "absl/strings/str_cat.h"
+#include "common/address/address.h"
 #include "common/corridor/errors.h"
 #include "common/time/stamp.h"
+#include "services/ticket_intake/address_history.h"
 #include "services/ticket_intake/fields.h"
 #include "services/ticket_intake/lifecycle.h"
+#include "services/ticket_intake/people.h"
 #include "services/ticket_intake/records.h"
 #include "services/ticket_intake/requesters.h"
 #include "services/ticket_intake/ticket_change.h"
@@ -151,23 +154,25 @@ TicketChange Open(TicketRecord fresh, TicketMessage opening, const PolicyInForce
   *opened.mutable_watcher_contact_ids() = ticket.watcher_contact_ids();
   opened.set_goal_id(ticket.goal_id());
   opened.set_follow_up_of(ticket.follow_up_of());
+  opened.set_suspected_spam(ticket.suspected_spam());
   change.Store(std::move(opening));
   change.Publish(std::move(opened));
   change.ReviewContext(*policy.made, policy.ref, in.ids->Next("msg"));
   return change;
 }
 
-// A requester's message on a closed ticket: a new ticket goes on where that one ended.
+// A requester's message on a closed ticket: a new ticket goes on where that one ended. `decision`
+// holds what was learned about the author.
 absl::StatusOr<Decision> FollowUp(const Loaded<TicketRecord>& closed, TicketMessage message,
                                   const iv::AddMessageRequest& request, const PolicyInForce& policy,
-                                  const Inputs& in, View& view) {
-  Decision decision;
+                                  const Inputs& in, View& view, Decision decision) {
   const iv::Ticket& before = closed->ticket();
   TicketRecord fresh;
   fresh.set_contact_level(closed->contact_level());
   fresh.set_segment(closed->segment());
   fresh.set_stage(closed->stage());
   if (closed->has_requester()) *fresh.mutable_requester() = closed->requester();
+  fresh.set_address_key(closed->address_key());
   iv::Ticket& ticket = *fresh.mutable_ticket();
   ticket.set_ticket_id(in.ids->Next("tkt"));
   ticket.set_follow_up_of(closed.key);
@@ -189,7 +194,11 @@ absl::StatusOr<Decision> FollowUp(const Loaded<TicketRecord>& closed, TicketMess
   ticket.set_goal_id(before.goal_id());
   *ticket.mutable_watcher_contact_ids() = before.watcher_contact_ids();
   if (before.has_context()) *ticket.mutable_context() = before.context();
+  const auto suspected = IsSuspected(fresh, *policy.made, in.now, view);
+  if (!suspected.ok()) return suspected.status();
+  ticket.set_suspected_spam(*suspected);
   const std::string message_id = message.message_id();
+  const std::string author_id = message.author_id();
 
   TicketChange change = Open(std::move(fresh), std::move(message), policy, in, decision);
   if (!request.thread_ref().empty()) {
@@ -210,10 +219,21 @@ absl::StatusOr<Decision> FollowUp(const Loaded<TicketRecord>& closed, TicketMess
   reply.set_version(change.version());
   reply.set_state(change.ticket().state());
   reply.set_follow_up_of(closed.key);
+  reply.set_author_kind(ty::AUTHOR_KIND_REQUESTER);
+  reply.set_author_id(author_id);
   *reply.mutable_posted_at() = time::Stamp(change.at());
   decision.Reply(std::move(reply));
   change.Save();
   return decision;
+}
+
+// The requester with an address in the one spelling that it is sent to.
+iv::Requester Readable(iv::Requester requester) {
+  if (!requester.has_address()) return requester;
+  if (auto read = address::Parse(requester.address()); read.ok()) {
+    requester.set_address(read->deliverable);
+  }
+  return requester;
 }
 
 bool IsCode(std::string_view text) {
@@ -232,7 +252,7 @@ absl::Status ValidateOpenTicket(const iv::OpenTicketRequest& request) {
       violations.Id("requester.contact_id", request.requester().contact_id());
       break;
     case iv::Requester::kAddress:
-      violations.Line("requester.address", request.requester().address(), kMaxAddressBytes);
+      CheckAddress("requester.address", request.requester().address(), violations);
       break;
     case iv::Requester::kExternalId:
       CheckExternalId("requester.external_id", request.requester().external_id(), violations);
@@ -275,39 +295,64 @@ absl::StatusOr<Decision> OpenTicket(const iv::OpenTicketRequest& request, const 
   const std::string ticket_id = in.ids->Next("tkt");
   const std::string message_id = in.ids->Next("msg");
   ticket.set_ticket_id(ticket_id);
+  const iv::Requester requester = Readable(request.requester());
+  const std::string requester_key = RequesterKey(requester);
 
-  // The requester: account_health's last answer while it is fresh, else a question.
-  RequesterAnswer answer;
-  const std::string requester_key = RequesterKey(request.requester());
-  const bool may_remember = rules.requester_valid_for() > absl::ZeroDuration();
-  if (may_remember) {
-    auto known = view.Load(KnownRequesters(), requester_key);
-    if (!known.ok()) return known.status();
-    if (*known && in.now - time::Instant((*known)->asked_at()) < rules.requester_valid_for()) {
-      answer.kind = RequesterAnswer::Kind::kKnown;
-      answer.known = **known;
-    }
+  // Everybody who is named: known here, or one round of questions to their owners.
+  People people(in, view);
+  if (const absl::Status named = people.NameStaff(request.opened_by_staff_id()); !named.ok()) {
+    return named;
   }
-  if (answer.kind != RequesterAnswer::Kind::kKnown) {
-    if (!in.answers->Has(kRequesterQuestion)) {
-      Decision question;
-      question.Ask(AskRequester(request.requester(), ticket_id, in.cause));
-      return question;
+  for (const std::string& watcher : request.watcher_contact_ids()) {
+    if (const absl::Status named = people.NameContact(watcher); !named.ok()) return named;
+  }
+  auto remembered = RememberedRequester(requester_key, rules, in.now, view);
+  if (!remembered.ok()) return remembered.status();
+  const bool asks_requester = !*remembered && !in.answers->Has(kRequesterQuestion);
+  if (asks_requester || people.MustAsk()) {
+    Decision questions = people.Ask();
+    if (asks_requester) {
+      // Nobody may come into being because somebody mistyped an id.
+      questions.Ask(requester.has_contact_id()
+                        ? LookUpRequester(std::string(kRequesterQuestion), requester, in.cause)
+                        : AskRequester(requester, ticket_id, in.cause));
     }
+    return questions;
+  }
+  if (const absl::Status known = people.Verdict(); !known.ok()) return known;
+  people.Remember(decision);
+
+  RequesterAnswer answer;
+  if (*remembered) {
+    answer.kind = RequesterAnswer::Kind::kKnown;
+    answer.known = **remembered;
+  } else {
     auto told = ReadRequesterAnswer(in);
     if (!told.ok()) return told.status();
     answer = *std::move(told);
-    if (may_remember && answer.kind == RequesterAnswer::Kind::kKnown) {
+    if (answer.kind == RequesterAnswer::Kind::kUnresolved && requester.has_contact_id()) {
+      return corridor::NotFound("contact", requester.contact_id());
+    }
+    if (answer.kind == RequesterAnswer::Kind::kKnown &&
+        rules.requester_valid_for() > absl::ZeroDuration()) {
+      auto known = view.Load(KnownRequesters(), requester_key);
+      if (!known.ok()) return known.status();
       decision.Save(KnownRequesters(), requester_key, answer.known);
     }
     const absl::Status noted = NoteRequester(answer, ticket_id, view, decision);
     if (!noted.ok()) return noted;
   }
+  if (requester.has_address()) fresh.set_address_key(requester_key);
   if (answer.kind == RequesterAnswer::Kind::kKnown) {
     SetRequester(fresh, answer.known);
   } else {
-    *fresh.mutable_requester() = request.requester();
+    *fresh.mutable_requester() = requester;
     ticket.set_requester_id(answer.requester_id);
+  }
+  if (ticket.origin() == ty::ORIGIN_CUSTOMER) {  // who opens it for a customer has looked at it
+    const auto suspected = IsSuspected(fresh, rules, in.now, view);
+    if (!suspected.ok()) return suspected.status();
+    ticket.set_suspected_spam(*suspected);
   }
 
   TicketMessage opening;
@@ -362,6 +407,12 @@ absl::Status ValidateAddMessage(const iv::AddMessageRequest& request) {
   violations.Id("author_id", request.author_id(), !by_agent);
   violations.Require(by_agent || by_requester || request.author_id().empty(), "author_id",
                      "does not go with this author_kind");
+  if (!request.sender_address().empty()) {
+    CheckAddress("sender_address", request.sender_address(), violations);
+    violations.Require(by_requester, "sender_address", "is for a REQUESTER's message");
+    violations.Require(request.author_id().empty(), "author_id",
+                       "does not go with sender_address, which tells who wrote");
+  }
   violations.Require(request.visibility() != ty::VISIBILITY_UNSPECIFIED, "visibility",
                      "is missing");
   violations.Require(!by_requester || request.visibility() != ty::VISIBILITY_INTERNAL, "visibility",
@@ -411,41 +462,70 @@ absl::StatusOr<Decision> AddMessage(const iv::AddMessageRequest& request, const 
     if (!loaded.ok()) return loaded.status();
   }
   const Loaded<TicketRecord>& target = *loaded;
+  const iv::Ticket& before = target->ticket();
 
+  Decision decision;
   TicketMessage message;
   message.set_message_id(in.ids->Next("msg"));
   message.set_author_kind(request.author_kind());
   message.set_author_id(request.author_id());
-  if (by_requester && message.author_id().empty()) {
-    message.set_author_id(target->ticket().contact_id());
+  if (!request.sender_address().empty()) {
+    const std::string canonical = CanonicalAddress(request.sender_address());
+    auto sender = WhoSent(canonical, *target, rules, in, view, decision);
+    if (!sender.ok()) return sender.status();
+    if (sender->must_ask) {
+      Decision question;
+      question.Ask(std::move(sender->question));
+      return question;
+    }
+    message.set_author_kind(sender->author_kind);
+    message.set_author_id(sender->contact_id);
+    if (sender->author_kind == ty::AUTHOR_KIND_THIRD_PARTY) message.set_sender_address(canonical);
+  } else if (by_requester && message.author_id().empty()) {
+    message.set_author_id(before.contact_id());
+  } else {
+    People people(in, view);
+    absl::Status named;
+    if (request.author_kind() == ty::AUTHOR_KIND_AGENT) {
+      named = people.NameStaff(request.author_id());
+    } else if (request.author_id() != before.contact_id()) {
+      named = people.NameContact(request.author_id(), before.account_id());
+    }
+    if (!named.ok()) return named;
+    if (people.MustAsk()) return people.Ask();
+    if (const absl::Status known = people.Verdict(); !known.ok()) return known;
+    people.Remember(decision);
   }
+  const ty::AuthorKind author = message.author_kind();
+  const bool is_customer = author == ty::AUTHOR_KIND_REQUESTER;
   message.set_visibility(request.visibility());
   message.set_text(request.text());
   *message.mutable_attachments() = request.attachments();
   message.set_thread_ref(request.thread_ref());
 
-  const bool thank_you = by_requester && rules.IsThankYou(request.text());
-  const MessageEffect effect =
-      EffectOf(target->ticket().state(), request.author_kind(), request.visibility(), thank_you);
+  const bool thank_you =
+      (is_customer || author == ty::AUTHOR_KIND_THIRD_PARTY) && rules.IsThankYou(request.text());
+  const MessageEffect effect = EffectOf(before.state(), author, request.visibility(), thank_you,
+                                        rules.third_party_reopens());
   if (effect == MessageEffect::kFollowUp) {
-    return FollowUp(target, std::move(message), request, *policy, in, view);
+    return FollowUp(target, std::move(message), request, *policy, in, view, std::move(decision));
   }
   if (effect == MessageEffect::kRefused) {
     return corridor::FailedPrecondition(
         "TICKET_CLOSED",
-        absl::StrCat("ticket ", target.key, " is ", Absl(StateName(target->ticket().state())),
-                     "; only its requester may write on, in a new ticket"));
+        absl::StrCat("ticket ", target.key, " is ", Absl(StateName(before.state())),
+                     "; only its requester may write on, in a new ticket"),
+        {{"ticket_id", target.key}, {"state", std::string(StateName(before.state()))}});
   }
   if (const absl::Status room = CheckRoomForMessages(rules, *target, 1); !room.ok()) return room;
   if (request.new_state() != ty::TICKET_STATE_UNSPECIFIED) {
-    const absl::Status moves = CheckMove(target->ticket().state(), request.new_state());
+    const absl::Status moves = CheckMove(before.state(), request.new_state());
     if (!moves.ok()) return moves;
   }
-  if (by_requester) {
+  if (is_customer) {
     message.set_frustration_rule(std::string(rules.FrustrationIn(request.text())));
   }
 
-  Decision decision;
   TicketChange change(target, in.now, &decision);
   if (!request.thread_ref().empty()) {
     auto name = view.Load(Names(), ThreadKey(request.thread_ref()));
@@ -463,9 +543,15 @@ absl::StatusOr<Decision> AddMessage(const iv::AddMessageRequest& request, const 
   reply.set_message_id(message.message_id());
   reply.set_thank_you(effect == MessageEffect::kThanks);
   reply.set_reopened(effect == MessageEffect::kReopens);
+  reply.set_author_kind(author);
+  reply.set_author_id(message.author_id());
   if (target.key != asked_for) reply.set_follow_up_of(asked_for);
   change.Post(std::move(message), effect == MessageEffect::kThanks);
-  if (effect == MessageEffect::kReopens) change.Reopen();
+  if (effect == MessageEffect::kReopens) {
+    const absl::Status noted = NoteReopened(*target, view, decision);
+    if (!noted.ok()) return noted;
+    change.Reopen();
+  }
   if (request.new_state() != ty::TICKET_STATE_UNSPECIFIED) {
     change.Move(request.new_state());
   } else if (effect == MessageEffect::kOpens) {
@@ -512,22 +598,32 @@ absl::StatusOr<Decision> UpdateTicket(const iv::UpdateTicketRequest& request, co
   records::KnownRequesterRecord known;
   const bool gives_requester = Names(request.update_mask(), "contact_id") &&
                                request.ticket().contact_id() != before.contact_id();
-  if (gives_requester) {
-    if (!in.answers->Has(kRequesterQuestion)) {
+  People people(in, view);
+  if (const absl::Status named = people.NameStaff(request.staff_id()); !named.ok()) return named;
+  if (Names(request.update_mask(), "watcher_contact_ids")) {
+    const std::set<std::string> watching(before.watcher_contact_ids().begin(),
+                                         before.watcher_contact_ids().end());
+    for (const std::string& watcher : request.ticket().watcher_contact_ids()) {
+      if (watching.contains(watcher)) continue;
+      if (const absl::Status named = people.NameContact(watcher); !named.ok()) return named;
+    }
+  }
+  const bool asks_requester = gives_requester && !in.answers->Has(kRequesterQuestion);
+  if (asks_requester || people.MustAsk()) {
+    Decision questions = people.Ask();
+    if (asks_requester) {
       iv::Requester requester;
       requester.set_contact_id(request.ticket().contact_id());
-      Decision question;
-      question.Ask(AskRequester(requester, request.ticket_id(), in.cause));
-      return question;
+      questions.Ask(LookUpRequester(std::string(kRequesterQuestion), requester, in.cause));
     }
+    return questions;
+  }
+  if (const absl::Status all = people.Verdict(); !all.ok()) return all;
+  if (gives_requester) {
     auto told = ReadRequesterAnswer(in);
     if (!told.ok()) return told.status();
     if (told->kind == RequesterAnswer::Kind::kUnreachable) {
-      return corridor::WithRetryAfter(
-          corridor::WithReason(
-              absl::UnavailableError("account_health cannot be asked about the contact now"),
-              "ACCOUNT_HEALTH_UNREACHABLE"),
-          absl::Seconds(1));
+      return AccountHealthUnreachable(absl::StrCat("contact ", request.ticket().contact_id()));
     }
     if (told->kind == RequesterAnswer::Kind::kUnresolved) {
       return corridor::NotFound("contact", request.ticket().contact_id());
@@ -536,6 +632,7 @@ absl::StatusOr<Decision> UpdateTicket(const iv::UpdateTicketRequest& request, co
   }
 
   Decision decision;
+  people.Remember(decision);
   TicketChange change(*loaded, in.now, &decision);
   std::vector<std::string> changed =
       ApplyMask(request.ticket(), request.update_mask(), change.ticket());
@@ -573,6 +670,7 @@ absl::StatusOr<Decision> UpdateTicket(const iv::UpdateTicketRequest& request, co
       }
       changed.push_back("contact_id");
       SetRequester(change.record(), known);
+      change.record().clear_address_key();  // it was the other's
     }
   }
   if (!changed.empty()) {
@@ -619,7 +717,12 @@ absl::StatusOr<Decision> ConfirmProblem(const iv::ConfirmProblemRequest& request
   if ((*loaded)->ticket().state() == ty::TICKET_STATE_CLOSED) {
     return corridor::FailedPrecondition("TICKET_STATE", "a closed ticket cannot be changed");
   }
+  People people(in, view);
+  if (const absl::Status named = people.NameStaff(request.staff_id()); !named.ok()) return named;
+  if (people.MustAsk()) return people.Ask();
+  if (const absl::Status known = people.Verdict(); !known.ok()) return known;
   Decision decision;
+  people.Remember(decision);
   TicketChange change(*loaded, in.now, &decision);
   iv::ConfirmedProblem& problem = *change.ticket().mutable_confirmed_problem();
   problem.set_statement(request.statement());
@@ -658,6 +761,9 @@ absl::StatusOr<Decision> ResolveTicket(const iv::ResolveTicketRequest& request, 
   const TicketRecord& before = **loaded;
   const bool self_service = request.resolved_by() == ty::RESOLVED_BY_SELF_SERVICE;
 
+  People people(in, view);
+  if (const absl::Status named = people.NameStaff(request.staff_id()); !named.ok()) return named;
+  Decision asks = people.Ask();
   std::string assignee;
   if (!self_service && IsUnresolved(before.ticket().state())) {
     auto triage_view = view.Load(TriageViews(), loaded->key);
@@ -672,7 +778,6 @@ absl::StatusOr<Decision> ResolveTicket(const iv::ResolveTicketRequest& request, 
         question.name = std::string(kAssigneeQuestion);
         question.method = "tandem.triage.v1.TriageService/GetTriage";
         question.request = std::move(ask);
-        Decision asks;
         asks.Ask(std::move(question));
         return asks;
       }
@@ -690,6 +795,8 @@ absl::StatusOr<Decision> ResolveTicket(const iv::ResolveTicketRequest& request, 
       }
     }
   }
+  if (!asks.questions.empty()) return asks;
+  if (const absl::Status known = people.Verdict(); !known.ok()) return known;
   const bool answers = !request.answer().empty();
   ResolutionGrounds grounds;
   grounds.state = before.ticket().state();
@@ -708,6 +815,8 @@ absl::StatusOr<Decision> ResolveTicket(const iv::ResolveTicketRequest& request, 
   }
 
   Decision decision;
+  people.Remember(decision);
+  if (const absl::Status noted = NoteResolved(before, view, decision); !noted.ok()) return noted;
   TicketChange change(*loaded, in.now, &decision);
   iv::ResolveTicketResponse reply;
   if (answers) {
@@ -721,6 +830,11 @@ absl::StatusOr<Decision> ResolveTicket(const iv::ResolveTicketRequest& request, 
     change.Post(std::move(answer));
   }
   iv::Ticket& ticket = change.ticket();
+  if (ticket.suspected_spam() && !self_service) {
+    // Who works on it to the end has confirmed that it is none.
+    ticket.set_suspected_spam(false);
+    change.Publish(UpdatedEvent(change, {"suspected_spam"}));
+  }
   events::v1::TicketResolved resolved;
   resolved.set_from_state(ticket.state());
   ticket.set_state(ty::TICKET_STATE_RESOLVED);
@@ -770,7 +884,13 @@ absl::StatusOr<Decision> ReopenTicket(const iv::ReopenTicketRequest& request, co
   if (const absl::Status allowed = CheckReopen((*loaded)->ticket().state()); !allowed.ok()) {
     return allowed;
   }
+  People people(in, view);
+  if (const absl::Status named = people.NameStaff(request.staff_id()); !named.ok()) return named;
+  if (people.MustAsk()) return people.Ask();
+  if (const absl::Status known = people.Verdict(); !known.ok()) return known;
   Decision decision;
+  people.Remember(decision);
+  if (const absl::Status noted = NoteReopened(**loaded, view, decision); !noted.ok()) return noted;
   TicketChange change(*loaded, in.now, &decision);
   change.Reopen();
   iv::ReopenTicketResponse reply;
@@ -796,13 +916,25 @@ absl::Status ValidateCloseTicket(const iv::CloseTicketRequest& request) {
 }
 
 absl::StatusOr<Decision> CloseTicket(const iv::CloseTicketRequest& request, const Inputs& in,
-                                     View& view) {
+                                     View& view, const Policies& policies) {
+  auto policy = policies.Current(view);
+  if (!policy.ok()) return policy.status();
   auto loaded = LoadVersion(view, request.ticket_id(), request.version());
   if (!loaded.ok()) return loaded.status();
   const absl::Status allowed = CheckClose((*loaded)->ticket().state(), request.reason());
   if (!allowed.ok()) return allowed;
+  People people(in, view);
+  if (const absl::Status named = people.NameStaff(request.staff_id()); !named.ok()) return named;
+  if (people.MustAsk()) return people.Ask();
+  if (const absl::Status known = people.Verdict(); !known.ok()) return known;
   Decision decision;
+  people.Remember(decision);
   TicketChange change(*loaded, in.now, &decision);
+  if (request.reason() == ty::CLOSE_REASON_SPAM) {
+    const absl::Status noted =
+        NoteClosedAsSpam(**loaded, *policy->made, change.at(), view, decision);
+    if (!noted.ok()) return noted;
+  }
   change.Close(request.reason());
   iv::CloseTicketResponse reply;
   reply.set_ticket_id(change.id());

@@ -43,7 +43,8 @@ absl::StatusOr<corridor::Decision> ReopenTicket(const intake::v1::ReopenTicketRe
 
 absl::Status ValidateCloseTicket(const intake::v1::CloseTicketRequest& request);
 absl::StatusOr<corridor::Decision> CloseTicket(const intake::v1::CloseTicketRequest& request,
-                                               const corridor::Inputs& in, corridor::View& view);
+                                               const corridor::Inputs& in, corridor::View& view,
+                                               const Policies& policies);
 
 }  // namespace tandem::ticket_intake
 

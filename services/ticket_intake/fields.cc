@@ -124,6 +124,13 @@ constexpr Field kFields[] = {
        v.Line(at, t.subject(), kMaxSubjectBytes);
      },
      true},
+    {"suspected_spam",
+     [](const Ticket& t, std::string_view at, Violations& v) {
+       v.Require(
+           !t.suspected_spam(), at,
+           "can only be set to false; what makes an address suspected is its tickets' closures");
+     },
+     false},
     {"tags", CheckTags, true},
     {"urgency", [](const Ticket&, std::string_view, Violations&) {}, true},
     {"watcher_contact_ids", CheckWatchers, true},
@@ -284,6 +291,17 @@ std::string NormalThreadRef(std::string_view thread_ref) {
   }
   if (thread_ref.find('@') == std::string_view::npos) return std::string(thread_ref);
   return absl::StrCat("<", Absl(thread_ref), ">");
+}
+
+std::string CanonicalAddress(std::string_view text) {
+  const absl::StatusOr<address::Address> read = address::Parse(text);
+  return read.ok() ? read->canonical : std::string(text);
+}
+
+void CheckAddress(std::string_view field, std::string_view text, Violations& violations) {
+  if (!violations.Line(field, text, kMaxAddressBytes)) return;
+  const absl::StatusOr<address::Address> read = address::Parse(text);
+  violations.Require(read.ok(), field, std::string(read.status().message()));
 }
 
 void CheckExternalId(std::string_view field, const type::v1::ExternalId& external_id,

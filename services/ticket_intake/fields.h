@@ -37,6 +37,14 @@ bool Names(const google::protobuf::FieldMask& mask, std::string_view path);
 // caller gave them or not; any other reference without.
 std::string NormalThreadRef(std::string_view thread_ref);
 
+// The canonical form of an address that passed validation (common/address); of one that an older
+// version stored unread, the text itself.
+std::string CanonicalAddress(std::string_view address);
+
+// A mail address or phone number of at most kMaxAddressBytes.
+void CheckAddress(std::string_view field, std::string_view address,
+                  corridor::Violations& violations);
+
 // An external id: system 1 to 64 bytes of [a-z0-9_.-], id 1 to 128 bytes of text.
 void CheckExternalId(std::string_view field, const type::v1::ExternalId& external_id,
                      corridor::Violations& violations);

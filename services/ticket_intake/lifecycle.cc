@@ -67,8 +67,9 @@ absl::Status CheckClose(TicketState state, CloseReason reason) {
 }
 
 MessageEffect EffectOf(TicketState state, AuthorKind author, Visibility visibility,
-                       bool is_thank_you) {
+                       bool is_thank_you, bool third_party_reopens) {
   const bool by_requester = author == AUTHOR_KIND_REQUESTER;
+  const bool is_heard = by_requester || (third_party_reopens && author == AUTHOR_KIND_THIRD_PARTY);
   switch (state) {
     case TICKET_STATE_NEW:
       // NEW means that nobody has worked on it: an agent's public answer ends that.
@@ -78,9 +79,9 @@ MessageEffect EffectOf(TicketState state, AuthorKind author, Visibility visibili
       return MessageEffect::kNone;
     case TICKET_STATE_PENDING:
     case TICKET_STATE_ON_HOLD:
-      return by_requester ? MessageEffect::kOpens : MessageEffect::kNone;
+      return is_heard ? MessageEffect::kOpens : MessageEffect::kNone;
     case TICKET_STATE_RESOLVED:
-      if (!by_requester) return MessageEffect::kNone;
+      if (!is_heard) return MessageEffect::kNone;
       return is_thank_you ? MessageEffect::kThanks : MessageEffect::kReopens;
     case TICKET_STATE_CLOSED:
       return by_requester ? MessageEffect::kFollowUp : MessageEffect::kRefused;

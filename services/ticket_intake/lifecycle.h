@@ -49,8 +49,11 @@ enum class MessageEffect {
 };
 
 // `is_thank_you` says that the text matches the policy's patterns; it counts on RESOLVED only.
+// `third_party_reopens` is the policy's: a stranger's message then opens and reopens what the
+// requester's would, but is never continued in another ticket.
 MessageEffect EffectOf(type::v1::TicketState state, type::v1::AuthorKind author,
-                       type::v1::Visibility visibility, bool is_thank_you);
+                       type::v1::Visibility visibility, bool is_thank_you,
+                       bool third_party_reopens = false);
 
 }  // namespace tandem::ticket_intake
 

@@ -144,8 +144,25 @@ TEST(AgentsMessage, OpensANewTicketWhenTheCustomerSeesIt) {
             MessageEffect::kNone);
 }
 
+TEST(StrangersMessage, ReopensOnlyIfThePolicySaysSo) {
+  const auto effect = [](TicketState state, bool reopens, bool thanks = false) {
+    return EffectOf(state, AUTHOR_KIND_THIRD_PARTY, VISIBILITY_PUBLIC, thanks, reopens);
+  };
+  for (const TicketState state : {TICKET_STATE_NEW, TICKET_STATE_OPEN, TICKET_STATE_PENDING,
+                                  TICKET_STATE_ON_HOLD, TICKET_STATE_RESOLVED}) {
+    EXPECT_EQ(effect(state, false), MessageEffect::kNone) << TicketState_Name(state);
+  }
+  EXPECT_EQ(effect(TICKET_STATE_NEW, true), MessageEffect::kNone);
+  EXPECT_EQ(effect(TICKET_STATE_PENDING, true), MessageEffect::kOpens);
+  EXPECT_EQ(effect(TICKET_STATE_ON_HOLD, true), MessageEffect::kOpens);
+  EXPECT_EQ(effect(TICKET_STATE_RESOLVED, true), MessageEffect::kReopens);
+  EXPECT_EQ(effect(TICKET_STATE_RESOLVED, true, /*thanks=*/true), MessageEffect::kThanks);
+  EXPECT_EQ(effect(TICKET_STATE_CLOSED, true), MessageEffect::kRefused);
+}
+
 TEST(ClosedTicket, RefusesEverybodyButTheRequester) {
-  for (const AuthorKind author : {AUTHOR_KIND_AGENT, AUTHOR_KIND_BOT, AUTHOR_KIND_SYSTEM}) {
+  for (const AuthorKind author :
+       {AUTHOR_KIND_AGENT, AUTHOR_KIND_BOT, AUTHOR_KIND_SYSTEM, AUTHOR_KIND_THIRD_PARTY}) {
     EXPECT_EQ(EffectOf(TICKET_STATE_CLOSED, author, VISIBILITY_PUBLIC, false),
               MessageEffect::kRefused);
   }

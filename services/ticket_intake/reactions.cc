@@ -1,10 +1,12 @@
 #include "services/ticket_intake/reactions.h"
 
+#include <algorithm>
 #include <set>
 #include <string>
 #include <utility>
 
 #include "absl/status/status.h"
+#include "common/time/stamp.h"
 #include "services/ticket_intake/lifecycle.h"
 #include "services/ticket_intake/requesters.h"
 #include "services/ticket_intake/ticket_change.h"
@@ -29,6 +31,33 @@ absl::StatusOr<Decision> UpdateView(View& view, const std::string& ticket_id, Ch
   change(record);
   Decision decision;
   decision.Save(TriageViews(), ticket_id, std::move(record));
+  return decision;
+}
+
+// What was asked about the contact before now is not used again. `version` 0 = the fact has none.
+absl::Status HearOfContact(const std::string& contact_id, const std::string& account_id,
+                           int64_t version, absl::Time now, View& view, Decision& decision) {
+  auto loaded = view.Load(Contacts(), contact_id);
+  if (!loaded.ok()) return loaded.status();
+  records::ContactRecord record;
+  if (*loaded) record = **loaded;
+  // Facts of two accounts may come in any order; the contact's own versions do not.
+  if (record.account_id().empty() || version > record.version()) {
+    record.set_account_id(account_id);
+    record.set_version(std::max(record.version(), version));
+  }
+  *record.mutable_heard_at() = time::Stamp(now);
+  decision.Save(Contacts(), contact_id, std::move(record));
+  return absl::OkStatus();
+}
+
+absl::StatusOr<Decision> HearOfAccount(const std::string& account_id, absl::Time now, View& view) {
+  auto loaded = view.Load(Accounts(), account_id);
+  if (!loaded.ok()) return loaded.status();
+  records::AccountRecord record;
+  *record.mutable_heard_at() = time::Stamp(now);
+  Decision decision;
+  decision.Save(Accounts(), account_id, std::move(record));
   return decision;
 }
 
@@ -96,9 +125,46 @@ absl::StatusOr<Decision> OnRequesterAssigned(const ev::RequesterAssigned& fact, 
     change.GiveRequester(known);
     change.Save();
   }
+  // Its address is this contact's from now on.
+  const absl::Status heard =
+      HearOfContact(fact.contact_id(), fact.account_id(), 0, in.now, view, decision);
+  if (!heard.ok()) return heard;
   // A ticket whose question was under way is told when it comes to be noted.
   decision.Save(UnresolvedRequesters(), fact.requester_id(), std::move(settled));
   return decision;
+}
+
+absl::StatusOr<Decision> OnStaffChanged(const ev::StaffChanged& fact, const bus::Event&,
+                                        const Inputs&, View& view) {
+  auto loaded = view.Load(Staff(), fact.staff_id());
+  if (!loaded.ok()) return loaded.status();
+  Decision decision;
+  // triage's answer to a question may have been newer than its event.
+  if (*loaded && (*loaded)->version() >= fact.version()) return decision;
+  records::StaffRecord record;
+  record.set_version(fact.version());
+  record.set_active(fact.active());
+  decision.Save(Staff(), fact.staff_id(), std::move(record));
+  return decision;
+}
+
+absl::StatusOr<Decision> OnContactChanged(const ev::ContactChanged& fact, const bus::Event&,
+                                          const Inputs& in, View& view) {
+  Decision decision;
+  const absl::Status heard =
+      HearOfContact(fact.contact_id(), fact.account_id(), fact.version(), in.now, view, decision);
+  if (!heard.ok()) return heard;
+  return decision;
+}
+
+absl::StatusOr<Decision> OnAccountRegistered(const ev::AccountRegistered& fact, const bus::Event&,
+                                             const Inputs& in, View& view) {
+  return HearOfAccount(fact.account_id(), in.now, view);
+}
+
+absl::StatusOr<Decision> OnJourneyAdvanced(const ev::JourneyAdvanced& fact, const bus::Event&,
+                                           const Inputs& in, View& view) {
+  return HearOfAccount(fact.account_id(), in.now, view);
 }
 
 absl::StatusOr<Decision> OnAutoClose(const corridor::FiredTimer& timer,

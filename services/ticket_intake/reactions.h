@@ -42,6 +42,25 @@ absl::StatusOr<corridor::Decision> OnRequesterAssigned(const events::v1::Request
                                                        const corridor::Inputs& in,
                                                        corridor::View& view);
 
+// Who our people are, and which of them work here.
+absl::StatusOr<corridor::Decision> OnStaffChanged(const events::v1::StaffChanged& fact,
+                                                  const bus::Event& event,
+                                                  const corridor::Inputs& in, corridor::View& view);
+// Who the customers' contacts are. What is remembered of one, or of an account, is asked for anew
+// after any change of it: an address may have moved, and addresses never travel on the bus.
+absl::StatusOr<corridor::Decision> OnContactChanged(const events::v1::ContactChanged& fact,
+                                                    const bus::Event& event,
+                                                    const corridor::Inputs& in,
+                                                    corridor::View& view);
+absl::StatusOr<corridor::Decision> OnAccountRegistered(const events::v1::AccountRegistered& fact,
+                                                       const bus::Event& event,
+                                                       const corridor::Inputs& in,
+                                                       corridor::View& view);
+absl::StatusOr<corridor::Decision> OnJourneyAdvanced(const events::v1::JourneyAdvanced& fact,
+                                                     const bus::Event& event,
+                                                     const corridor::Inputs& in,
+                                                     corridor::View& view);
+
 // Nobody objected to the resolution: the ticket is closed as of the due instant.
 absl::StatusOr<corridor::Decision> OnAutoClose(const corridor::FiredTimer& timer,
                                                const records::AutoCloseTimer& payload,

@@ -26,7 +26,8 @@ Value Text(std::string text) { return Value(std::move(text)); }
 Value Number(int64_t number) { return Value(number); }
 
 bool MayBlock(const intake::v1::Ticket& ticket) {
-  return !ticket.internal() && ticket.close_reason() != type::v1::CLOSE_REASON_SPAM &&
+  return !ticket.internal() && !ticket.suspected_spam() &&
+         ticket.close_reason() != type::v1::CLOSE_REASON_SPAM &&
          ticket.state() != type::v1::TICKET_STATE_MERGED;
 }
 
@@ -67,6 +68,8 @@ const store::Table<TicketRecord>& Tickets() {
        {"is_open",
         [](const TicketRecord& r) { return Number(IsUnresolved(r.ticket().state()) ? 1 : 0); }},
        {"may_block", [](const TicketRecord& r) { return Number(MayBlock(r.ticket()) ? 1 : 0); }},
+       {"suspected_spam",
+        [](const TicketRecord& r) { return Number(r.ticket().suspected_spam() ? 1 : 0); }},
        {"category", [](const TicketRecord& r) { return Text(r.ticket().category()); }},
        {"channel", [](const TicketRecord& r) { return Number(r.ticket().channel()); }},
        {"tags", [](const TicketRecord& r) { return Text(TagColumn(r.ticket())); }},
@@ -106,6 +109,27 @@ const store::Table<records::UnresolvedRequesterRecord>& UnresolvedRequesters() {
   return table;
 }
 
+const store::Table<records::StaffRecord>& Staff() {
+  static const store::Table<records::StaffRecord> table("staff", {});
+  return table;
+}
+
+const store::Table<records::ContactRecord>& Contacts() {
+  static const store::Table<records::ContactRecord> table("contacts", {});
+  return table;
+}
+
+const store::Table<records::AccountRecord>& Accounts() {
+  static const store::Table<records::AccountRecord> table("accounts", {});
+  return table;
+}
+
+const store::Table<records::AddressHistoryRecord>& AddressHistories() {
+  static const store::Table<records::AddressHistoryRecord> table("address_histories", {},
+                                                                 store::Rows::kMayGo);
+  return table;
+}
+
 std::string MessageKey(std::string_view ticket_id, int64_t number) {
   return absl::StrFormat("%s/%010d", Absl(ticket_id), number);
 }
@@ -119,6 +143,10 @@ std::string ThreadKey(std::string_view thread_ref) {
                       absl::BytesToHexString(id::Hash({"thread", NormalThreadRef(thread_ref)})));
 }
 
+std::string AddressKey(std::string_view canonical) {
+  return absl::StrCat("address:", absl::BytesToHexString(id::Hash({"address", canonical})));
+}
+
 std::string RequesterKey(const intake::v1::Requester& requester) {
   switch (requester.who_case()) {
     case intake::v1::Requester::kContactId:
@@ -126,8 +154,7 @@ std::string RequesterKey(const intake::v1::Requester& requester) {
     case intake::v1::Requester::kExternalId:
       return ExternalIdKey(requester.external_id());
     case intake::v1::Requester::kAddress:
-      return absl::StrCat("address:",
-                          absl::BytesToHexString(id::Hash({"address", requester.address()})));
+      return AddressKey(CanonicalAddress(requester.address()));
     case intake::v1::Requester::WHO_NOT_SET:
       break;
   }
@@ -161,6 +188,7 @@ absl::StatusOr<std::vector<corridor::Loaded<TicketRecord>>> SelectTickets(
     }
   }
   if (request.blocking_only()) filter.Require("may_block=1");
+  if (request.suspected_spam_only()) filter.Require("suspected_spam=1");
   if (!request.tag().empty()) {
     // replace() because it means the same in both engines, whatever the letter case and the pattern
     // characters in a tag.

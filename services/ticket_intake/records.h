@@ -23,11 +23,18 @@ const store::Table<records::TriageViewRecord>& TriageViews();
 const store::Table<records::NameRecord>& Names();
 const store::Table<records::KnownRequesterRecord>& KnownRequesters();
 const store::Table<records::UnresolvedRequesterRecord>& UnresolvedRequesters();
+const store::Table<records::StaffRecord>& Staff();
+const store::Table<records::ContactRecord>& Contacts();
+const store::Table<records::AccountRecord>& Accounts();
+const store::Table<records::AddressHistoryRecord>& AddressHistories();
 
 // Keys. Neither an address nor a thread_ref stands in one as it is: keys go into errors and logs.
 std::string MessageKey(std::string_view ticket_id, int64_t number);
 std::string ExternalIdKey(const type::v1::ExternalId& external_id);
 std::string ThreadKey(std::string_view thread_ref);
+// Of a canonical address (common/address).
+std::string AddressKey(std::string_view canonical);
+// `requester` has an address that was read and written anew: deliverable.
 std::string RequesterKey(const intake::v1::Requester& requester);
 
 // Where a page of tickets ended: the next begins after it, whatever was opened or changed

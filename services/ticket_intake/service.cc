@@ -56,8 +56,11 @@ std::unique_ptr<corridor::ServiceDefinition> Make(const Options& options) {
       });
   service->OnCommand<iv::ReopenTicketRequest>(Method("ReopenTicket"), ValidateReopenTicket,
                                               ReopenTicket);
-  service->OnCommand<iv::CloseTicketRequest>(Method("CloseTicket"), ValidateCloseTicket,
-                                             CloseTicket);
+  service->OnCommand<iv::CloseTicketRequest>(
+      Method("CloseTicket"), ValidateCloseTicket,
+      [policies](const iv::CloseTicketRequest& request, const Inputs& in, View& view) {
+        return CloseTicket(request, in, view, *policies);
+      });
   service->OnQuery<iv::GetTicketRequest, iv::GetTicketResponse>(Method("GetTicket"),
                                                                 ValidateGetTicket, GetTicket);
   service->OnQuery<iv::ListTicketsRequest, iv::ListTicketsResponse>(
@@ -80,6 +83,10 @@ std::unique_ptr<corridor::ServiceDefinition> Make(const Options& options) {
   service->OnEvent<ev::AssignmentAccepted>(OnAssignmentAccepted);
   service->OnEvent<ev::AssignmentReleased>(OnAssignmentReleased);
   service->OnEvent<ev::RequesterAssigned>(OnRequesterAssigned);
+  service->OnEvent<ev::StaffChanged>(OnStaffChanged);
+  service->OnEvent<ev::ContactChanged>(OnContactChanged);
+  service->OnEvent<ev::AccountRegistered>(OnAccountRegistered);
+  service->OnEvent<ev::JourneyAdvanced>(OnJourneyAdvanced);
 
   for (corridor::ServiceDefinition::Measure& measure : Measures()) {
     service->Export(std::move(measure));

@@ -1,10 +1,15 @@
 // ticket_intake, whole: commands, events and timers against a database and a bus in memory.
 #include "services/ticket_intake/service.h"
 
+#include <functional>
+#include <map>
 #include <set>
 #include <string>
+#include <tuple>
+#include <utility>
 #include <vector>
 
+#include "absl/strings/match.h"
 #include "common/testing/operator.h"
 #include "common/testing/service_harness.h"
 #include "common/time/stamp.h"
@@ -18,6 +23,7 @@
 #include "tandem/events/v1/triage.pb.h"
 #include "tandem/intake/v1/policy_service.pb.h"
 #include "tandem/intake/v1/ticket_service.pb.h"
+#include "tandem/triage/v1/staff_service.pb.h"
 #include "tandem/triage/v1/triage_service.pb.h"
 
 namespace tandem::ticket_intake {
@@ -33,20 +39,73 @@ namespace iv = intake::v1;
 
 constexpr char kService[] = "tandem.intake.v1.TicketService/";
 constexpr char kResolve[] = "tandem.account.v1.AccountService/ResolveRequester";
+constexpr char kStaff[] = "tandem.triage.v1.StaffService/GetStaff";
 constexpr char kTriage[] = "tandem.triage.v1.TriageService/GetTriage";
 
 class Intake : public ::testing::Test {
  protected:
-  Intake() : harness_([] { return Make({}); }) { AnswerRequester("contact_1", "account_1"); }
+  Intake() : harness_([] { return Make({}); }) {
+    AnswerRequester("contact_1", "account_1");
+    harness_.peer().On<triage::v1::GetStaffRequest, triage::v1::GetStaffResponse>(
+        kStaff,
+        [](const triage::v1::GetStaffRequest& request)
+            -> absl::StatusOr<triage::v1::GetStaffResponse> {
+          if (request.staff_id() == "ghost") return absl::NotFoundError("no such staff");
+          triage::v1::GetStaffResponse response;
+          response.mutable_staff()->set_staff_id(request.staff_id());
+          response.mutable_staff()->set_version(5);
+          response.mutable_staff()->set_active(request.staff_id() != "left");
+          return response;
+        });
+  }
 
+  // account_health knows `contact` of `account` under any address, but for what addresses_ says,
+  // and besides him the contacts_; it knows nobody from stranger.example.
   void AnswerRequester(const std::string& contact, const std::string& account) {
-    account::v1::ResolveRequesterResponse known;
-    known.set_contact_id(contact);
-    known.set_account_id(account);
-    known.set_contact_level(CONTACT_LEVEL_MEMBER);
-    known.set_segment(SEGMENT_MID);
-    known.set_stage(JOURNEY_STAGE_LOYALTY);
-    harness_.peer().Answer(kResolve, known);
+    contacts_[contact] = account;
+    harness_.peer().On<account::v1::ResolveRequesterRequest, account::v1::ResolveRequesterResponse>(
+        kResolve,
+        [this, contact, account](const account::v1::ResolveRequesterRequest& request)
+            -> absl::StatusOr<account::v1::ResolveRequesterResponse> {
+          asked_.push_back(request);
+          account::v1::ResolveRequesterResponse known;
+          if (absl::EndsWith(request.address(), "@stranger.example")) return known;
+          known.set_contact_id(contact);
+          known.set_account_id(account);
+          if (const auto found = addresses_.find(request.address()); found != addresses_.end()) {
+            known.set_contact_id(found->second.first);
+            known.set_account_id(found->second.second);
+          }
+          if (!request.contact_id().empty()) {
+            const auto found = contacts_.find(request.contact_id());
+            if (found == contacts_.end()) {
+              return absl::NotFoundError(
+                  absl::StrCat("contact ", request.contact_id(), " does not exist"));
+            }
+            known.set_contact_id(found->first);
+            known.set_account_id(found->second);
+          }
+          known.set_contact_level(CONTACT_LEVEL_MEMBER);
+          known.set_segment(SEGMENT_MID);
+          known.set_stage(JOURNEY_STAGE_LOYALTY);
+          return known;
+        });
+  }
+  void Heard(const std::string& contact, const std::string& account, int64_t version) {
+    ev::ContactChanged changed;
+    changed.set_contact_id(contact);
+    changed.set_account_id(account);
+    changed.set_version(version);
+    *changed.mutable_occurred_at() = time::Stamp(harness_.Now());
+    harness_.Deliver("account_health", contact, account, changed);
+  }
+  void Employ(const std::string& staff, int64_t version, bool active) {
+    ev::StaffChanged changed;
+    changed.set_staff_id(staff);
+    changed.set_version(version);
+    changed.set_active(active);
+    *changed.mutable_occurred_at() = time::Stamp(harness_.Now());
+    harness_.Deliver("triage", staff, staff, changed);
   }
   void AnswerUnresolved(const std::string& requester_id) {
     account::v1::ResolveRequesterResponse unresolved;
@@ -74,6 +133,24 @@ class Intake : public ::testing::Test {
     request.set_impact(IMPACT_HIGH);
     request.set_urgency(URGENCY_MEDIUM);
     return request;
+  }
+  iv::OpenTicketRequest From(const std::string& address) {
+    iv::OpenTicketRequest request = Opening();
+    request.set_channel(CHANNEL_EMAIL);
+    request.mutable_requester()->set_address(address);
+    return request;
+  }
+  // A message that came from `address`.
+  absl::StatusOr<iv::AddMessageResponse> Say(const std::string& ticket_id,
+                                             const std::string& address, const std::string& text) {
+    iv::AddMessageRequest request;
+    request.set_request_id(NextId());
+    request.set_ticket_id(ticket_id);
+    request.set_author_kind(AUTHOR_KIND_REQUESTER);
+    request.set_sender_address(address);
+    request.set_visibility(VISIBILITY_PUBLIC);
+    request.set_text(text);
+    return harness_.Call<iv::AddMessageResponse>(std::string(kService) + "AddMessage", request);
   }
   iv::OpenTicketResponse Open(const iv::OpenTicketRequest& request) {
     const auto opened =
@@ -173,6 +250,9 @@ class Intake : public ::testing::Test {
 
   testing::ServiceHarness harness_;
   int requests_ = 0;
+  std::map<std::string, std::string> contacts_;                           // account by contact
+  std::map<std::string, std::pair<std::string, std::string>> addresses_;  // contact and account
+  std::vector<account::v1::ResolveRequesterRequest> asked_;
 };
 
 bool Is(const absl::Status& status, absl::StatusCode code, const std::string& text) {
@@ -818,6 +898,512 @@ TEST_F(Intake, CountsOpenTicketsBySeverityAndState) {
   EXPECT_THAT(text, HasSubstr(name + "\"urgent\",state=\"new\"} 0"));
   EXPECT_THAT(text, HasSubstr(name + "\"unclassified\",state=\"new\"} 1"));
   EXPECT_THAT(PlanOf(0), HasSubstr("COVERING INDEX tickets_open"));
+}
+
+// ---- addresses
+
+TEST_F(Intake, ReadsAnAddressOutOfAFromLineAndKnowsItAgainInAnySpelling) {
+  Open(From("Carl C <Carl@K4.Example.>"));
+  ASSERT_THAT(asked_, SizeIs(1));
+  EXPECT_EQ(asked_[0].address(), "Carl@k4.example");
+  EXPECT_FALSE(asked_[0].lookup_only());
+  for (const char* address :
+       {"carl@k4.example", "<CARL@K4.EXAMPLE>", "\"carl\"@k4.example (Carl)"}) {
+    EXPECT_EQ(Open(From(address)).contact_id(), "contact_1");
+  }
+  EXPECT_THAT(asked_, SizeIs(1));
+}
+
+TEST_F(Intake, RefusesAMalformedAddressAndSaysWhatIsWrong) {
+  const std::pair<std::string, std::string> cases[] = {
+      {"c@d@k4.example", "requester.address: has two '@'"},
+      {"carl", "requester.address: is neither a mail address"},
+      {"030 123456", "requester.address: is neither a mail address (no '@') nor a phone number"},
+      {"c@k4", "requester.address: has a domain without a dot"},
+  };
+  for (const auto& [address, problem] : cases) {
+    const auto opened =
+        harness_.Call<iv::OpenTicketResponse>(std::string(kService) + "OpenTicket", From(address));
+    EXPECT_TRUE(Is(opened.status(), absl::StatusCode::kInvalidArgument, problem))
+        << opened.status();
+  }
+  EXPECT_THAT(asked_, IsEmpty());
+}
+
+TEST_F(Intake, MakesNobodyOfAContactIdThatItsOwnerDoesNotKnow) {
+  iv::OpenTicketRequest request = Opening();
+  request.mutable_requester()->set_contact_id("nobody");
+  const auto opened =
+      harness_.Call<iv::OpenTicketResponse>(std::string(kService) + "OpenTicket", request);
+  EXPECT_TRUE(Is(opened.status(), absl::StatusCode::kNotFound, "contact nobody does not exist"))
+      << opened.status();
+  ASSERT_THAT(asked_, SizeIs(1));
+  EXPECT_TRUE(asked_[0].lookup_only());
+  EXPECT_THAT(harness_.Published<ev::TicketOpened>(), IsEmpty());
+}
+
+// ---- what is remembered of requesters
+
+TEST_F(Intake, SendsTicketsToTheNewCompanyOnceItHeardThatAnAddressMoved) {
+  EXPECT_EQ(Open(From("c@k4.example")).account_id(), "account_1");
+  EXPECT_EQ(Open(From("c@k4.example")).account_id(), "account_1");
+  EXPECT_THAT(asked_, SizeIs(1));
+  addresses_["c@k4.example"] = {"contact_2", "account_2"};
+  Heard("contact_1", "account_1", 2);
+  EXPECT_EQ(Open(From("c@k4.example")).account_id(), "account_2");
+}
+
+TEST_F(Intake, AsksAnewAfterAnyChangeOfTheContactOrItsAccountAndOnlyThen) {
+  const auto asks = [&](const std::function<void()>& change) {
+    harness_.Advance(absl::Seconds(6));  // beyond what two clocks may differ by
+    Open(From("c@k4.example"));
+    const size_t before = asked_.size();
+    harness_.Advance(absl::Seconds(1));
+    change();
+    Open(From("c@k4.example"));
+    return asked_.size() > before;
+  };
+  EXPECT_FALSE(asks([] {}));
+  EXPECT_TRUE(asks([&] { Heard("contact_1", "account_1", 2); }));
+  EXPECT_TRUE(asks([&] { Heard("contact_1", "account_1", 2); }));  // also without a new version
+  EXPECT_FALSE(asks([&] { Heard("contact_9", "account_1", 1); }));
+  EXPECT_TRUE(asks([&] {
+    ev::AccountRegistered registered;
+    registered.set_account_id("account_1");
+    harness_.Deliver("account_health", "account_1", "account_1", registered);
+  }));
+  EXPECT_TRUE(asks([&] {
+    ev::JourneyAdvanced advanced;
+    advanced.set_account_id("account_1");
+    harness_.Deliver("account_health", "account_1", "account_1", advanced);
+  }));
+  EXPECT_TRUE(asks([&] {
+    ev::RequesterAssigned assigned;
+    assigned.set_requester_id("req_1");
+    assigned.set_contact_id("contact_1");
+    assigned.set_account_id("account_1");
+    *assigned.mutable_occurred_at() = time::Stamp(harness_.Now());
+    harness_.Deliver("account_health", "req_1", "account_1", assigned);
+  }));
+}
+
+// ---- who speaks
+
+TEST_F(Intake, KeepsAStrangersReplyAsAThirdPartysAndTellsNobodyHisAddress) {
+  const std::string ticket_id = Open(From("c@k4.example")).ticket_id();
+  ASSERT_TRUE(Update(ticket_id, "state: TICKET_STATE_PENDING", {"state"}).ok());
+  Apply(R"(frustration { name: "any" pattern: "." })");
+  const auto added = Say(ticket_id, "Eve <eve@stranger.example>", "Send me the log.");
+  ASSERT_TRUE(added.ok()) << added.status();
+  EXPECT_EQ(added->author_kind(), AUTHOR_KIND_THIRD_PARTY);
+  EXPECT_EQ(added->author_id(), "");
+  EXPECT_EQ(added->state(), TICKET_STATE_PENDING);
+  const iv::TicketMessage message = Get(ticket_id).messages(1);
+  EXPECT_EQ(message.author_kind(), AUTHOR_KIND_THIRD_PARTY);
+  EXPECT_EQ(message.sender_address(), "eve@stranger.example");
+  EXPECT_EQ(message.frustration_rule(), "");
+  const auto facts = harness_.Published<ev::TicketMessageAdded>();
+  ASSERT_THAT(facts, SizeIs(1));
+  EXPECT_EQ(facts[0].author_kind(), AUTHOR_KIND_THIRD_PARTY);
+  for (const bus::Event& event : harness_.PublishedEvents()) {
+    EXPECT_THAT(event.body, ::testing::Not(HasSubstr("stranger")));
+  }
+  ASSERT_FALSE(asked_.empty());
+  EXPECT_TRUE(asked_.back().lookup_only());  // asking made nobody of him
+}
+
+TEST_F(Intake, KnowsAContactOfTheAccountByTheAddressAndNoOther) {
+  addresses_["dora@k4.example"] = {"contact_3", "account_1"};
+  addresses_["eve@other.example"] = {"contact_8", "account_8"};
+  const std::string ticket_id = Open(From("c@k4.example")).ticket_id();
+  auto added = Say(ticket_id, "c@k4.example", "It is me.");
+  ASSERT_TRUE(added.ok()) << added.status();
+  EXPECT_EQ(added->author_kind(), AUTHOR_KIND_REQUESTER);
+  EXPECT_EQ(added->author_id(), "contact_1");
+  added = Say(ticket_id, "Dora <DORA@k4.example>", "Me too.");
+  ASSERT_TRUE(added.ok()) << added.status();
+  EXPECT_EQ(added->author_kind(), AUTHOR_KIND_REQUESTER);
+  EXPECT_EQ(added->author_id(), "contact_3");
+  EXPECT_EQ(Get(ticket_id).messages(2).sender_address(), "");
+  added = Say(ticket_id, "eve@other.example", "Not me.");
+  ASSERT_TRUE(added.ok()) << added.status();
+  EXPECT_EQ(added->author_kind(), AUTHOR_KIND_THIRD_PARTY);
+  const size_t asked = asked_.size();
+  ASSERT_TRUE(Say(ticket_id, "dora@k4.example", "Once more.").ok());
+  EXPECT_EQ(asked_.size(), asked);  // remembered
+}
+
+TEST_F(Intake, TakesWhoOpenedAnUnresolvedTicketForItsRequester) {
+  AnswerUnresolved("req_1");
+  const std::string ticket_id = Open(From("who@unknown.example")).ticket_id();
+  const auto added = Say(ticket_id, "Who <WHO@unknown.example>", "Still there?");
+  ASSERT_TRUE(added.ok()) << added.status();
+  EXPECT_EQ(added->author_kind(), AUTHOR_KIND_REQUESTER);
+  EXPECT_EQ(added->author_id(), "");
+  const auto other = Say(ticket_id, "eve@stranger.example", "Hello.");
+  ASSERT_TRUE(other.ok()) << other.status();
+  EXPECT_EQ(other->author_kind(), AUTHOR_KIND_THIRD_PARTY);
+}
+
+TEST_F(Intake, GuessesNotWhoSpeaksWhileAccountHealthIsDown) {
+  const std::string ticket_id = Open(From("c@k4.example")).ticket_id();
+  harness_.peer().Down(kResolve);
+  harness_.Advance(absl::Minutes(11));  // nothing is remembered any more
+  const auto stranger = Say(ticket_id, "eve@stranger.example", "Hello.");
+  EXPECT_TRUE(Is(stranger.status(), absl::StatusCode::kUnavailable, "the sender of the message"))
+      << stranger.status();
+  // The address that opened the ticket needs nobody's word.
+  const auto requester = Say(ticket_id, "c@k4.example", "It is me.");
+  ASSERT_TRUE(requester.ok()) << requester.status();
+  EXPECT_EQ(requester->author_id(), "contact_1");
+}
+
+TEST_F(Intake, ReopensByAStrangersMessageOnlyIfThePolicySaysSo) {
+  const std::string ticket_id = Open(From("c@k4.example")).ticket_id();
+  Assign(ticket_id);
+  ASSERT_TRUE(Resolve(ticket_id).ok());
+  auto added = Say(ticket_id, "eve@stranger.example", "It burns.");
+  ASSERT_TRUE(added.ok()) << added.status();
+  EXPECT_EQ(added->state(), TICKET_STATE_RESOLVED);
+  Apply("third_party_reopens: true");
+  added = Say(ticket_id, "eve@stranger.example", "It burns.");
+  ASSERT_TRUE(added.ok()) << added.status();
+  EXPECT_TRUE(added->reopened());
+  EXPECT_EQ(added->state(), TICKET_STATE_OPEN);
+}
+
+TEST_F(Intake, OpensNoFollowUpForAStranger) {
+  const std::string ticket_id = Open(From("c@k4.example")).ticket_id();
+  Assign(ticket_id);
+  ASSERT_TRUE(Resolve(ticket_id).ok());
+  ASSERT_TRUE(Close(ticket_id, CLOSE_REASON_CONFIRMED).ok());
+  EXPECT_TRUE(Is(Say(ticket_id, "eve@stranger.example", "Hello.").status(),
+                 absl::StatusCode::kFailedPrecondition, "CLOSED"));
+  const auto added = Say(ticket_id, "c@k4.example", "It burns again.");
+  ASSERT_TRUE(added.ok()) << added.status();
+  EXPECT_EQ(added->follow_up_of(), ticket_id);
+  EXPECT_EQ(added->author_kind(), AUTHOR_KIND_REQUESTER);
+  EXPECT_EQ(added->author_id(), "contact_1");
+}
+
+TEST_F(Intake, TakesASenderAddressForARequestersMessageAlone) {
+  const std::string ticket_id = Open();
+  iv::AddMessageRequest request;
+  request.set_request_id(NextId());
+  request.set_ticket_id(ticket_id);
+  request.set_author_kind(AUTHOR_KIND_AGENT);
+  request.set_author_id("agent_1");
+  request.set_visibility(VISIBILITY_PUBLIC);
+  request.set_text("Hello.");
+  request.set_sender_address("c@@k4.example");
+  const auto added =
+      harness_.Call<iv::AddMessageResponse>(std::string(kService) + "AddMessage", request);
+  ASSERT_EQ(added.status().code(), absl::StatusCode::kInvalidArgument);
+  for (const char* problem : {"sender_address: has two '@'", "sender_address: is for a REQUESTER",
+                              "author_id: does not go with sender_address"}) {
+    EXPECT_THAT(std::string(added.status().message()), HasSubstr(problem));
+  }
+}
+
+TEST_F(Intake, FindsAThreadWithAndWithoutAngleBrackets) {
+  iv::OpenTicketRequest request = Opening();
+  request.set_thread_ref("<mail-1@example>");
+  const std::string ticket_id = Open(request).ticket_id();
+  iv::AddMessageRequest reply;
+  reply.set_request_id(NextId());
+  reply.add_in_reply_to("mail-1@example");
+  reply.set_author_kind(AUTHOR_KIND_REQUESTER);
+  reply.set_visibility(VISIBILITY_PUBLIC);
+  reply.set_text("More smoke.");
+  const auto added =
+      harness_.Call<iv::AddMessageResponse>(std::string(kService) + "AddMessage", reply);
+  ASSERT_TRUE(added.ok()) << added.status();
+  EXPECT_EQ(added->ticket_id(), ticket_id);
+}
+
+// ---- who is named
+
+TEST_F(Intake, RefusesStaffWhoDoNotExistOrDoNotWorkHereAnyMore) {
+  const std::string ticket_id = Open();
+  Assign(ticket_id);
+  const auto refused = [&](const absl::Status& status, absl::StatusCode code, const char* text) {
+    EXPECT_TRUE(Is(status, code, text)) << status;
+  };
+  for (const auto& [staff, code, text] :
+       {std::tuple{"ghost", absl::StatusCode::kNotFound, "staff ghost does not exist"},
+        std::tuple{"left", absl::StatusCode::kFailedPrecondition,
+                   "staff left does not work here"}}) {
+    iv::OpenTicketRequest open = Opening();
+    open.set_origin(ORIGIN_STAFF);
+    open.set_opened_by_staff_id(staff);
+    refused(
+        harness_.Call<iv::OpenTicketResponse>(std::string(kService) + "OpenTicket", open).status(),
+        code, text);
+    iv::AddMessageRequest add;
+    add.set_request_id(NextId());
+    add.set_ticket_id(ticket_id);
+    add.set_author_kind(AUTHOR_KIND_AGENT);
+    add.set_author_id(staff);
+    add.set_visibility(VISIBILITY_PUBLIC);
+    add.set_text("Hello.");
+    refused(
+        harness_.Call<iv::AddMessageResponse>(std::string(kService) + "AddMessage", add).status(),
+        code, text);
+    iv::UpdateTicketRequest update;
+    update.set_request_id(NextId());
+    update.set_ticket_id(ticket_id);
+    update.set_staff_id(staff);
+    update.mutable_update_mask()->add_paths("product");
+    refused(harness_.Call<iv::UpdateTicketResponse>(std::string(kService) + "UpdateTicket", update)
+                .status(),
+            code, text);
+    iv::ConfirmProblemRequest confirm;
+    confirm.set_request_id(NextId());
+    confirm.set_ticket_id(ticket_id);
+    confirm.set_staff_id(staff);
+    confirm.set_statement("It burns.");
+    refused(
+        harness_.Call<iv::ConfirmProblemResponse>(std::string(kService) + "ConfirmProblem", confirm)
+            .status(),
+        code, text);
+    iv::ResolveTicketRequest resolve;
+    resolve.set_request_id(NextId());
+    resolve.set_ticket_id(ticket_id);
+    resolve.set_resolved_by(RESOLVED_BY_AGENT);
+    resolve.set_resolution_code("FIXED");
+    resolve.set_answer("Done.");
+    resolve.set_staff_id(staff);
+    refused(
+        harness_.Call<iv::ResolveTicketResponse>(std::string(kService) + "ResolveTicket", resolve)
+            .status(),
+        code, text);
+    iv::CloseTicketRequest close;
+    close.set_request_id(NextId());
+    close.set_ticket_id(ticket_id);
+    close.set_reason(CLOSE_REASON_SPAM);
+    close.set_staff_id(staff);
+    refused(harness_.Call<iv::CloseTicketResponse>(std::string(kService) + "CloseTicket", close)
+                .status(),
+            code, text);
+  }
+  EXPECT_EQ(Ticket(ticket_id).version(), 1);
+  ASSERT_TRUE(Resolve(ticket_id).ok());
+  for (const char* staff : {"ghost", "left"}) {
+    iv::ReopenTicketRequest reopen;
+    reopen.set_request_id(NextId());
+    reopen.set_ticket_id(ticket_id);
+    reopen.set_staff_id(staff);
+    EXPECT_FALSE(
+        harness_.Call<iv::ReopenTicketResponse>(std::string(kService) + "ReopenTicket", reopen)
+            .ok());
+  }
+  EXPECT_EQ(Ticket(ticket_id).state(), TICKET_STATE_RESOLVED);
+}
+
+TEST_F(Intake, AsksForAPersonOnceAndBelievesEventsAfterwards) {
+  const std::string ticket_id = Open();
+  ASSERT_TRUE(Add(ticket_id, AUTHOR_KIND_AGENT, "Hello.").ok());
+  EXPECT_EQ(harness_.peer().Asked(kStaff), 1);
+  ASSERT_TRUE(Add(ticket_id, AUTHOR_KIND_AGENT, "Hello again.").ok());
+  EXPECT_EQ(harness_.peer().Asked(kStaff), 1);
+  // An older event, overtaken by the answer, changes nothing; a newer one does.
+  Employ("agent_1", 4, /*active=*/false);
+  ASSERT_TRUE(Add(ticket_id, AUTHOR_KIND_AGENT, "Still here.").ok());
+  Employ("agent_1", 6, /*active=*/false);
+  harness_.peer().Down(kStaff);
+  EXPECT_TRUE(Is(Add(ticket_id, AUTHOR_KIND_AGENT, "Gone.").status(),
+                 absl::StatusCode::kFailedPrecondition, "does not work here"));
+}
+
+TEST_F(Intake, SaysThatAnOwnerCannotBeAskedAboutSomebodyUnknown) {
+  harness_.peer().Down(kStaff);
+  const std::string ticket_id = Open();
+  EXPECT_TRUE(Is(Add(ticket_id, AUTHOR_KIND_AGENT, "Hello.").status(),
+                 absl::StatusCode::kUnavailable, "staff agent_1"));
+  Employ("agent_1", 1, /*active=*/true);
+  EXPECT_TRUE(Add(ticket_id, AUTHOR_KIND_AGENT, "Hello.").ok());
+  harness_.peer().Down(kResolve);
+  EXPECT_TRUE(
+      Is(Update(ticket_id, R"(watcher_contact_ids: "contact_7")", {"watcher_contact_ids"}).status(),
+         absl::StatusCode::kUnavailable, "contact contact_7"));
+  // Bots and the system name nobody.
+  EXPECT_TRUE(Add(ticket_id, AUTHOR_KIND_BOT, "We got it.").ok());
+  EXPECT_TRUE(Add(ticket_id, AUTHOR_KIND_SYSTEM, "Noted.").ok());
+}
+
+TEST_F(Intake, LetsNoContactOfAnotherAccountAuthor) {
+  const std::string ticket_id = Open();
+  const auto author = [&](const std::string& contact) {
+    iv::AddMessageRequest request;
+    request.set_request_id(NextId());
+    request.set_ticket_id(ticket_id);
+    request.set_author_kind(AUTHOR_KIND_REQUESTER);
+    request.set_author_id(contact);
+    request.set_visibility(VISIBILITY_PUBLIC);
+    request.set_text("Hello.");
+    return harness_.Call<iv::AddMessageResponse>(std::string(kService) + "AddMessage", request)
+        .status();
+  };
+  contacts_["colleague"] = "account_1";
+  contacts_["stranger"] = "account_8";
+  EXPECT_TRUE(author("contact_1").ok());
+  EXPECT_TRUE(author("colleague").ok());
+  EXPECT_TRUE(Is(author("stranger"), absl::StatusCode::kFailedPrecondition,
+                 "does not belong to account account_1"));
+  EXPECT_TRUE(Is(author("nobody"), absl::StatusCode::kNotFound, "contact nobody does not exist"));
+  // Whoever moved since he was heard of is asked about before he is refused.
+  Heard("mover", "account_8", 1);
+  contacts_["mover"] = "account_1";
+  EXPECT_TRUE(author("mover").ok());
+  // And who is known needs no question.
+  Heard("known", "account_1", 1);
+  harness_.peer().Down(kResolve);
+  EXPECT_TRUE(author("known").ok());
+}
+
+TEST_F(Intake, RefusesWatchersWhoDoNotExist) {
+  contacts_["colleague"] = "account_1";
+  iv::OpenTicketRequest request = Opening();
+  request.add_watcher_contact_ids("colleague");
+  request.add_watcher_contact_ids("nobody");
+  const auto opened =
+      harness_.Call<iv::OpenTicketResponse>(std::string(kService) + "OpenTicket", request);
+  EXPECT_TRUE(Is(opened.status(), absl::StatusCode::kNotFound, "contact nobody does not exist"))
+      << opened.status();
+  request.mutable_watcher_contact_ids()->RemoveLast();
+  const std::string ticket_id = Open(request).ticket_id();
+  const auto updated =
+      Update(ticket_id, R"(watcher_contact_ids: "colleague" watcher_contact_ids: "nobody")",
+             {"watcher_contact_ids"});
+  EXPECT_TRUE(Is(updated.status(), absl::StatusCode::kNotFound, "contact nobody does not exist"));
+}
+
+TEST_F(Intake, OpensATicketWithoutAQuestionWhenEverybodyIsKnown) {
+  contacts_["colleague"] = "account_1";
+  iv::OpenTicketRequest request = From("c@k4.example");
+  request.set_origin(ORIGIN_STAFF);
+  request.set_opened_by_staff_id("agent_1");
+  request.add_watcher_contact_ids("colleague");
+  Open(request);
+  const size_t asked = asked_.size();
+  const int staff = harness_.peer().Asked(kStaff);
+  request.set_request_id(NextId());
+  Open(request);
+  EXPECT_EQ(asked_.size(), asked);
+  EXPECT_EQ(harness_.peer().Asked(kStaff), staff);
+}
+
+// ---- internal tickets and suspected spam
+
+TEST_F(Intake, MakesATicketInternalAndTellsOfIt) {
+  const std::string ticket_id = Open();
+  EXPECT_THAT(Listed("blocking_only: true"), ElementsAre(ticket_id));
+  const auto updated = Update(ticket_id, "internal: true", {"internal"});
+  ASSERT_TRUE(updated.ok()) << updated.status();
+  EXPECT_THAT(updated->changed_fields(), ElementsAre("internal"));
+  EXPECT_TRUE(Ticket(ticket_id).internal());
+  EXPECT_TRUE(harness_.Published<ev::TicketUpdated>().back().internal());
+  EXPECT_THAT(Listed("blocking_only: true"), IsEmpty());
+  ASSERT_TRUE(Update(ticket_id, R"(product: "mail")", {"product"}).ok());
+  EXPECT_TRUE(harness_.Published<ev::TicketUpdated>().back().internal());  // still
+}
+
+TEST_F(Intake, SuspectsAnAddressAfterTwoSpamClosuresInThirtyDays) {
+  AnswerUnresolved("req_1");
+  const auto spam = [&] {
+    const std::string ticket_id = Open(From("Spam <SPAM@spam.example>")).ticket_id();
+    EXPECT_TRUE(Close(ticket_id, CLOSE_REASON_SPAM).ok());
+  };
+  spam();
+  const std::string early = Open(From("spam@spam.example")).ticket_id();
+  EXPECT_FALSE(Ticket(early).suspected_spam());
+  EXPECT_TRUE(Close(early, CLOSE_REASON_SPAM).ok());
+  const std::string suspect = Open(From("spam@spam.example")).ticket_id();
+  const std::string other = Open(From("ham@spam.example")).ticket_id();
+  EXPECT_TRUE(Ticket(suspect).suspected_spam());
+  EXPECT_FALSE(Ticket(other).suspected_spam());
+  const auto opened = harness_.Published<ev::TicketOpened>();
+  EXPECT_TRUE(opened[2].suspected_spam());
+  EXPECT_FALSE(opened[3].suspected_spam());
+  EXPECT_THAT(Listed("suspected_spam_only: true"), ElementsAre(suspect));
+  EXPECT_THAT(Listed("blocking_only: true states: TICKET_STATE_NEW"), ElementsAre(other));
+
+  // Whoever closes it has reviewed it.
+  ASSERT_TRUE(Close(suspect, CLOSE_REASON_SPAM).ok());
+  EXPECT_THAT(Listed("suspected_spam_only: true"), IsEmpty());
+  harness_.Advance(absl::Hours(24 * 31));
+  EXPECT_FALSE(Ticket(Open(From("spam@spam.example")).ticket_id()).suspected_spam());
+}
+
+TEST_F(Intake, LetsASuspectedTicketBlockFromTheMomentThatAnAgentConfirmsIt) {
+  AnswerUnresolved("req_1");
+  for (int i = 0; i < 2; ++i) {
+    ASSERT_TRUE(Close(Open(From("spam@spam.example")).ticket_id(), CLOSE_REASON_SPAM).ok());
+  }
+  const std::string ticket_id = Open(From("spam@spam.example")).ticket_id();
+  EXPECT_TRUE(Is(Update(ticket_id, "suspected_spam: true", {"suspected_spam"}).status(),
+                 absl::StatusCode::kInvalidArgument, "can only be set to false"));
+  const auto updated = Update(ticket_id, "suspected_spam: false", {"suspected_spam"});
+  ASSERT_TRUE(updated.ok()) << updated.status();
+  EXPECT_THAT(updated->changed_fields(), ElementsAre("suspected_spam"));
+  const ev::TicketUpdated told = harness_.Published<ev::TicketUpdated>().back();
+  EXPECT_THAT(told.changed_fields(), ElementsAre("suspected_spam"));
+  EXPECT_FALSE(told.suspected_spam());
+  EXPECT_THAT(Listed("blocking_only: true states: TICKET_STATE_NEW"), ElementsAre(ticket_id));
+}
+
+TEST_F(Intake, SuspectsNoAddressWithAResolvedTicket) {
+  const std::string good = Open(From("c@k4.example")).ticket_id();
+  Assign(good);
+  ASSERT_TRUE(Resolve(good).ok());
+  for (int i = 0; i < 2; ++i) {
+    ASSERT_TRUE(Close(Open(From("c@k4.example")).ticket_id(), CLOSE_REASON_SPAM).ok());
+  }
+  EXPECT_FALSE(Ticket(Open(From("c@k4.example")).ticket_id()).suspected_spam());
+  // Reopened it is not resolved any more, and resolved again it is.
+  ASSERT_TRUE(Add(good, AUTHOR_KIND_REQUESTER, "It burns again.").ok());
+  EXPECT_TRUE(Ticket(Open(From("c@k4.example")).ticket_id()).suspected_spam());
+  ASSERT_TRUE(Resolve(good).ok());
+  EXPECT_FALSE(Ticket(Open(From("c@k4.example")).ticket_id()).suspected_spam());
+  ASSERT_TRUE(Close(good, CLOSE_REASON_SPAM).ok());
+  EXPECT_TRUE(Ticket(Open(From("c@k4.example")).ticket_id()).suspected_spam());
+}
+
+TEST_F(Intake, SuspectsTheFollowUpOfASpamTicketToo) {
+  AnswerUnresolved("req_1");
+  std::string last;
+  for (int i = 0; i < 2; ++i) {
+    last = Open(From("spam@spam.example")).ticket_id();
+    ASSERT_TRUE(Close(last, CLOSE_REASON_SPAM).ok());
+  }
+  const auto added = Say(last, "spam@spam.example", "Buy!");
+  ASSERT_TRUE(added.ok()) << added.status();
+  EXPECT_NE(added->ticket_id(), last);
+  EXPECT_TRUE(Ticket(added->ticket_id()).suspected_spam());
+}
+
+TEST_F(Intake, SendsNoQuestionToASuspectedSender) {
+  Apply(R"(required_context { category: "*" fields: "product" })");
+  AnswerUnresolved("req_1");
+  for (int i = 0; i < 2; ++i) {
+    ASSERT_TRUE(Close(Open(From("spam@spam.example")).ticket_id(), CLOSE_REASON_SPAM).ok());
+  }
+  const size_t asked = harness_.Published<ev::TicketContextRequested>().size();
+  const std::string ticket_id = Open(From("spam@spam.example")).ticket_id();
+  EXPECT_EQ(harness_.Published<ev::TicketContextRequested>().size(), asked);
+  ASSERT_TRUE(Update(ticket_id, "suspected_spam: false", {"suspected_spam"}).ok());
+  EXPECT_EQ(harness_.Published<ev::TicketContextRequested>().size(), asked + 1);
+}
+
+TEST_F(Intake, TrustsTheAgentWhoOpensATicketForASuspectedAddress) {
+  AnswerUnresolved("req_1");
+  for (int i = 0; i < 2; ++i) {
+    ASSERT_TRUE(Close(Open(From("spam@spam.example")).ticket_id(), CLOSE_REASON_SPAM).ok());
+  }
+  iv::OpenTicketRequest request = From("spam@spam.example");
+  request.set_origin(ORIGIN_STAFF);
+  request.set_opened_by_staff_id("agent_1");
+  EXPECT_FALSE(Ticket(Open(request).ticket_id()).suspected_spam());
 }
 
 }  // namespace

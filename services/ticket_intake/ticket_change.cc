@@ -117,6 +117,7 @@ void TicketChange::Close(type::v1::CloseReason reason) {
   }
   closed.set_contact_id(ticket().contact_id());
   ticket().set_state(type::v1::TICKET_STATE_CLOSED);
+  ticket().clear_suspected_spam();  // nobody has to review it any more
   ticket().set_close_reason(reason);
   decision_->CancelTimer(AutoCloseTimerId(id()));
   Publish(std::move(closed));
@@ -140,7 +141,11 @@ void TicketChange::ReviewContext(const Rules& rules, const type::v1::PolicyRef& 
   *ticket().mutable_missing_fields() = {missing.begin(), missing.end()};
   if (!missing.empty()) {
     // Asked once, and of a ticket that somebody still works on; no state changes, no clock pauses.
-    if (record_.has_context_requested_at() || !IsUnresolved(ticket().state())) return;
+    // Nor of one that may be spam: whoever sends that gets no mail from us.
+    if (record_.has_context_requested_at() || !IsUnresolved(ticket().state()) ||
+        ticket().suspected_spam()) {
+      return;
+    }
     *record_.mutable_context_requested_at() = time::Stamp(at_);
     ev::TicketContextRequested requested;
     *requested.mutable_missing_fields() = {missing.begin(), missing.end()};
