@@ -82,6 +82,7 @@ std::vector<Entry> TicketCommands() {
                 "ticket.goal_id",
                 "ticket.watcher_contact_ids",
                 "ticket.external_ids",
+                "ticket.suspected_spam",
                 "ticket.context.environment",
                 "ticket.context.steps",
                 "ticket.context.business_goal"},

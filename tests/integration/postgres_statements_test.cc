@@ -208,6 +208,10 @@ TEST_F(PostgresStatements, OfTicketIntakeWork) {
   Works(in::Names());
   Works(in::KnownRequesters());
   Works(in::UnresolvedRequesters());
+  Works(in::Staff());
+  Works(in::Contacts());
+  Works(in::Accounts());
+  Works(in::AddressHistories());
   const in::TicketPosition after{absl::UnixEpoch() + absl::Hours(1), "t"};
   Reads(in::SelectTickets(*view_, {}, "", nullptr, 10));
   Reads(in::SelectTickets(*view_, Filled<intake::v1::ListTicketsRequest>(), "t", &after, 10));

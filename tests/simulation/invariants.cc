@@ -14,6 +14,7 @@
 #include "services/ticket_intake/records.pb.h"
 #include "services/triage/records.pb.h"
 #include "tandem/account/v1/outreach_service.pb.h"
+#include "tandem/events/v1/intake.pb.h"
 #include "tandem/events/v1/sla.pb.h"
 #include "tandem/events/v1/survey.pb.h"
 #include "tandem/events/v1/triage.pb.h"
@@ -492,7 +493,7 @@ void Watch::CheckClearances(const std::vector<store::Write>& batch) {
               // It may have been resolved when intake was asked, and known to be open from before
               // that: the next reopening revokes.
               if (!IsUnresolved(ticket.state()) || ticket.reopenings() > known_reopenings ||
-                  ticket.internal() || ticket.account_id() != account ||
+                  ticket.internal() || ticket.suspected_spam() || ticket.account_id() != account ||
                   ticket.contact_id() != issue.contact_id()) {
                 return;
               }
@@ -934,7 +935,8 @@ class QuietLook : public Look {
     Each<ticket_intake::records::TicketRecord>(
         kIntake, "SELECT key, body FROM tickets",
         [&](const std::string&, const ticket_intake::records::TicketRecord& record) {
-          if (IsUnresolved(record.ticket().state()) && !record.ticket().internal()) {
+          if (IsUnresolved(record.ticket().state()) && !record.ticket().internal() &&
+              !record.ticket().suspected_spam()) {
             open.push_back(record.ticket());
           }
         });
@@ -982,6 +984,13 @@ class QuietLook : public Look {
       }
       opened[reply->ticket_id()] = {reply->account_id(), reply->contact_id(), call.answered_at,
                                     absl::InfiniteFuture()};
+    }
+    // One that waits for review as suspected spam blocks nothing.
+    for (const CommittedEvent& event : world_.ledger().committed) {
+      if (event.type != ev::TicketOpened::descriptor()->full_name()) continue;
+      ev::TicketOpened told;
+      told.ParseFromString(event.body);
+      if (told.suspected_spam()) opened.erase(told.ticket_id());
     }
     // From the first call on that might have changed whether it blocks.
     for (const CallRecord& call : world_.ledger().calls()) {
