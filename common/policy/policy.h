@@ -27,6 +27,7 @@
 #include "common/corridor/definition.h"
 #include "common/corridor/errors.h"
 #include "common/corridor/view.h"
+#include "common/policy/outlook.h"
 #include "common/policy/policy.pb.h"
 #include "common/store/record.h"
 #include "google/protobuf/message.h"
@@ -56,16 +57,32 @@ class Book {
     std::shared_ptr<const Made> made;
     type::v1::PolicyRef ref;  // kind and version; the rule is the decision's to name
   };
+  // A sound policy beside the one that it would replace.
+  struct Proposal {
+    const P& before;
+    const Made& made_before;
+    const P& after;
+    const Made& made_after;
+    int64_t version = 0;  // that `after` would get
+    const Book& book;     // for older versions, by which things still go
+  };
+  // Looks ahead: what becomes of what is there, and which of it is in use and would be gone. Asked
+  // whenever a policy is validated or applied that is not in force already, with a bounded number
+  // of questions to the view.
+  using Weigh = std::function<absl::Status(const Proposal&, const corridor::Inputs&,
+                                           corridor::View&, Outlook&)>;
   // Runs in the deciding commit of a new version, after it is in force.
   using OnApplied = std::function<absl::Status(const InForce&, const corridor::Inputs&,
                                                corridor::View&, corridor::Decision&)>;
 
   // `built_in` is in force as version 0 until one is applied, and has to be sound. `make` names
   // every problem of a policy; its result counts only if it named none.
-  Book(std::string kind, P built_in, Make make, OnApplied on_applied = nullptr)
+  Book(std::string kind, P built_in, Make make, Weigh weigh = nullptr,
+       OnApplied on_applied = nullptr)
       : kind_(std::move(kind)),
         built_in_(std::move(built_in)),
         make_(std::move(make)),
+        weigh_(std::move(weigh)),
         on_applied_(std::move(on_applied)) {}
 
   // OK if the built-in policy is sound: for a test.
@@ -96,10 +113,13 @@ class Book {
     definition.OnQuery<ValidateRequest, ValidateResponse>(
         absl::StrCat(service, "/ValidatePolicy"),
         [this](const ValidateRequest& request) { return Check(request.policy()); },
-        [](const ValidateRequest& request, const corridor::Inputs&,
-           corridor::View&) -> absl::StatusOr<ValidateResponse> {
+        [this](const ValidateRequest& request, const corridor::Inputs& in,
+               corridor::View& view) -> absl::StatusOr<ValidateResponse> {
+          absl::StatusOr<Considered> considered = Consider(request.policy(), in, view);
+          if (!considered.ok()) return considered.status();
           ValidateResponse response;
-          response.set_content_hash(ContentHash(corridor::CanonicalBytes(request.policy())));
+          response.set_content_hash(considered->next.content_hash());
+          *response.mutable_effects() = considered->outlook.effects();
           return response;
         });
     definition.OnCommand<ApplyRequest>(
@@ -203,22 +223,56 @@ class Book {
     return kept_.emplace(std::make_pair(version, content_hash), std::move(in_force)).first->second;
   }
 
+  // A policy as it would be stored, and what that would do.
+  struct Considered {
+    int64_t current = 0;   // the version in force
+    bool is_news = false;  // another content than that one's
+    StoredPolicy next;     // without who and when
+    Outlook outlook;       // empty unless is_news
+  };
+
+  absl::StatusOr<Considered> Consider(const P& policy, const corridor::Inputs& in,
+                                      corridor::View& view) const {
+    absl::StatusOr<corridor::Loaded<StoredPolicy>> current = view.Load(Stored(), "current");
+    if (!current.ok()) return current.status();
+    Considered considered;
+    considered.current = *current ? (*current)->version() : 0;
+    considered.next.set_body(corridor::CanonicalBytes(policy));
+    considered.next.set_content_hash(ContentHash(considered.next.body()));
+    considered.next.set_version(considered.current + 1);
+    considered.is_news = !*current || (*current)->content_hash() != considered.next.content_hash();
+    if (!considered.is_news || !weigh_) return considered;
+    P before = built_in_;
+    if (*current && !before.ParseFromString((*current)->body())) {
+      return absl::DataLossError(absl::StrCat("policy ", kind_, " is broken in the database"));
+    }
+    absl::StatusOr<InForce> made_before = Load(view, "current");
+    if (!made_before.ok()) return made_before.status();
+    absl::StatusOr<InForce> made_after =
+        Keep(considered.next.version(), considered.next.content_hash(), policy);
+    if (!made_after.ok()) return made_after.status();
+    const Proposal proposal{
+        before, *made_before->made, policy, *made_after->made, considered.next.version(), *this};
+    absl::Status weighed = weigh_(proposal, in, view, considered.outlook);
+    if (!weighed.ok()) return weighed;
+    return considered;
+  }
+
   template <typename ApplyRequest, typename ApplyResponse>
   absl::StatusOr<corridor::Decision> Apply(const ApplyRequest& request, const corridor::Inputs& in,
                                            corridor::View& view) const {
-    absl::StatusOr<corridor::Loaded<StoredPolicy>> current = view.Load(Stored(), "current");
-    if (!current.ok()) return current.status();
-    StoredPolicy stored;
-    stored.set_body(corridor::CanonicalBytes(request.policy()));
-    stored.set_content_hash(ContentHash(stored.body()));
+    absl::StatusOr<Considered> considered = Consider(request.policy(), in, view);
+    if (!considered.ok()) return considered.status();
     corridor::Decision decision;
     ApplyResponse response;
-    if (*current && (*current)->content_hash() == stored.content_hash()) {
-      response.set_version((*current)->version());
+    *response.mutable_effects() = considered->outlook.effects();
+    if (!considered->is_news || request.validate_only()) {
+      response.set_version(considered->current);
       decision.Reply(std::move(response));
       return decision;
     }
-    stored.set_version(*current ? (*current)->version() + 1 : 1);
+    if (absl::Status refused = considered->outlook.status(); !refused.ok()) return refused;
+    StoredPolicy& stored = considered->next;
     stored.set_applied_by(std::string(in.caller));
     stored.set_applied_at_us(absl::ToUnixMicros(in.now));
     absl::StatusOr<InForce> in_force =
@@ -262,6 +316,7 @@ class Book {
   const std::string kind_;
   const P built_in_;
   const Make make_;
+  const Weigh weigh_;
   const OnApplied on_applied_;
   mutable absl::Mutex mutex_;
   mutable std::map<std::pair<int64_t, std::string>, InForce> kept_ ABSL_GUARDED_BY(mutex_);

@@ -8,6 +8,7 @@
 #include <system_error>
 #include <utility>
 
+#include "absl/functional/any_invocable.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "absl/synchronization/mutex.h"
@@ -17,6 +18,7 @@
 #include "common/config/yaml.h"
 #include "common/corridor/local_peer.h"
 #include "common/executor/threaded.h"
+#include "common/host/ask.h"
 #include "common/host/host.h"
 #include "common/id/id.h"
 #include "common/id/system_entropy.h"
@@ -24,6 +26,9 @@
 #include "common/kafka/kafka_flags.h"
 #include "common/kafka/kafka_log_reader.h"
 #include "common/lane/migrations.h"
+#include "common/policy/declared.h"
+#include "common/policy/policy_file.h"
+#include "common/policy/standing.h"
 #include "common/postgres/postgres.h"
 #include "common/program/addresses.h"
 #include "common/program/engine_metrics.h"
@@ -81,7 +86,7 @@ class Process {
   absl::Status OpenStores();
   absl::Status OpenBus();
   absl::Status OpenRuntime();
-  absl::Status ApplyPolicy();
+  absl::Status StartPolicy();
   int Run();
   int Fail(const absl::Status& status) const;
   metrics::Scope Metrics() { return host_->registry().In({{"service", program_.name}}); }
@@ -100,6 +105,7 @@ class Process {
   std::unique_ptr<rpc::PeerMetrics> peer_metrics_;
   std::unique_ptr<BusMetrics> bus_metrics_;
   std::unique_ptr<StoreMetrics> store_metrics_;  // null on SQLite
+  std::unique_ptr<policy::Standing> standing_;
   std::vector<std::unique_ptr<store::Store>> stores_;
   std::unique_ptr<bus::KafkaBus> bus_;
   std::unique_ptr<bus::KafkaLogReader> log_reader_;
@@ -228,6 +234,7 @@ absl::Status Process::OpenPeers() {
 absl::Status Process::OpenRuntime() {
   auto definition = program_.make();
   if (!definition.ok()) return definition.status();
+  if (standing_ == nullptr) standing_ = std::make_unique<policy::Standing>(Metrics());
   lanes_.clear();
   readers_.clear();
   background_ = NewExecutor("background");
@@ -252,6 +259,7 @@ absl::Status Process::OpenRuntime() {
     const absl::Time now = clock_.Now();
     bus_metrics_->Tell(bus_->Health(), bus_->Gauges(), now);
     if (store_metrics_ != nullptr) store_metrics_->Measure(reader, now);
+    standing_->Look(reader);
   };
   runtime::RuntimeOptions runtime;
   // A start is an owner of its own: what an earlier one held is not this one's.
@@ -264,38 +272,30 @@ absl::Status Process::OpenRuntime() {
   return absl::OkStatus();
 }
 
-absl::Status Process::ApplyPolicy() {
-  policy::PolicyFile file = program_.built_in_policy;
-  if (!options_.policies.empty()) {
-    file.name = absl::StrCat(options_.policies, "/", program_.policy_file);
-    absl::StatusOr<std::string> text = config::ReadTextFile(file.name, config::kMaxYamlBytes);
-    if (!text.ok()) return text.status();
-    file.text = *std::move(text);
-  }
+// What `folder` declares for the program's service: its file, or why there is none to read.
+absl::StatusOr<policy::PolicyFile> DeclaredPolicy(const Program& program,
+                                                  const std::string& folder) {
+  policy::PolicyFile file = program.built_in_policy;
+  file.name = absl::StrCat(folder, "/", program.policy_file);
+  absl::StatusOr<std::string> text = config::ReadTextFile(file.name, config::kMaxYamlBytes);
+  if (!text.ok()) return text.status();
+  file.text = *std::move(text);
+  return file;
+}
+
+absl::Status Process::StartPolicy() {
+  policy::PolicyStart start;
+  start.built_in = program_.built_in_policy;
+  if (!options_.policies.empty()) start.declared = DeclaredPolicy(program_, options_.policies);
+  // On a shared database another process may be of the last rollout or of the next one: servers
+  // that applied their own files would set the policy back and forth.
+  start.compares_only = store_address_.is_postgres;
   corridor::LocalPeer self(peer_executor_.get());
   self.Add(runtime_.get());
-  const auto call = [&](const std::string& method,
-                        corridor::MessagePtr request) -> absl::StatusOr<corridor::MessagePtr> {
-    absl::Notification answered;
-    absl::StatusOr<corridor::MessagePtr> answer;
-    corridor::CallContext context;
-    context.caller = program_.name;
-    context.deadline = clock_.Now() + absl::Seconds(30);
-    self.Ask(context, method, std::move(request), [&](absl::StatusOr<corridor::MessagePtr> reply) {
-      answer = std::move(reply);
-      answered.Notify();
-    });
-    answered.WaitForNotification();
-    return answer;
-  };
-  const auto applied = policy::ApplyPolicies({file}, call);
-  if (!applied.ok()) return applied.status();
-  for (const policy::AppliedPolicy& one : *applied) {
-    if (!one.is_new) continue;
-    host_->logger().Log(
-        log::Level::kInfo, "policy applied",
-        {log::Field::Id("kind", one.kind), log::Field::Count("version", one.version)});
-  }
+  const auto started =
+      policy::StartPolicy(start, host::AskThrough(&self, &clock_, policy::kFileCaller));
+  if (!started.ok()) return started.status();
+  standing_->Began(*started, host_->logger());
   return absl::OkStatus();
 }
 
@@ -309,7 +309,7 @@ int Process::Serve() {
                     {"the database", [this] { return OpenStores(); }},
                     {"Kafka", [this] { return OpenBus(); }},
                     {"the service's state", [this] { return OpenRuntime(); }},
-                    {"its policy", [this] { return ApplyPolicy(); }}});
+                    {"its policy", [this] { return StartPolicy(); }}});
   const int code = started.ok() ? Run() : Fail(started);
   // First nothing runs any more, then the service ends, then what it stood on.
   if (runtime_ != nullptr) runtime_->Halt();
@@ -351,8 +351,13 @@ int Process::Run() {
   runtime::Admin admin(program_.version,
                        {&clock_, log_executor.get(), bus_.get(), log_reader_.get()},
                        {runtime_.get()}, [this] { host_->Stop(absl::OkStatus()); });
+  policy::DeclaredEndpoint declared(runtime_.get());
   absl::Status status = runtime_->Start();
-  if (status.ok()) status = host_->Serve({runtime_.get(), &admin});
+  if (status.ok()) {
+    corridor::Endpoint* service = runtime_.get();
+    if (standing_->is_declared()) service = &declared;
+    status = host_->Serve({service, &admin});
+  }
   int code = 0;
   if (!status.ok()) {
     code = Fail(status);
@@ -365,22 +370,103 @@ int Process::Run() {
   return code;
 }
 
-int Migrate(const Program& program, const StoreOptions& options, const std::string& runtime_role) {
+// Stands where there is no bus: nothing is appended or read, for nothing is started.
+class NoBus : public bus::Bus {
+ public:
+  explicit NoBus(int partitions) : partitions_(partitions) {}
+  int partitions() const override { return partitions_; }
+  void Append(std::vector<bus::Event>, absl::AnyInvocable<void(absl::Status)> done) override {
+    std::move(done)(absl::UnavailableError("there is no bus here"));
+  }
+  void EndOffset(int, absl::AnyInvocable<void(absl::StatusOr<int64_t>)> done) override {
+    std::move(done)(absl::UnavailableError("there is no bus here"));
+  }
+  absl::StatusOr<std::unique_ptr<bus::Consumer>> Join(std::string, bus::Listener*) override {
+    return absl::UnavailableError("there is no bus here");
+  }
+
+ private:
+  const int partitions_;
+};
+
+// Applies what the folder declares, decided and committed as any other command of the service.
+// Nothing else runs: the event and the timers wait in the database for who serves.
+absl::StatusOr<policy::StartedPolicy> ApplyDeclared(const Program& program,
+                                                    const store::PostgresOptions& database,
+                                                    const std::string& folder) {
+  time::SystemClock clock;
+  id::SystemEntropy entropy;
+  auto store = store::OpenPostgres(database);
+  if (!store.ok()) return store.status();
+  auto definition = program.make();
+  if (!definition.ok()) return definition.status();
+  // None before the first server has met its bus; then no timer can be bound to a partition yet.
+  int64_t partitions = 0;
+  absl::Status read =
+      (*store)->reader().Query({"SELECT partitions FROM bus_shape WHERE key = 'bus'", {}},
+                               [&](const store::RowView& row) { partitions = row.Int(0); });
+  if (!read.ok()) return read;
+  NoBus bus(static_cast<int>(partitions));
+  auto lane = std::make_unique<executor::ThreadedExecutor>("lane", &clock);
+  auto background = std::make_unique<executor::ThreadedExecutor>("background", &clock);
+  auto reader = std::make_unique<executor::ThreadedExecutor>("reader", &clock);
+  auto peer = std::make_unique<executor::ThreadedExecutor>("peer", &clock);
+  runtime::ServiceRuntime::Ports ports;
+  ports.clock = &clock;
+  ports.lanes = {lane.get()};
+  ports.background = background.get();
+  ports.readers = {reader.get()};
+  ports.stores = {store->get()};
+  ports.bus = &bus;
+  ports.entropy = &entropy;
+  auto runtime = runtime::ServiceRuntime::Create(*std::move(definition), ports, {});
+  if (!runtime.ok()) return runtime.status();
+  corridor::LocalPeer self(peer.get());
+  self.Add(runtime->get());
+  policy::PolicyStart start;
+  start.built_in = program.built_in_policy;
+  start.declared = DeclaredPolicy(program, folder);
+  auto started = policy::StartPolicy(start, host::AskThrough(&self, &clock, policy::kFileCaller));
+  (*runtime)->Halt();
+  lane.reset();
+  background.reset();
+  reader.reset();
+  peer.reset();
+  return started;
+}
+
+struct MigrateOptions {
+  StoreOptions store;
+  std::string runtime_role;
+  std::string policies;
+};
+
+int Migrate(const Program& program, const MigrateOptions& options) {
   const auto fail = [&](const absl::Status& status) {
     std::fprintf(stderr, "%s: %s\n", program.binary.c_str(), std::string(status.message()).c_str());
     return 1;
   };
-  const absl::StatusOr<StoreAddress> address = ParseStore(options.store);
+  const absl::StatusOr<StoreAddress> address = ParseStore(options.store.store);
   if (!address.ok()) return fail(address.status());
   if (!address->is_postgres) {
     return fail(absl::InvalidArgumentError(
         "--store: only a PostgreSQL database is migrated beforehand; a file is at the start"));
   }
-  store::PostgresOptions database = DatabaseOf(program, options, address->place);
-  database.runtime_role = runtime_role;
+  store::PostgresOptions database = DatabaseOf(program, options.store, address->place);
+  database.runtime_role = options.runtime_role;
   if (absl::Status status = store::MigratePostgres(database); !status.ok()) return fail(status);
   std::fprintf(stderr, "%s: schema %s is as this version wants it\n", program.binary.c_str(),
                database.schema.c_str());
+  if (options.policies.empty()) return 0;
+  const auto started = ApplyDeclared(program, database, options.policies);
+  if (!started.ok()) return fail(started.status());
+  if (!started->refused.ok()) return fail(started->refused);
+  std::fprintf(stderr, "%s: policy %s version %lld %s\n", program.binary.c_str(),
+               started->kind.c_str(), static_cast<long long>(started->version),
+               started->is_new ? "is in force" : "was in force already");
+  for (const type::v1::PolicyEffect& effect : started->effects) {
+    std::fprintf(stderr, "%s: %s\n", program.binary.c_str(), effect.text().c_str());
+  }
   return 0;
 }
 
@@ -434,20 +520,24 @@ int Main(int argc, char** argv, const Program& program) {
   serve.Add("peer-key", &serve_options.peer_key, "PEM file: its key.");
   serve.Add("policies", &serve_options.policies,
             absl::StrCat("Folder whose ", program.policy_file,
-                         " is applied if its content is new (default: built in)."));
+                         " declares the policy; then nobody else applies one. On PostgreSQL "
+                         "migrate --policies applies it, and this compares."));
   serve.Add("settle", &serve_options.settle,
             "How long after its instant a deadline waits for facts still under way.");
   if (program.add_options) program.add_options(serve);
 
-  StoreOptions migrate_options;
-  std::string runtime_role;
+  MigrateOptions migrate_options;
   config::OptionSet& migrate = options.AddCommand(
       "migrate", "Brings the database to this version's schema, as the role that owns it.");
-  AddStore(migrate, &migrate_options);
-  migrate.Add("runtime-role", &runtime_role, "The role that serves; it gets the rights it needs.");
+  AddStore(migrate, &migrate_options.store);
+  migrate.Add("runtime-role", &migrate_options.runtime_role,
+              "The role that serves; it gets the rights it needs.");
+  migrate.Add("policies", &migrate_options.policies,
+              absl::StrCat("Folder whose ", program.policy_file,
+                           " is then applied, if its content is not in force."));
 
   if (const auto exit_code = options.ParseMain(argc, argv)) return *exit_code;
-  if (migrate.is_chosen()) return Migrate(program, migrate_options, runtime_role);
+  if (migrate.is_chosen()) return Migrate(program, migrate_options);
   return Process(program, serve_options).Serve();
 }
 

@@ -36,11 +36,12 @@ struct Program {
   };
   std::vector<Peer> peers;
   store::Schema sqlite, postgres;  // the service's own tables
-  // Applied at the start if its content is new: the file of that name in --policies, or this one.
+  // Applied at the first start; the file of that name in --policies is in its place.
   policy::PolicyFile built_in_policy;
   std::string policy_file;
   // Options of the service alone; what they set is read by `make`. May be empty.
   std::function<void(config::OptionSet& serve)> add_options;
+  // Also for `migrate`, which applies a policy: then without any option of add_options.
   std::function<absl::StatusOr<std::unique_ptr<corridor::ServiceDefinition>>()> make;
 };
 

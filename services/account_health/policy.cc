@@ -337,7 +337,7 @@ void CheckPolicy(const AccountPolicy& policy, Violations& violations) {
   }
 }
 
-std::unique_ptr<Policies> MakePolicies(const AccountPolicy& built_in,
+std::unique_ptr<Policies> MakePolicies(const AccountPolicy& built_in, Policies::Weigh weigh,
                                        Policies::OnApplied on_applied) {
   return std::make_unique<Policies>(
       kPolicyKind, built_in.ByteSizeLong() == 0 ? DefaultPolicy() : built_in,
@@ -345,7 +345,7 @@ std::unique_ptr<Policies> MakePolicies(const AccountPolicy& built_in,
         CheckPolicy(policy, violations);
         return std::make_shared<const AccountPolicy>(policy);
       },
-      std::move(on_applied));
+      std::move(weigh), std::move(on_applied));
 }
 
 std::vector<account::v1::Counterpart> FillTeam(const records::TeamRecord* team,

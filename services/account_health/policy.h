@@ -26,7 +26,7 @@ void CheckPolicy(const account::v1::AccountPolicy& policy, corridor::Violations&
 using Policies = policy::Book<account::v1::AccountPolicy, account::v1::AccountPolicy>;
 // A book with that policy built in; an empty one means the default. It has to be sound.
 std::unique_ptr<Policies> MakePolicies(const account::v1::AccountPolicy& built_in,
-                                       Policies::OnApplied on_applied);
+                                       Policies::Weigh weigh, Policies::OnApplied on_applied);
 
 // Every role of the team in the order of the roles, the policy's stand-ins filled in. `team` may be
 // null.

@@ -7,6 +7,7 @@
 #include "absl/strings/str_format.h"
 #include "absl/strings/str_join.h"
 #include "common/id/id.h"
+#include "common/time/micros.h"
 #include "common/time/stamp.h"
 #include "google/protobuf/descriptor.h"
 #include "services/account_health/holds.h"
@@ -284,6 +285,25 @@ absl::StatusOr<std::vector<account::v1::BandCount>> CountBands(View& view) {
                                          });
   if (!status.ok()) return status;
   return counts;
+}
+
+absl::StatusOr<int64_t> CountScoredAccounts(corridor::View& view) {
+  int64_t accounts = 0;
+  const absl::Status status = view.Query({"SELECT count(*) FROM health", {}},
+                                         [&](const store::RowView& row) { accounts = row.Int(0); });
+  if (!status.ok()) return status;
+  return accounts;
+}
+
+absl::StatusOr<int64_t> CountStandingClearances(corridor::View& view, absl::Time now) {
+  int64_t standing = 0;
+  const absl::Status status =
+      view.Query({"SELECT count(*) FROM clearances WHERE expires_us > $1 AND state = $2",
+                  {store::Value(time::ToMicros(now)),
+                   store::Value(int64_t{account::v1::CLEARANCE_STATE_STANDING})}},
+                 [&](const store::RowView& row) { standing = row.Int(0); });
+  if (!status.ok()) return status;
+  return standing;
 }
 
 Rows<records::ClearanceRecord> SelectClearances(View& view, std::string_view account_id,

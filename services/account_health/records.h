@@ -86,6 +86,10 @@ Rows<records::HealthRecord> SelectHealth(corridor::View& view, const std::vector
                                          const std::vector<int>& segments, int64_t after_score,
                                          std::string_view after_id, int64_t limit);
 absl::StatusOr<std::vector<account::v1::BandCount>> CountBands(corridor::View& view);
+// Accounts whose health and holds are kept.
+absl::StatusOr<int64_t> CountScoredAccounts(corridor::View& view);
+// Clearances that may be used at `now`.
+absl::StatusOr<int64_t> CountStandingClearances(corridor::View& view, absl::Time now);
 // Clearances of an account with given_sequence < before, newest first; with `standing_at_us` >= 0
 // only those that stand then.
 Rows<records::ClearanceRecord> SelectClearances(corridor::View& view, std::string_view account_id,

@@ -10,6 +10,7 @@
 #include "services/account_health/migrations.h"
 #include "services/account_health/outreach_commands.h"
 #include "services/account_health/policy.h"
+#include "services/account_health/policy_effects.h"
 #include "services/account_health/reactions.h"
 #include "services/account_health/records.h"
 #include "tandem/account/v1/policy_service.pb.h"
@@ -125,7 +126,7 @@ class Binder {
 std::unique_ptr<corridor::ServiceDefinition> Make(const Options& options) {
   auto definition = std::make_unique<corridor::ServiceDefinition>(kServiceName, SqliteSchema());
   const std::shared_ptr<const Policies> policies =
-      MakePolicies(options.built_in_policy, BeginPolicyWalk);
+      MakePolicies(options.built_in_policy, WeighPolicy, BeginPolicyWalk);
   Binder bind(*definition, policies);
 
   const std::string account = "tandem.account.v1.AccountService/";

@@ -130,7 +130,7 @@ absl::StatusOr<Decision> OnOpened(const events::v1::TicketOpened& event, const C
   fact.set_contact_level(event.contact_level());
   fact.set_channel(event.channel());
   fact.set_category(event.category());
-  fact.set_policy_version(VersionAt(*history, fact.at_us()));
+  fact.set_policy_version(VersionInForce(*history));
   TicketRecord record;
   record.set_account_id(event.account_id());
   record.set_bus_key(context.event.key);

@@ -134,6 +134,18 @@ absl::StatusOr<TicketRows> SelectDue(corridor::View& view, int64_t until_us,
       {Value(until_us), Value(after_due_us), Text(after_key), Value(limit), Text(account_id)});
 }
 
+absl::StatusOr<TicketRows> SelectLive(corridor::View& view, int64_t limit) {
+  return view.Select(Tickets(), "WHERE is_live = 1 ORDER BY key LIMIT $1", {Value(limit)});
+}
+
+absl::StatusOr<int64_t> CountLive(corridor::View& view) {
+  int64_t live = 0;
+  const absl::Status status = view.Query({"SELECT count(*) FROM tickets WHERE is_live = 1", {}},
+                                         [&](const store::RowView& row) { live = row.Int(0); });
+  if (!status.ok()) return status;
+  return live;
+}
+
 absl::StatusOr<TicketRows> SelectAll(corridor::View& view, std::string_view after_key,
                                      int64_t limit) {
   return view.Select(Tickets(), "WHERE key > $1 ORDER BY key LIMIT $2",

@@ -30,6 +30,10 @@ using TicketRows = std::vector<corridor::Loaded<records::TicketRecord>>;
 absl::StatusOr<TicketRows> SelectDue(corridor::View& view, int64_t until_us,
                                      std::string_view account_id, int64_t after_due_us,
                                      std::string_view after_key, int64_t limit);
+// At most `limit` tickets with a clock that runs, stands still or is overdue, by id.
+absl::StatusOr<TicketRows> SelectLive(corridor::View& view, int64_t limit);
+// How many there are.
+absl::StatusOr<int64_t> CountLive(corridor::View& view);
 // At most `limit` tickets, by id, after `after_key`.
 absl::StatusOr<TicketRows> SelectAll(corridor::View& view, std::string_view after_key,
                                      int64_t limit);

@@ -5,6 +5,7 @@
 
 #include "services/sla_timer/calendars.h"
 #include "services/sla_timer/migrations.h"
+#include "services/sla_timer/policy_effects.h"
 #include "services/sla_timer/queries.h"
 #include "services/sla_timer/reactions.h"
 #include "services/sla_timer/records.h"
@@ -130,8 +131,8 @@ void BindTimers(Definition& definition, const PoliciesPtr& policies, int sweep_t
 
 std::unique_ptr<Definition> Make(Options options) {
   auto definition = std::make_unique<Definition>(std::string(kServiceName), SqliteSchema());
-  const auto policies = std::make_shared<const Policies>("sla", std::move(options.policy),
-                                                         &SlaRules::Make, &OnPolicyApplied);
+  const auto policies = std::make_shared<const Policies>(
+      "sla", std::move(options.policy), &SlaRules::Make, &WeighPolicy, &OnPolicyApplied);
   BindClocks(*definition, policies);
   BindFollowed(*definition);
   BindCalendars(*definition);

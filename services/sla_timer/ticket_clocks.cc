@@ -325,14 +325,21 @@ absl::StatusOr<bool> AddFact(TicketRecord& record, records::Fact fact) {
 
 absl::Status TakePolicies(TicketRecord& record, const records::PolicyHistory& history) {
   if (record.closed() || record.facts().empty()) return absl::OkStatus();
-  for (const records::PolicyLine& line : history.lines()) {
-    if (!line.takes_open_tickets() || line.version() <= record.policy_version() ||
-        line.applied_us() < record.facts(0).at_us()) {
-      continue;
+  // Versions follow one another as they were committed; the clock by which they are dated may have
+  // been set back in between, and a later version takes the ticket after an earlier one all the
+  // same.
+  int64_t not_before_us = 0;
+  for (const records::Fact& known : record.facts()) {
+    if (KindOf(known) == FactKind::kOpened || KindOf(known) == FactKind::kPolicy) {
+      not_before_us = std::max(not_before_us, int64_t{known.at_us()});
     }
+  }
+  for (const records::PolicyLine& line : history.lines()) {
+    if (!line.takes_open_tickets() || line.version() <= record.policy_version()) continue;
     records::Fact fact;
     fact.set_kind(static_cast<int>(FactKind::kPolicy));
-    fact.set_at_us(line.applied_us());
+    not_before_us = std::max(not_before_us, int64_t{line.applied_us()});
+    fact.set_at_us(not_before_us);
     fact.set_policy_version(line.version());
     const absl::StatusOr<bool> added = AddFact(record, std::move(fact));
     if (!added.ok()) return added.status();
@@ -341,12 +348,8 @@ absl::Status TakePolicies(TicketRecord& record, const records::PolicyHistory& hi
   return absl::OkStatus();
 }
 
-int64_t VersionAt(const records::PolicyHistory& history, int64_t at_us) {
-  int64_t version = 0;
-  for (const records::PolicyLine& line : history.lines()) {
-    if (line.applied_us() <= at_us) version = line.version();
-  }
-  return version;
+int64_t VersionInForce(const records::PolicyHistory& history) {
+  return history.lines().empty() ? 0 : history.lines().rbegin()->version();
 }
 
 void Judge(std::string_view ticket_id, TicketRecord& record, int facts_before,

@@ -49,10 +49,12 @@ std::vector<int64_t> VersionsOf(const records::TicketRecord& record);
 // Adds a fact unless its event is known already or it says nothing new. FAILED_PRECONDITION when
 // the ticket has too many.
 absl::StatusOr<bool> AddFact(records::TicketRecord& record, records::Fact fact);
-// Adds the versions of the policy that took the ticket since, at the instants of their application.
+// Adds the versions of the policy that took the ticket since, in their order, at the instants of
+// their application: not before the opening, nor before an earlier version.
 absl::Status TakePolicies(records::TicketRecord& record, const records::PolicyHistory& history);
-// The version in force at an instant; 0 = the built-in one.
-int64_t VersionAt(const records::PolicyHistory& history, int64_t at_us);
+// The version in force, which takes a ticket whose opening is applied now; 0 = the built-in one. By
+// the order of commits and never by instants: clocks differ, and are set back.
+int64_t VersionInForce(const records::PolicyHistory& history);
 
 // A timer that fired.
 struct Firing {

@@ -24,6 +24,13 @@ class Mailer {
   virtual absl::Status Remove(std::string_view name) = 0;
 };
 
+// Takes every letter and keeps none: for what plays a history, or decides without delivering.
+class NoMailbox : public Mailer {
+ public:
+  absl::Status Put(std::string_view, std::string_view) override { return absl::OkStatus(); }
+  absl::Status Remove(std::string_view) override { return absl::OkStatus(); }
+};
+
 // Letters as files of mode 0600. A reader of the folder sees a letter whole or not at all; names
 // that begin with a dot are letters under way.
 class FileMailbox : public Mailer {

@@ -2,6 +2,7 @@
 #include <memory>
 #include <string>
 #include <utility>
+#include <vector>
 
 #include "common/host/version.h"
 #include "common/id/system_entropy.h"
@@ -38,11 +39,17 @@ int main(int argc, char** argv) {
       [&mailbox,
        &token_key]() -> absl::StatusOr<std::unique_ptr<tandem::corridor::ServiceDefinition>> {
     using tandem::survey::FileMailbox;
+    tandem::survey::Options options;
+    tandem::id::SystemEntropy entropy;
+    if (mailbox.empty()) {  // nothing is delivered by `migrate`
+      options.mailer = std::make_shared<tandem::survey::NoMailbox>();
+      options.token_keys = std::make_shared<const tandem::survey::TokenKeys>(
+          std::vector<std::string>{entropy.Bytes(tandem::survey::TokenKeys::kKeyBytes)});
+      return tandem::survey::Make(options);
+    }
     auto opened = FileMailbox::Open(mailbox, FileMailbox::Durability::kFull);
     if (!opened.ok()) return opened.status();
-    tandem::survey::Options options;
     options.mailer = *std::move(opened);
-    tandem::id::SystemEntropy entropy;
     auto keys = tandem::survey::OpenTokenKeyFile(
         token_key.empty() ? tandem::survey::TokenKeyBeside(mailbox) : token_key, entropy);
     if (!keys.ok()) return keys.status();

@@ -291,6 +291,15 @@ absl::StatusOr<std::vector<ScoreCounts>> CountGroups(corridor::View& view,
   return groups;
 }
 
+absl::StatusOr<int64_t> CountUnderWay(corridor::View& view) {
+  int64_t under_way = 0;
+  const absl::Status status =
+      view.Query({"SELECT count(*) FROM surveys WHERE state <= 2", {}},
+                 [&](const store::RowView& row) { under_way = row.Int(0); });
+  if (!status.ok()) return status;
+  return under_way;
+}
+
 std::vector<corridor::ServiceDefinition::Measure> Measures() {
   return {{"tandem_surveys_under_way",
            "Surveys that wait to be sent, or that were sent and are not answered or expired.",

@@ -56,6 +56,9 @@ absl::StatusOr<std::vector<ScoreCounts>> CountGroups(corridor::View& view,
                                                      const survey::v1::GetScoresRequest& request,
                                                      const std::string* after, int64_t limit);
 
+// Surveys that are planned, or invited and not answered.
+absl::StatusOr<int64_t> CountUnderWay(corridor::View& view);
+
 // How much there is of what operators watch. Every few seconds: from indexes and small tables.
 std::vector<corridor::ServiceDefinition::Measure> Measures();
 

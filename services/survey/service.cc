@@ -9,6 +9,7 @@
 #include "services/survey/letter.h"
 #include "services/survey/migrations.h"
 #include "services/survey/policy.h"
+#include "services/survey/policy_effects.h"
 #include "services/survey/queries.h"
 #include "services/survey/reactions.h"
 #include "services/survey/records.h"
@@ -39,7 +40,7 @@ std::unique_ptr<corridor::ServiceDefinition> Make(const Options& options) {
   auto service = std::make_unique<corridor::ServiceDefinition>("survey", SqliteSchema());
   // Shared by the functions bound below, so that it lives as long as they do.
   const auto policies = std::make_shared<const Policies>(
-      kPolicyKind, options.built_in_policy.value_or(DefaultPolicy()), &Rules::Make);
+      kPolicyKind, options.built_in_policy.value_or(DefaultPolicy()), &Rules::Make, &WeighPolicy);
   const std::shared_ptr<const TokenKeys> keys = options.token_keys;
 
   service->OnCommand<sv::AnswerSurveyRequest>(

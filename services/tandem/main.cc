@@ -16,9 +16,13 @@
 #include "common/bus/migrations.h"
 #include "common/config/options.h"
 #include "common/executor/threaded.h"
+#include "common/host/ask.h"
 #include "common/host/host.h"
 #include "common/host/version.h"
 #include "common/id/system_entropy.h"
+#include "common/policy/declared.h"
+#include "common/policy/policy_file.h"
+#include "common/policy/standing.h"
 #include "common/runtime/admin.h"
 #include "common/store/sqlite.h"
 #include "common/time/system_clock.h"
@@ -40,24 +44,6 @@ struct ServeOptions {
 int Fail(const absl::Status& status) {
   std::fprintf(stderr, "tandem: %s\n", std::string(status.message()).c_str());
   return 1;
-}
-
-// Asks a service of this process and waits: at the start, before there is a door.
-policy::CallMethod Caller(corridor::Peer& peer, const time::Clock& clock) {
-  return [&peer, &clock](const std::string& method,
-                         corridor::MessagePtr request) -> absl::StatusOr<corridor::MessagePtr> {
-    absl::Notification answered;
-    absl::StatusOr<corridor::MessagePtr> answer;
-    corridor::CallContext context;
-    context.caller = "tandem-serve";
-    context.deadline = clock.Now() + absl::Seconds(30);
-    peer.Ask(context, method, std::move(request), [&](absl::StatusOr<corridor::MessagePtr> reply) {
-      answer = std::move(reply);
-      answered.Notify();
-    });
-    answered.WaitForNotification();
-    return answer;
-  };
 }
 
 int Serve(const ServeOptions& options) {
@@ -102,16 +88,23 @@ int Serve(const ServeOptions& options) {
   if (!house.ok()) return Fail(house.status());
   if (absl::Status status = (*house)->Start(); !status.ok()) return Fail(status);
 
-  absl::StatusOr<std::vector<policy::PolicyFile>> files =
-      options.policies.empty() ? BuiltInPolicies() : ReadPolicies(options.policies);
-  if (!files.ok()) return Fail(files.status());
-  auto applied = policy::ApplyPolicies(*files, Caller((*house)->peer(), clock));
-  if (!applied.ok()) return Fail(applied.status());
-  for (const policy::AppliedPolicy& policy : *applied) {
-    if (!policy.is_new) continue;
-    (*host)->logger().Log(
-        log::Level::kInfo, "policy applied",
-        {log::Field::Id("kind", policy.kind), log::Field::Count("version", policy.version)});
+  std::vector<std::unique_ptr<policy::Standing>> standings;
+  std::vector<std::unique_ptr<policy::DeclaredEndpoint>> declared;
+  std::vector<corridor::Endpoint*> endpoints = (*house)->endpoints();
+  for (const policy::PolicyStart& start : PolicyStarts(options.policies)) {
+    const auto started = policy::StartPolicy(
+        start, host::AskThrough(&(*house)->peer(), &clock, policy::kFileCaller));
+    if (!started.ok()) return Fail(started.status());
+    const std::string service = ServiceOfKind(start.built_in.kind);
+    standings.push_back(
+        std::make_unique<policy::Standing>((*host)->registry().In({{"service", service}})));
+    standings.back()->Began(*started, (*host)->logger());
+    if (!started->is_declared) continue;
+    for (size_t i = 0; i < endpoints.size(); ++i) {
+      if ((*house)->runtimes()[i]->definition().name() != service) continue;
+      declared.push_back(std::make_unique<policy::DeclaredEndpoint>(endpoints[i]));
+      endpoints[i] = declared.back().get();
+    }
   }
 
   runtime::Admin admin(host::kVersion, {&clock, &log_executor, log->get(), log->get()},
@@ -131,7 +124,6 @@ int Serve(const ServeOptions& options) {
     }
     return absl::OkStatus();
   });
-  std::vector<corridor::Endpoint*> endpoints = (*house)->endpoints();
   endpoints.push_back(&admin);
   if (absl::Status served = (*host)->Serve(endpoints); !served.ok()) return Fail(served);
   std::fprintf(stderr, "tandem serves on %s, metrics on %s, data in %s; Ctrl-C drains and stops\n",
@@ -154,7 +146,7 @@ int Main(int argc, char** argv) {
   serve_options.host.AddTo(serve);
   serve.Add("data", &serve_options.data, "Folder of the databases and the mailbox.");
   serve.Add("policies", &serve_options.policies,
-            "Folder of policy files to apply where their content is new (default: built in).");
+            "Folder whose files declare their policies; then nobody else applies those.");
   serve.Add("settle", &serve_options.settle,
             "How long after its instant a deadline waits for facts still under way.");
 

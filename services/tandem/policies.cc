@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <filesystem>
+#include <map>
 #include <system_error>
 #include <utility>
 
@@ -83,6 +84,34 @@ absl::StatusOr<std::vector<PolicyFile>> ReadPolicies(const std::string& folder) 
   std::sort(files.begin(), files.end(),
             [&](const PolicyFile& a, const PolicyFile& b) { return rank(a) < rank(b); });
   return files;
+}
+
+std::vector<policy::PolicyStart> PolicyStarts(const std::string& folder) {
+  absl::StatusOr<std::vector<PolicyFile>> files = std::vector<PolicyFile>();
+  if (!folder.empty()) files = ReadPolicies(folder);
+  std::vector<policy::PolicyStart> starts;
+  for (PolicyFile& built_in : BuiltInPolicies()) {
+    policy::PolicyStart& start = starts.emplace_back();
+    if (!files.ok()) start.declared = files.status();
+    if (files.ok()) {
+      for (const PolicyFile& file : *files) {
+        if (file.kind == built_in.kind) start.declared = file;
+      }
+    }
+    start.built_in = std::move(built_in);
+  }
+  return starts;
+}
+
+std::string ServiceOfKind(const std::string& kind) {
+  static const std::map<std::string, std::string>* const services =
+      new std::map<std::string, std::string>{{"intake", "ticket_intake"},
+                                             {"triage", "triage"},
+                                             {"sla", "sla_timer"},
+                                             {"survey", "survey"},
+                                             {"account", "account_health"}};
+  const auto found = services->find(kind);
+  return found == services->end() ? kind : found->second;
 }
 
 }  // namespace tandem::programs

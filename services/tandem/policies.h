@@ -22,6 +22,13 @@ std::vector<policy::PolicyFile> BuiltInReplayPolicies();
 // no kind.
 absl::StatusOr<std::vector<policy::PolicyFile>> ReadPolicies(const std::string& folder);
 
+// How each of the five gets its policy, in the order of the kinds. `folder` declares those whose
+// files it holds; a folder that cannot be read declares all, and none is taken from it. Empty = no
+// folder.
+std::vector<policy::PolicyStart> PolicyStarts(const std::string& folder);
+// "sla" → "sla_timer".
+std::string ServiceOfKind(const std::string& kind);
+
 }  // namespace tandem::programs
 
 #endif  // TANDEM_SERVICES_TANDEM_POLICIES_H_

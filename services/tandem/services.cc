@@ -12,22 +12,12 @@
 #include "services/triage/service.h"
 
 namespace tandem::programs {
-namespace {
-
-// Takes every letter and keeps none.
-class Nowhere : public survey::Mailer {
- public:
-  absl::Status Put(std::string_view, std::string_view) override { return absl::OkStatus(); }
-  absl::Status Remove(std::string_view) override { return absl::OkStatus(); }
-};
-
-}  // namespace
 
 absl::StatusOr<std::vector<Service>> FiveServices(const ServicesOptions& options) {
   survey::Options survey_options;
   id::SystemEntropy entropy;
   if (options.mailbox.empty()) {
-    survey_options.mailer = std::make_shared<Nowhere>();
+    survey_options.mailer = std::make_shared<survey::NoMailbox>();
     survey_options.token_keys = std::make_shared<const survey::TokenKeys>(
         std::vector<std::string>{entropy.Bytes(survey::TokenKeys::kKeyBytes)});
   } else {

@@ -10,6 +10,7 @@
 #include "common/cli/text_width.h"
 #include "common/config/nearest_name.h"
 #include "common/config/text_file.h"
+#include "common/policy/outlook.h"
 #include "common/policy/policy_file.h"
 #include "services/tandemctl/command.h"
 #include "services/tandemctl/fields.h"
@@ -80,73 +81,142 @@ absl::StatusOr<std::vector<PolicyFile>> FilesOf(const std::vector<std::string>& 
   return files;
 }
 
-// What is known of a file between reading and sending it.
+policy::CallMethod CallOf(Session& session) {
+  return [&session](const std::string& method,
+                    corridor::MessagePtr request) -> absl::StatusOr<corridor::MessagePtr> {
+    const MessageOwner sent(request->New());
+    sent->CopyFrom(*request);
+    auto reply = session.Call(method, sent.get());
+    if (!reply.ok()) return reply.status();
+    return corridor::MessagePtr(*std::move(reply));
+  };
+}
+
+// A file that its service would take.
 struct Ready {
   policy::PolicyFile file;
-  config::SourceLines lines;
-  MessageOwner request;
+  policy::CheckedPolicy checked;
 };
 
-absl::StatusOr<Ready> Read(const PolicyFile& file, const std::string& name) {
+absl::StatusOr<Ready> Check(const PolicyFile& file, Session& session) {
   auto text = config::ReadTextFile(file.path, kMaxFileBytes);
   if (!text.ok()) return text.status();
   Ready ready;
   ready.file = {ServiceOf(file.kind), file.kind, file.path, *std::move(text)};
-  auto request = policy::PolicyRequest(ready.file, name, &ready.lines);
-  if (!request.ok()) return request.status();
-  ready.request = *std::move(request);
+  auto checked = policy::CheckPolicy(ready.file, CallOf(session));
+  if (!checked.ok()) return checked.status();
+  ready.checked = *std::move(checked);
   return ready;
 }
 
-// `name` is ValidatePolicy or ApplyPolicy. All files are read before the first is sent.
-Entry FilesCommand(const std::string& path, const std::string& help, const std::string& name) {
+// One line for each effect, below the line of its file.
+std::string Effects(const Message& reply) {
+  std::string lines;
+  for (const type::v1::PolicyEffect& effect : policy::EffectsOf(reply)) {
+    absl::StrAppend(&lines, policy::IsRefused(effect) ? "  refused: " : "  ",
+                    cli::Printable(effect.text()), "\n");
+  }
+  return lines;
+}
+
+bool HasRefusal(const Message& reply) {
+  const auto effects = policy::EffectsOf(reply);
+  return std::any_of(effects.begin(), effects.end(), policy::IsRefused);
+}
+
+enum class Deed { kValidate, kDryRun, kApply };
+
+int Do(Context& context, Deed deed, const Ready& ready) {
+  const policy::PolicyFile& file = ready.file;
+  if (deed == Deed::kValidate) {
+    const Message& reply = *ready.checked.validated;
+    const int printed = Print(context, reply, [&] {
+      return absl::StrCat(file.name, HasRefusal(reply) ? ": would be refused\n" : ": sound\n",
+                          Effects(reply));
+    });
+    return HasRefusal(reply) ? kFailed : printed;
+  }
+  const MessageOwner request(ready.checked.apply->New());
+  request->CopyFrom(*ready.checked.apply);
+  const auto* only = request->GetDescriptor()->FindFieldByName("validate_only");
+  request->GetReflection()->SetBool(request.get(), only, deed == Deed::kDryRun);
+  auto reply = context.session->Call(Method(file.kind, "ApplyPolicy"), request.get());
+  if (!reply.ok()) return Fail(context, reply.status());
+  const int printed = Print(context, **reply, [&] {
+    const std::string version = absl::StrCat(file.kind, " version ", IntegerIn(**reply, "version"));
+    const std::string effects = Effects(**reply);
+    if (deed == Deed::kDryRun) {
+      return absl::StrCat(file.name, ": not applied; ", version, " is in force\n",
+                          effects.empty() ? "  nothing that is there changes\n" : effects);
+    }
+    const bool is_new = Cell(**reply, "is_new", Form::kPlain, context.looks) == "yes";
+    return absl::StrCat(file.name, ": ", version,
+                        is_new ? " is in force\n" : " was in force already\n", effects);
+  });
+  return HasRefusal(**reply) ? kFailed : printed;
+}
+
+// All files are read and checked before the first is applied, and all that is wrong is told at
+// once.
+int DoAll(Context& context, Deed deed, const std::vector<PolicyFile>& files) {
+  std::vector<Ready> sound;
+  int result = kOk;
+  for (const PolicyFile& file : files) {
+    auto ready = Check(file, *context.session);
+    if (ready.ok()) {
+      // One refusal keeps the other files from being applied as well.
+      if (deed == Deed::kApply && HasRefusal(*ready->checked.validated)) {
+        *context.messages << "tandemctl: " << file.path << ": refused\n"
+                          << Effects(*ready->checked.validated);
+        result = kFailed;
+      }
+      sound.push_back(*std::move(ready));
+      continue;
+    }
+    // The places in the file say more than the fields of a request that nobody wrote.
+    const bool is_told_by_lines =
+        absl::IsInvalidArgument(ready.status()) || !context.session->was_sent();
+    if (context.json || !is_told_by_lines) return Fail(context, ready.status());
+    const std::string message(ready.status().message());
+    bool is_first = true;
+    for (const absl::string_view line : absl::StrSplit(message, '\n')) {
+      *context.messages << (is_first ? "tandemctl: " : "") << cli::Printable(std::string(line))
+                        << "\n";
+      is_first = false;
+    }
+    result = kFailed;
+  }
+  if (result != kOk) return result;
+  for (const Ready& ready : sound) {
+    const int done = Do(context, deed, ready);
+    if (done != kOk) result = done;
+    if (done != kOk && deed == Deed::kApply) return result;
+  }
+  return result;
+}
+
+Entry FilesCommand(const std::string& path, const std::string& help, bool applies) {
   Entry entry;
   entry.path = path;
   entry.help = help;
-  entry.declare = [name](config::OptionSet& options) -> Entry::Run {
-    auto words = std::make_shared<std::vector<std::string>>();
+  if (applies) entry.flags = {"--dry-run"};
+  entry.declare = [applies](config::OptionSet& options) -> Entry::Run {
+    struct State {
+      std::vector<std::string> words;
+      bool dry_run = false;
+    };
+    auto state = std::make_shared<State>();
     options.AddArguments(
-        "what", words.get(),
+        "what", &state->words,
         absl::StrCat("KIND FILE, or a folder; kinds: ", absl::StrJoin(Kinds(), ", "), "."));
-    return [words, name](Context& context) {
-      const auto files = FilesOf(*words);
+    if (applies) {
+      options.Add("dry-run", &state->dry_run, "Shows what would change, and applies nothing.");
+    }
+    return [state, applies](Context& context) {
+      const auto files = FilesOf(state->words);
       if (!files.ok()) return UsageError(context, std::string(files.status().message()));
-      std::vector<Ready> read;
-      int result = kOk;
-      for (const PolicyFile& file : *files) {
-        auto ready = Read(file, name);
-        if (!ready.ok()) {
-          *context.messages << "tandemctl: " << std::string(ready.status().message()) << "\n";
-          result = kFailed;
-        } else {
-          read.push_back(*std::move(ready));
-        }
-      }
-      for (size_t i = 0; result == kOk && i < read.size(); ++i) {
-        const policy::PolicyFile& file = read[i].file;
-        auto reply = context.session->Call(Method(file.kind, name), read[i].request.get());
-        if (!reply.ok()) {
-          // The places in the file say more than the fields of a request that nobody wrote.
-          if (context.json || !context.session->was_sent() ||
-              !absl::IsInvalidArgument(reply.status())) {
-            return Fail(context, reply.status());
-          }
-          const std::string refusal = policy::Refusal(file, reply.status(), read[i].lines);
-          for (const absl::string_view line : absl::StrSplit(refusal, '\n')) {
-            *context.messages << (line.data() == refusal.data() ? "tandemctl: " : "")
-                              << cli::Printable(std::string(line)) << "\n";
-          }
-          return kFailed;
-        }
-        result = Print(context, **reply, [&] {
-          if (name == "ValidatePolicy") return absl::StrCat(file.name, ": sound\n");
-          const bool is_new = Cell(**reply, "is_new", Form::kPlain, context.looks) == "yes";
-          return absl::StrCat(file.name, ": ", file.kind, " version ",
-                              IntegerIn(**reply, "version"),
-                              is_new ? " is in force\n" : " was in force already\n");
-        });
-      }
-      return result;
+      const Deed deed = !applies ? Deed::kValidate : state->dry_run ? Deed::kDryRun : Deed::kApply;
+      return DoAll(context, deed, *files);
     };
   };
   return entry;
@@ -228,8 +298,8 @@ Entry List() {
 
 std::vector<Entry> PolicyCommands() {
   return {
-      FilesCommand("policy validate", "Checks policy files and applies none.", "ValidatePolicy"),
-      FilesCommand("policy apply", "Puts policy files in force.", "ApplyPolicy"), Get(), List()};
+      FilesCommand("policy validate", "Checks policy files and applies none.", /*applies=*/false),
+      FilesCommand("policy apply", "Puts policy files in force.", /*applies=*/true), Get(), List()};
 }
 
 }  // namespace tandem::tandemctl

@@ -19,12 +19,16 @@
 #include "services/tandemctl/testing.h"
 #include "tandem/account/v1/account_service.pb.h"
 #include "tandem/account/v1/outreach_service.pb.h"
+#include "tandem/account/v1/policy_service.pb.h"
 #include "tandem/admin/v1/admin_service.pb.h"
 #include "tandem/events/v1/intake.pb.h"
+#include "tandem/intake/v1/policy_service.pb.h"
 #include "tandem/intake/v1/ticket_service.pb.h"
 #include "tandem/sla/v1/calendar.pb.h"
 #include "tandem/sla/v1/policy_service.pb.h"
 #include "tandem/sla/v1/sla_service.pb.h"
+#include "tandem/survey/v1/policy_service.pb.h"
+#include "tandem/triage/v1/policy_service.pb.h"
 #include "tandem/triage/v1/staff_service.pb.h"
 #include "tandem/triage/v1/triage_service.pb.h"
 
@@ -1130,6 +1134,9 @@ TEST_F(ProgramTest, AnyCallCanBeMadeByJson) {
 
 TEST_F(ProgramTest, APolicyFileIsAppliedOnlyWhenAllOfItCanBeRead) {
   constexpr char kApply[] = "tandem.sla.v1.PolicyService/ApplyPolicy";
+  tandem_.On<sla::v1::ValidatePolicyRequest>(
+      "tandem.sla.v1.PolicyService/ValidatePolicy",
+      [](const auto&) { return sla::v1::ValidatePolicyResponse(); });
   tandem_.On<sla::v1::ApplyPolicyRequest>(kApply, [](const auto&) {
     sla::v1::ApplyPolicyResponse reply;
     reply.set_version(4);
@@ -1176,6 +1183,132 @@ TEST_F(ProgramTest, WhatAServiceSaysAgainstAPolicyIsToldByTheLinesOfItsFile) {
                          path, ":1: rules: are missing\n"));
   EXPECT_EQ(json.code, 1);
   EXPECT_THAT(json.messages, StartsWith("{\"error\":"));
+}
+
+TEST_F(ProgramTest, WhatCannotBeReadInAPolicyFileDoesNotHideWhatItsServiceSaysOfTheRest) {
+  tandem_.On<sla::v1::ValidatePolicyRequest>(
+      "tandem.sla.v1.PolicyService/ValidatePolicy",
+      [](const sla::v1::ValidatePolicyRequest& asked) {
+        EXPECT_EQ(asked.policy().calendars_size(), 1);  // as far as it can be read
+        corridor::Violations violations;
+        violations.Require(false, "policy.calendars[0].zone", "is no zone");
+        violations.Require(false, "policy.rules[0].name", "must have 1 to 100 bytes");
+        return violations.status();
+      });
+  const std::string path = absl::StrCat(::testing::TempDir(), "/", ::getpid(), "_both.yaml");
+  std::ofstream(path) << "calendars:\n  - name: a\n    zone: Mars\nrules:\n  - nmae: first\n";
+  for (const char* command : {"validate", "apply"}) {
+    const Ran ran = Run({"policy", command, "sla", path});
+    EXPECT_EQ(ran.code, 1);
+    // The name is missing because of the key that nobody knows: that is said once.
+    EXPECT_EQ(ran.messages, absl::StrCat("tandemctl: ", path,
+                                         ":5: rules[0]: unknown key 'nmae'; did you mean 'name'?\n",
+                                         path, ":3: calendars[0].zone: is no zone\n"));
+  }
+  std::remove(path.c_str());
+}
+
+TEST_F(ProgramTest, ADryRunShowsWhatAPolicyWouldChangeAndAppliesNothing) {
+  constexpr char kApply[] = "tandem.sla.v1.PolicyService/ApplyPolicy";
+  tandem_.On<sla::v1::ValidatePolicyRequest>(
+      "tandem.sla.v1.PolicyService/ValidatePolicy",
+      [](const auto&) { return sla::v1::ValidatePolicyResponse(); });
+  tandem_.On<sla::v1::ApplyPolicyRequest>(kApply, [](const sla::v1::ApplyPolicyRequest& asked) {
+    sla::v1::ApplyPolicyResponse reply;
+    reply.set_version(asked.validate_only() ? 3 : 4);
+    reply.set_is_new(!asked.validate_only());
+    type::v1::PolicyEffect& effect = *reply.add_effects();
+    effect.set_code("clock_moved");
+    effect.set_text("7 RESOLUTION clocks get another due instant");
+    return reply;
+  });
+  const std::string shipped = std::string(TANDEM_SOURCE_DIR) + "/deploy/policies/sla.yaml";
+  EXPECT_EQ(Run({"policy", "apply", "sla", shipped, "--dry-run"}).output,
+            shipped +
+                ": not applied; sla version 3 is in force\n"
+                "  7 RESOLUTION clocks get another due instant\n");
+  EXPECT_EQ(Run({"policy", "apply", "sla", shipped}).output,
+            shipped +
+                ": sla version 4 is in force\n"
+                "  7 RESOLUTION clocks get another due instant\n");
+  const auto requests = tandem_.Requests<sla::v1::ApplyPolicyRequest>(kApply);
+  ASSERT_EQ(requests.size(), 2u);
+  EXPECT_TRUE(requests[0].validate_only());
+  EXPECT_FALSE(requests[1].validate_only());
+}
+
+TEST_F(ProgramTest, OnePolicyThatWouldDropWhatIsInUseKeepsAllFilesFromBeingApplied) {
+  tandem_.On<sla::v1::ValidatePolicyRequest>(
+      "tandem.sla.v1.PolicyService/ValidatePolicy",
+      [](const auto&) { return sla::v1::ValidatePolicyResponse(); });
+  tandem_.On<triage::v1::ValidatePolicyRequest>(
+      "tandem.triage.v1.PolicyService/ValidatePolicy", [](const auto&) {
+        triage::v1::ValidatePolicyResponse reply;
+        type::v1::PolicyEffect& effect = *reply.add_effects();
+        effect.set_code("queue_in_use");
+        effect.set_text("queue billing is gone and is used by staff ann");
+        return reply;
+      });
+  const std::filesystem::path folder =
+      absl::StrCat(::testing::TempDir(), "/", ::getpid(), "_policies");
+  std::filesystem::create_directory(folder);
+  const std::filesystem::path shipped = std::string(TANDEM_SOURCE_DIR) + "/deploy/policies";
+  for (const char* file : {"sla.yaml", "triage.yaml"}) {
+    std::filesystem::copy_file(shipped / file, folder / file);
+  }
+  const Ran ran = Run({"policy", "apply", folder.string()});
+  std::filesystem::remove_all(folder);
+  EXPECT_EQ(ran.code, 1);
+  EXPECT_THAT(ran.messages,
+              HasSubstr("triage.yaml: refused\n"
+                        "  refused: queue billing is gone and is used by staff ann\n"));
+  EXPECT_TRUE(
+      tandem_.Requests<sla::v1::ApplyPolicyRequest>("tandem.sla.v1.PolicyService/ApplyPolicy")
+          .empty());
+}
+
+TEST_F(ProgramTest, APolicyIsTakenAsPolicyGetPrintsIt) {
+  const std::string shipped = std::string(TANDEM_SOURCE_DIR) + "/deploy/policies/";
+  const std::string path = absl::StrCat(::testing::TempDir(), "/", ::getpid(), "_printed.json");
+  const auto round_trip = [&](const std::string& kind, auto get, auto got, auto validate,
+                              auto validated) {
+    using Get = decltype(get);
+    using Got = decltype(got);
+    using Validate = decltype(validate);
+    using Validated = decltype(validated);
+    const std::string service = absl::StrCat("tandem.", kind, ".v1.PolicyService/");
+    tandem_.On<Validate>(service + "ValidatePolicy", [](const auto&) { return Validated(); });
+    ASSERT_EQ(Run({"policy", "validate", kind, shipped + kind + ".yaml"}).code, 0);
+    const auto policy = tandem_.Requests<Validate>(service + "ValidatePolicy").back().policy();
+    tandem_.On<Get>(service + "GetPolicy", [policy](const auto&) {
+      Got reply;
+      reply.mutable_version()->set_version(3);
+      reply.mutable_version()->mutable_applied_at()->set_seconds(1'795'442'400);
+      *reply.mutable_policy() = policy;
+      return reply;
+    });
+    for (const char* form : {"json", "yaml"}) {
+      const Ran printed = Run({"policy", "get", kind, "--output", form});
+      ASSERT_EQ(printed.code, 0) << printed.messages;
+      std::ofstream(path) << printed.output;
+      const Ran taken = Run({"policy", "validate", kind, path});
+      EXPECT_EQ(taken.code, 0) << taken.messages;
+      EXPECT_EQ(
+          tandem_.Requests<Validate>(service + "ValidatePolicy").back().policy().DebugString(),
+          policy.DebugString());
+    }
+  };
+  round_trip("intake", intake::v1::GetPolicyRequest(), intake::v1::GetPolicyResponse(),
+             intake::v1::ValidatePolicyRequest(), intake::v1::ValidatePolicyResponse());
+  round_trip("triage", triage::v1::GetPolicyRequest(), triage::v1::GetPolicyResponse(),
+             triage::v1::ValidatePolicyRequest(), triage::v1::ValidatePolicyResponse());
+  round_trip("sla", sla::v1::GetPolicyRequest(), sla::v1::GetPolicyResponse(),
+             sla::v1::ValidatePolicyRequest(), sla::v1::ValidatePolicyResponse());
+  round_trip("survey", survey::v1::GetPolicyRequest(), survey::v1::GetPolicyResponse(),
+             survey::v1::ValidatePolicyRequest(), survey::v1::ValidatePolicyResponse());
+  round_trip("account", account::v1::GetPolicyRequest(), account::v1::GetPolicyResponse(),
+             account::v1::ValidatePolicyRequest(), account::v1::ValidatePolicyResponse());
+  std::remove(path.c_str());
 }
 
 TEST_F(ProgramTest, TheSampleStoresWhatIsMissingUnderFixedIds) {

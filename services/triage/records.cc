@@ -96,6 +96,10 @@ std::string AlikeKey(const TicketRecord& ticket) {
   return absl::StrCat(facts.product(), "|", facts.category());
 }
 
+std::string ProductOf(std::string_view alike_key) {
+  return std::string(alike_key.substr(0, alike_key.find('|')));
+}
+
 absl::StatusOr<std::vector<corridor::Loaded<TicketRecord>>> SelectWaiting(corridor::View& view,
                                                                           std::string_view queue,
                                                                           absl::Time now,
@@ -144,6 +148,15 @@ absl::StatusOr<int64_t> CountOwned(corridor::View& view, std::string_view queue)
   return owned;
 }
 
+absl::StatusOr<std::map<std::string, int64_t>> CountOpenByQueue(corridor::View& view) {
+  std::map<std::string, int64_t> counts;
+  const absl::Status status = view.Query(
+      {"SELECT queue, count(*) FROM tickets WHERE is_open=1 GROUP BY queue", {}},
+      [&](const store::RowView& row) { counts.emplace(std::string(row.Text(0)), row.Int(1)); });
+  if (!status.ok()) return status;
+  return counts;
+}
+
 absl::StatusOr<std::vector<corridor::Loaded<StaffRecord>>> SelectStaff(
     corridor::View& view, type::v1::StaffFunction function, std::string_view after, int64_t limit) {
   if (function == type::v1::STAFF_FUNCTION_UNSPECIFIED) {
@@ -152,6 +165,15 @@ absl::StatusOr<std::vector<corridor::Loaded<StaffRecord>>> SelectStaff(
   }
   return view.Select(StaffTable(), "WHERE function=$3 AND key>$1 ORDER BY key LIMIT $2",
                      {Text(std::string(after)), Number(limit), Number(function)});
+}
+
+absl::StatusOr<std::vector<corridor::Loaded<EscalationRecord>>> SelectLiveEscalations(
+    corridor::View& view, std::string_view after, int64_t limit) {
+  return view.Select(Escalations(),
+                     absl::StrCat("WHERE state <> 4 AND state <> ",
+                                  static_cast<int>(v1::ESCALATION_STATE_EXHAUSTED),
+                                  " AND key > $1 ORDER BY key LIMIT $2"),
+                     {Text(std::string(after)), Number(limit)});
 }
 
 absl::StatusOr<std::vector<corridor::Loaded<EscalationRecord>>> SelectEscalations(

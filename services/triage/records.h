@@ -27,6 +27,8 @@ const store::Table<records::EscalationRecord>& Escalations();
 type::v1::Severity SeverityOf(const records::TicketRecord& ticket);
 // What makes tickets alike: product and category; empty when neither is known.
 std::string AlikeKey(const records::TicketRecord& ticket);
+// The product in such a key.
+std::string ProductOf(std::string_view alike_key);
 
 // At most `limit` tickets that wait in `queue`, by effective severity at `now` and by how long they
 // wait.
@@ -49,9 +51,16 @@ absl::StatusOr<std::map<std::string, std::vector<WaitingCount>>> CountWaiting(co
 // Open tickets of `queue` that somebody owns.
 absl::StatusOr<int64_t> CountOwned(corridor::View& view, std::string_view queue);
 
+// Open tickets, by queue.
+absl::StatusOr<std::map<std::string, int64_t>> CountOpenByQueue(corridor::View& view);
+
 // At most `limit` staff with an id above `after`, by id; of `function` unless it is unspecified.
 absl::StatusOr<std::vector<corridor::Loaded<records::StaffRecord>>> SelectStaff(
     corridor::View& view, type::v1::StaffFunction function, std::string_view after, int64_t limit);
+
+// At most `limit` escalations that ring or are acknowledged, with an id above `after`, by id.
+absl::StatusOr<std::vector<corridor::Loaded<records::EscalationRecord>>> SelectLiveEscalations(
+    corridor::View& view, std::string_view after, int64_t limit);
 
 // Where a page of escalations ended.
 struct EscalationPosition {

@@ -463,6 +463,8 @@ int Rules::CapacityUnits(Severity severity) const {
 
 absl::Time Rules::Add(std::string_view calendar, absl::Time from, absl::Duration span) const {
   const auto found = calendars_.find(calendar);
+  // Elapsed time also where a calendar is gone: then people are rung and tickets rise early, never
+  // late.
   if (found == calendars_.end()) return from + span;
   const absl::StatusOr<absl::Time> at = found->second.Add(from, span);
   // A calendar that never opens again: the time is never used up.
@@ -485,8 +487,9 @@ std::vector<absl::Time> Rules::RiseInstants(std::string_view queue, Severity sev
 }
 
 bool Rules::IsOpen(std::string_view calendar, absl::Time at) const {
+  if (calendar.empty()) return true;
   const auto found = calendars_.find(calendar);
-  return found == calendars_.end() || found->second.IsOpen(at);
+  return found != calendars_.end() && found->second.IsOpen(at);
 }
 
 int Rules::ImpactScore(int64_t affected_users, int64_t similar) const {

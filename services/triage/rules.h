@@ -61,7 +61,8 @@ class Rules {
   // at most to URGENT: none, one or two.
   std::vector<absl::Time> RiseInstants(std::string_view queue, type::v1::Severity severity,
                                        absl::Time since) const;
-  // Whether `calendar` is open at `at`; an empty or unknown name is always open.
+  // Whether `calendar` is open at `at`. No name is always open; a name that the policy does not
+  // have never is: a shift that nobody knows puts nobody on duty.
   bool IsOpen(std::string_view calendar, absl::Time at) const;
   bool HasCalendar(std::string_view calendar) const { return calendars_.contains(calendar); }
 

@@ -8,6 +8,7 @@
 #include "services/triage/commands.h"
 #include "services/triage/migrations.h"
 #include "services/triage/policies.h"
+#include "services/triage/policy_effects.h"
 #include "services/triage/queries.h"
 #include "services/triage/reactions.h"
 #include "services/triage/records.h"
@@ -86,8 +87,8 @@ std::unique_ptr<ServiceDefinition> Make(const Options& options) {
   auto made = std::make_unique<ServiceDefinition>("triage", SqliteSchema());
   ServiceDefinition& service = *made;
   // Shared by the functions bound below, so that it lives as long as they do.
-  const auto policies =
-      std::make_shared<const Policies>("triage", options.built_in_policy, &Rules::Make);
+  const auto policies = std::make_shared<const Policies>("triage", options.built_in_policy,
+                                                         &Rules::Make, &WeighPolicy);
 
   service.OnQuery<v1::ClassifyTicketRequest, v1::ClassifyTicketResponse>(
       std::string(kTriage) + "ClassifyTicket", ValidateClassifyTicket,

@@ -526,6 +526,7 @@ TEST_F(Triage, RingsTheTeamOfTheAccountThatTheTicketHasWhenItIsDecided) {
 // Nobody could be rung, so no level is the one that was acknowledged.
 TEST_F(Triage, BeginsAtTheFirstLevelWhenTheAcknowledgementOfOneThatRangNobodyExpires) {
   Apply(R"pb(queues { name: "desk" }
+             queues { name: "databases" }
              default_queue: "desk"
              escalations {
                name: "critical"
@@ -595,6 +596,14 @@ TEST_F(Triage, EscalatesByHandAndKeepsTheVersionThatItStartedWith) {
   EXPECT_EQ(started->level(), 1);
   Apply(R"pb(queues { name: "desk" }
              queues { name: "databases" }
+             escalations {
+               name: "critical"
+               triggers: ESCALATION_TRIGGER_SLA_WARNING
+               levels {
+                 targets { assignee: true }
+                 acknowledge_within { seconds: 60 }
+               }
+             }
              role_defaults { role: STAFF_ROLE_SUPPORT_LEAD staff_id: "lead" })pb");
   harness_.Advance(absl::Minutes(11));
   EXPECT_THAT(Rings(), ElementsAre("1/0: anna bob", "3/0: lead"));
@@ -620,7 +629,9 @@ TEST_F(Triage, ReadsTheTextOnlyWhenARuleNeedsItAndLaterWhenIntakeIsDown) {
   Open("t1");
   EXPECT_EQ(harness_.peer().Asked(kGetTicket), 0);
   Apply(
-      R"pb(severity_rules { name: "outage" text_patterns: "(?i)all down" fix: SEVERITY_URGENT })pb");
+      R"pb(queues { name: "desk" }
+           queues { name: "databases" }
+           severity_rules { name: "outage" text_patterns: "(?i)all down" fix: SEVERITY_URGENT })pb");
   Open("t2");
   EXPECT_EQ(Get("t2").severity(), SEVERITY_NORMAL);
   EXPECT_TRUE(Get("t2").text_pending());

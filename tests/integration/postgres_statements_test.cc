@@ -232,6 +232,8 @@ TEST_F(PostgresStatements, OfTriageWork) {
   Reads(triage::CountAlike(*view_, now));
   Reads(triage::CountWaiting(*view_, now));
   Reads(triage::CountOwned(*view_, "text"));
+  Reads(triage::CountOpenByQueue(*view_));
+  Reads(triage::SelectLiveEscalations(*view_, "", 10));
   Reads(triage::SelectStaff(*view_, type::v1::STAFF_FUNCTION_UNSPECIFIED, "", 10));
   Reads(triage::SelectStaff(*view_, static_cast<type::v1::StaffFunction>(1), "", 10));
   Reads(triage::SelectEscalations(*view_, {}, nullptr, 10));
@@ -252,6 +254,8 @@ TEST_F(PostgresStatements, OfSlaTimerWork) {
     Reads(sla::SelectOpened(*view_, 0, 100, account, 0, "", 10));
   }
   Reads(sla::SelectAll(*view_, "", 10));
+  Reads(sla::SelectLive(*view_, 10));
+  Reads(sla::CountLive(*view_));
   Reads(sla::SelectOpenUnder(*view_, 3, "", 10));
   Reads(sla::SelectCalendars(*view_, "", 10));
   Measures(sla::Measures());
@@ -271,6 +275,7 @@ TEST_F(PostgresStatements, OfSurveyWork) {
   Reads(survey::SelectSurveys(*view_, Filled<v1::ListSurveysRequest>(), &after, 10));
   Reads(survey::SelectAnswers(*view_, {}, nullptr, 10));
   Reads(survey::SelectAnswers(*view_, Filled<v1::ListAnswersRequest>(), &after, 10));
+  Reads(survey::CountUnderWay(*view_));
   Reads(survey::SelectFollowUps(*view_, {}, nullptr, 10));
   Reads(survey::SelectFollowUps(*view_, Filled<v1::ListFollowUpsRequest>(), &after, 10));
   v1::GetScoresRequest scores = Filled<v1::GetScoresRequest>();
@@ -320,6 +325,8 @@ TEST_F(PostgresStatements, OfAccountHealthWork) {
   Reads(ah::SelectHealth(*view_, {}, {}, 0, "", 10));
   Reads(ah::SelectHealth(*view_, {1, 2}, {1, 2}, 0, "a", 10));
   Reads(ah::CountBands(*view_));
+  Reads(ah::CountScoredAccounts(*view_));
+  Reads(ah::CountStandingClearances(*view_, absl::UnixEpoch()));
   Reads(ah::SelectClearances(*view_, "a", 100, -1, 10));
   Reads(ah::SelectClearances(*view_, "a", 100, 5, 10));
   Reads(ah::SelectClearancesAt(*view_, "a", static_cast<type::v1::OutreachTopic>(1), 5, 10));

@@ -912,15 +912,18 @@ absl::StatusOr<ShadowTicket> EvaluateClocks(const std::vector<ArrivedEvent>& eve
   }
   const absl::Time opened_at = facts.front().at;
 
-  // The version in force at opening; later ones only where their header takes open tickets.
+  // The version in force when the opening was applied; later ones only where their header takes
+  // open tickets, one after another, however the clocks dated them.
   const MadePolicy* policy = &made.front();
+  absl::Time not_before = opened_at;
   for (const MadePolicy& version : made) {
-    if (version.in_force->applied_at <= opened_at) {
+    if (version.in_force->at_opening.value_or(version.in_force->applied_at <= opened_at)) {
       policy = &version;
     } else if (version.in_force->policy.applies_to() == sla::v1::POLICY_SCOPE_OPEN_TICKETS) {
       Fact fact;
       fact.kind = FactKind::kChange;
-      fact.at = version.in_force->applied_at;
+      not_before = std::max(not_before, version.in_force->applied_at);
+      fact.at = not_before;
       fact.policy = version.in_force;
       facts.push_back(std::move(fact));
     }

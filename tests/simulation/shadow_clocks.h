@@ -34,6 +34,9 @@ struct PolicyInForce {
   int64_t version = 0;
   absl::Time applied_at = absl::InfinitePast();
   sla::v1::SlaPolicy policy;
+  // Whether it was in force when the ticket's opening was applied, by the order of the commits;
+  // where that is not known, by the instants.
+  std::optional<bool> at_opening = std::nullopt;
 };
 
 // A piece of a clock's time; pieces of one kind that touch are one.

@@ -19,6 +19,7 @@
 #include "tandem/account/v1/policy_service.pb.h"
 #include "tandem/events/v1/account.pb.h"
 #include "tandem/events/v1/intake.pb.h"
+#include "tandem/events/v1/policy.pb.h"
 #include "tandem/sla/v1/policy_service.pb.h"
 #include "tandem/sla/v1/sla_service.pb.h"
 #include "tests/simulation/shadow_compare.h"
@@ -215,6 +216,15 @@ class Clocks : public Interview {
            policies_.empty() ? absl::InfinitePast() : time::Instant(policy.version().applied_at()),
            policy.policy()});
     }
+    committed_at_.clear();
+    for (const CommittedEvent& committed : world_.ledger().committed) {
+      events::v1::PolicyApplied applied;
+      if (committed.service == kSla &&
+          committed.type == events::v1::PolicyApplied::descriptor()->full_name() &&
+          applied.ParseFromString(committed.body)) {
+        committed_at_[applied.version()] = committed.committed_at;
+      }
+    }
     return !policies_.empty();
   }
 
@@ -267,7 +277,7 @@ class Clocks : public Interview {
     // means something where all clocks are the true one.
     tolerance.arrivals_known = !HasSkew(world_);
     std::vector<ArrivedEvent> events;
-    absl::Time opened_at;
+    absl::Time opening_known = absl::InfiniteFuture();
     for (const CommittedEvent& committed : world_.ledger().committed) {
       if (committed.subject != ticket_id) continue;
       if (committed.service == kSla) {
@@ -281,24 +291,31 @@ class Clocks : public Interview {
       // Dated by a clock that is ahead of the one that is asked: it does not count there yet.
       if (committed.time > first) return false;
       if (committed.type == events::v1::TicketOpened::descriptor()->full_name()) {
-        opened_at = committed.time;
+        opening_known = known_since;
       }
       event.arrived_at = tolerance.arrivals_known ? known_since : committed.time;
       events.push_back(std::move(event));
     }
     const absl::Duration gap = LargestGap(world_);
-    for (const PolicyInForce& policy : policies_) {
-      // Whether a ticket is opened under a version that is applied at that very moment is decided
-      // by the order of commits, which clocks that differ do not show.
-      if (policy.applied_at > opened_at - gap && policy.applied_at < opened_at + gap) return false;
+    // A new ticket takes the version that is in force when its opening is applied: by the order of
+    // commits, which clocks that differ do not show.
+    std::vector<PolicyInForce> policies = policies_;
+    for (PolicyInForce& policy : policies) {
+      if (policy.version == policies.front().version) {
+        policy.at_opening = true;
+        continue;
+      }
+      const auto committed = committed_at_.find(policy.version);
+      if (committed == committed_at_.end() || committed->second == opening_known) return false;
+      policy.at_opening = committed->second < opening_known;
       // Open tickets take it some time after its application, as facts that are late.
-      if (policy.applied_at > opened_at) tolerance.arrivals_known = false;
+      if (!*policy.at_opening) tolerance.arrivals_known = false;
     }
     // Another clock may be at an instant that this one has not reached: what is judged there.
-    const absl::StatusOr<ShadowTicket> now = EvaluateClocks(events, policies_, first);
-    const absl::StatusOr<ShadowTicket> soon = EvaluateClocks(events, policies_, last + gap);
+    const absl::StatusOr<ShadowTicket> now = EvaluateClocks(events, policies, first);
+    const absl::StatusOr<ShadowTicket> soon = EvaluateClocks(events, policies, last + gap);
     if (now.ok() && soon.ok() && now->verdicts.size() != soon->verdicts.size()) return false;
-    const absl::Status same = CompareClocks(events, policies_, answers, tolerance);
+    const absl::Status same = CompareClocks(events, policies, answers, tolerance);
     if (!same.ok()) Fail(std::string(same.message()));
     return true;
   }
@@ -312,7 +329,8 @@ class Clocks : public Interview {
 
   std::vector<std::string> tickets_;
   std::vector<PolicyInForce> policies_;
-  int64_t policies_at_ = -1;  // commits of sla_timer when they were read
+  std::map<int64_t, absl::Time> committed_at_;  // by version
+  int64_t policies_at_ = -1;                    // commits of sla_timer when they were read
 };
 
 // ---- clearance
