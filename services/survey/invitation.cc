@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "common/address/address.h"
 #include "common/id/id.h"
 #include "common/time/stamp.h"
 
@@ -13,16 +14,6 @@ namespace {
 
 using Kind = Judgement::Kind;
 namespace av = account::v1;
-
-constexpr size_t kMaxAddressBytes = 320;
-
-// A line break in an address would write lines of its own into a letter's head.
-bool FitsIntoALetter(std::string_view address) {
-  return !address.empty() && address.size() <= kMaxAddressBytes &&
-         std::none_of(address.begin(), address.end(), [](char c) {
-           return static_cast<unsigned char>(c) < 0x20 || static_cast<unsigned char>(c) == 0x7f;
-         });
-}
 
 Judgement Never(std::string reason) {
   Judgement judgement;
@@ -68,10 +59,13 @@ corridor::Question AskContact(const std::string& contact_id) {
 
 Judgement JudgeContact(const absl::Status& status, const av::GetContactResponse* answer) {
   if (!status.ok()) return Failed(status);
-  for (const std::string& address : answer->contact().addresses()) {
-    if (!FitsIntoALetter(address)) continue;
+  for (const std::string& stored : answer->contact().addresses()) {
+    // What mail cannot reach, a phone number above all, is passed over. What parses has no line
+    // break, so that it cannot write lines of its own into a letter's head.
+    absl::StatusOr<address::Address> mail = address::ParseMail(stored);
+    if (!mail.ok()) continue;
     Judgement judgement;
-    judgement.address = address;
+    judgement.address = std::move(mail->deliverable);
     return judgement;
   }
   return Never(kNoContact);

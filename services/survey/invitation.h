@@ -50,7 +50,7 @@ std::string ContactQuestion(const std::string& contact_id);
 corridor::Question AskContact(const std::string& contact_id);
 
 // May this contact be written to at all? `answer` may be null when `status` is not OK. The first
-// address that fits into a letter's head is used.
+// address that mail can reach is used.
 Judgement JudgeContact(const absl::Status& status, const account::v1::GetContactResponse* answer);
 
 // May an invitation go out? Fatigue and opt-out are for good, an open issue passes.

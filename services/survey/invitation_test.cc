@@ -130,15 +130,18 @@ INSTANTIATE_TEST_SUITE_P(
                  "no_contact"}),
     [](const auto& one) { return one.param.name; });
 
-TEST(Contact, IsWrittenToAtTheFirstAddressThatFitsIntoALetter) {
+TEST(Contact, IsWrittenToAtTheFirstAddressThatMailCanReach) {
   struct Case {
     std::vector<std::string> addresses;
     const char* used;
   };
-  for (const Case& one : {Case{{"a@x.example", "b@x.example"}, "a@x.example"},
-                          Case{{"", "b@x.example"}, "b@x.example"},
-                          Case{{"a@x.example\r\nBcc: all@x.example", "+49 30 1"}, "+49 30 1"},
-                          Case{{std::string(321, 'a'), "b@x.example"}, "b@x.example"}}) {
+  for (const Case& one :
+       {Case{{"a@x.example", "b@x.example"}, "a@x.example"},
+        Case{{"+49 30 123456", "b@x.example"}, "b@x.example"},
+        Case{{"", "b@x.example"}, "b@x.example"}, Case{{"Ada A <Ada@x.example>"}, "Ada@x.example"},
+        Case{{"ada@bücher.example"}, "ada@xn--bcher-kva.example"},
+        Case{{"a@x.example\r\nBcc: all@x.example", "b@x.example"}, "b@x.example"},
+        Case{{std::string(321, 'a'), "b@x.example"}, "b@x.example"}}) {
     av::GetContactResponse answer;
     for (const std::string& address : one.addresses)
       answer.mutable_contact()->add_addresses(address);
@@ -148,11 +151,14 @@ TEST(Contact, IsWrittenToAtTheFirstAddressThatFitsIntoALetter) {
   }
 }
 
-TEST(Contact, WithoutAnAddressIsNone) {
+TEST(Contact, WhomNoMailReachesIsNone) {
   av::GetContactResponse answer;
   EXPECT_EQ(JudgeContact(absl::OkStatus(), &answer).reason, "no_contact");
   answer.mutable_contact()->add_addresses("two\nlines");
+  answer.mutable_contact()->add_addresses("+49 30 123456");
+  answer.mutable_contact()->add_addresses("a@b@x.example");
   EXPECT_EQ(JudgeContact(absl::OkStatus(), &answer).kind, Kind::kNever);
+  EXPECT_EQ(JudgeContact(absl::OkStatus(), &answer).reason, "no_contact");
   EXPECT_EQ(JudgeContact(absl::NotFoundError("none"), nullptr).reason, "no_contact");
   EXPECT_EQ(JudgeContact(absl::UnavailableError("down"), nullptr).kind, Kind::kWaitLost);
 }
