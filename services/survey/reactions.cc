@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <memory>
 #include <string>
+#include <string_view>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
@@ -179,6 +180,8 @@ corridor::Question AskClearance(const sv::Survey& survey, const char* purpose, i
   request->set_contact_id(survey.contact_id());
   request->set_topic(type::v1::OUTREACH_TOPIC_SURVEY_TICKET);
   request->set_ticket_id(survey.ticket_id());
+  // A reminder is free: it must not reserve the units of a second invitation.
+  request->set_preview(std::string_view(purpose) == kRemind);
   return {name, "tandem.account.v1.OutreachService/CheckOutreach", std::move(request)};
 }
 
