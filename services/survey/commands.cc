@@ -1,6 +1,7 @@
 #include "services/survey/commands.h"
 
 #include <algorithm>
+#include <memory>
 #include <optional>
 #include <set>
 #include <string>
@@ -16,6 +17,7 @@
 #include "services/survey/survey_change.h"
 #include "services/survey/token.h"
 #include "tandem/account/v1/account_service.pb.h"
+#include "tandem/triage/v1/staff_service.pb.h"
 
 namespace tandem::survey {
 namespace {
@@ -74,6 +76,31 @@ void EndFollowUp(SurveyChange& change, FollowUpRecord record, sv::FollowUpOutcom
   closed.set_follow_up_id(follow_up_id);
   closed.set_outcome(std::string(OutcomeKey(outcome)));
   change.Publish(std::move(closed));
+}
+
+// OK when triage says that this staff works here, or when it has to be asked first.
+absl::Status NameStaff(const std::string& staff_id, const Inputs& in, Decision& decision) {
+  const std::string name = absl::StrCat("staff:", staff_id);
+  if (!in.answers->Has(name)) {
+    auto request = std::make_shared<triage::v1::GetStaffRequest>();
+    request->set_staff_id(staff_id);
+    decision.Ask({name, "tandem.triage.v1.StaffService/GetStaff", std::move(request)});
+    return absl::OkStatus();
+  }
+  const auto reply = in.answers->Get<triage::v1::GetStaffResponse>(name);
+  if (absl::IsNotFound(reply.status())) return corridor::NotFound("staff", staff_id);
+  if (!reply.ok()) {
+    return corridor::WithRetryAfter(
+        corridor::WithReason(absl::UnavailableError(absl::StrCat(
+                                 "triage cannot be asked about staff ", staff_id, " now")),
+                             "TRIAGE_UNREACHABLE", {{"staff_id", staff_id}}),
+        absl::Seconds(1));
+  }
+  if ((*reply)->staff().active()) return absl::OkStatus();
+  return corridor::FailedPrecondition(
+      "STAFF_INACTIVE",
+      absl::StrCat("staff ", staff_id, " does not work here any more; name somebody who does"),
+      {{"staff_id", staff_id}});
 }
 
 }  // namespace
@@ -307,6 +334,9 @@ absl::StatusOr<Decision> CloseFollowUp(const sv::CloseFollowUpRequest& request, 
   if (!survey.ok()) return survey.status();
   if (!*survey) return absl::DataLossError("a survey is missing in the database");
   Decision decision;
+  absl::Status known = NameStaff(request.staff_id(), in, decision);
+  if (!known.ok()) return known;
+  if (!decision.questions.empty()) return decision;
   SurveyChange change(*survey, in.now, &decision);
   EndFollowUp(change, **follow_up, request.outcome(), request.staff_id(), request.note(), decision);
   sv::CloseFollowUpResponse response;

@@ -19,7 +19,7 @@ int main(int argc, char** argv) {
   program.binary = "tandem-survey";
   program.description = "Survey invitations, answers, scores and follow-ups.";
   program.version = tandem::host::kVersion;
-  program.peers = {{"account_health", "tandem.account.v1"}};
+  program.peers = {{"account_health", "tandem.account.v1"}, {"triage", "tandem.triage.v1"}};
   program.sqlite = tandem::survey::SqliteSchema();
   program.postgres = tandem::survey::PostgresSchema();
   program.policy_file = "survey.yaml";

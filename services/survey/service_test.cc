@@ -30,6 +30,7 @@
 #include "tandem/events/v1/triage.pb.h"
 #include "tandem/survey/v1/policy_service.pb.h"
 #include "tandem/survey/v1/survey_service.pb.h"
+#include "tandem/triage/v1/staff_service.pb.h"
 
 namespace tandem::survey {
 namespace {
@@ -43,9 +44,11 @@ using ::testing::SizeIs;
 namespace av = account::v1;
 namespace ev = events::v1;
 namespace sv = survey::v1;
+namespace tv = triage::v1;
 
 constexpr char kService[] = "tandem.survey.v1.SurveyService/";
 constexpr char kCheckOutreach[] = "tandem.account.v1.OutreachService/CheckOutreach";
+constexpr char kGetStaff[] = "tandem.triage.v1.StaffService/GetStaff";
 constexpr char kGetContact[] = "tandem.account.v1.AccountService/GetContact";
 // The gate waits this long for facts on their way.
 constexpr absl::Duration kSettle = absl::Seconds(2);
@@ -92,6 +95,14 @@ class Survey : public ::testing::Test {
   Survey() : harness_([this] { return Make({.mailer = mailer_, .token_keys = Keys()}); }) {
     AnswerContact("ada@example.com");
     Allow();
+    harness_.peer().On<tv::GetStaffRequest, tv::GetStaffResponse>(
+        kGetStaff, [](const tv::GetStaffRequest& request) -> absl::StatusOr<tv::GetStaffResponse> {
+          if (request.staff_id() == "nobody") return absl::NotFoundError("unknown");
+          tv::GetStaffResponse response;
+          response.mutable_staff()->set_staff_id(request.staff_id());
+          response.mutable_staff()->set_active(request.staff_id() != "gone");
+          return response;
+        });
   }
 
   void AnswerContact(const std::string& address) {
@@ -239,12 +250,13 @@ class Survey : public ::testing::Test {
     return harness_.Call<sv::OptOutResponse>(std::string(kService) + "OptOut", request);
   }
   absl::StatusOr<sv::CloseFollowUpResponse> CloseFollowUp(const std::string& follow_up_id,
-                                                          const std::string& note = "") {
+                                                          const std::string& note = "",
+                                                          const std::string& staff_id = "csm_1") {
     sv::CloseFollowUpRequest request;
     request.set_request_id(NextId());
     request.set_follow_up_id(follow_up_id);
     request.set_outcome(sv::FOLLOW_UP_OUTCOME_FIXED);
-    request.set_staff_id("csm_1");
+    request.set_staff_id(staff_id);
     request.set_note(note);
     return harness_.Call<sv::CloseFollowUpResponse>(std::string(kService) + "CloseFollowUp",
                                                     request);
@@ -661,6 +673,9 @@ TEST_F(Survey, RemindsOnceWithAFreshTokenAndBothAnswer) {
   ASSERT_THAT(Keys()->SurveyOf(second), ::testing::Optional(SurveyId("tkt_1", 1)));
   EXPECT_NE(second, first);
   EXPECT_THAT(mailer_->letters, SizeIs(2));
+  ASSERT_THAT(checks_, SizeIs(2));
+  EXPECT_FALSE(checks_[0].preview());
+  EXPECT_TRUE(checks_[1].preview());  // it reserves nothing
   EXPECT_TRUE(Answer(second, 4).ok());
   EXPECT_TRUE(Answer(first, 5).ok());
   harness_.Advance(absl::Hours(8 * 24));
@@ -1101,6 +1116,18 @@ TEST_F(Survey, AsksForAFollowUpOfABadAnswerUntilItIsClosedWithAnOutcome) {
   EXPECT_TRUE(
       Is(CloseFollowUp(id).status(), absl::StatusCode::kFailedPrecondition, "closed already"));
   EXPECT_EQ(CloseFollowUp("fup_none").status().code(), absl::StatusCode::kNotFound);
+}
+
+TEST_F(Survey, LetsNobodyCloseAFollowUpWhoDoesNotWorkHere) {
+  ASSERT_TRUE(Answer(Invite("tkt_1"), 2).ok());
+  const std::string id = harness_.Published<ev::SurveyFollowUpRequested>()[0].follow_up_id();
+  EXPECT_TRUE(Is(CloseFollowUp(id, "", "nobody").status(), absl::StatusCode::kNotFound,
+                 "staff nobody does not exist"));
+  EXPECT_TRUE(Is(CloseFollowUp(id, "", "gone").status(), absl::StatusCode::kFailedPrecondition,
+                 "staff gone does not work here any more"));
+  harness_.peer().Down(kGetStaff);
+  EXPECT_TRUE(Is(CloseFollowUp(id).status(), absl::StatusCode::kUnavailable, "triage"));
+  EXPECT_THAT(harness_.Published<ev::SurveyFollowUpClosed>(), IsEmpty());
 }
 
 TEST_F(Survey, EndsTheFollowUpWhenTheCustomerTakesTheComplaintBack) {

@@ -20,7 +20,7 @@ PEERS = {
     "ticket_intake": ["account_health", "triage"],
     "triage": ["ticket_intake", "account_health"],
     "sla_timer": ["ticket_intake"],
-    "survey": ["account_health"],
+    "survey": ["account_health", "triage"],
     "account_health": ["ticket_intake", "triage"],
 }
 TOPIC = "tandem.lifecycle.v1"
