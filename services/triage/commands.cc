@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
 #include "common/corridor/errors.h"
 #include "common/time/stamp.h"
 #include "services/triage/queue_order.h"
@@ -33,7 +34,7 @@ absl::StatusOr<Loaded<TicketRecord>> LoadTicket(View& view, const std::string& t
                                                 int64_t version = 0) {
   auto loaded = view.Load(Tickets(), ticket_id);
   if (!loaded.ok()) return loaded;
-  if (!*loaded) return corridor::NotFound("ticket", ticket_id);
+  if (!*loaded) return corridor::NotHeardOf("ticket", ticket_id);
   if (version != 0 && loaded->version != version) {
     return corridor::VersionConflict("ticket", ticket_id, version, loaded->version);
   }
@@ -46,12 +47,18 @@ absl::StatusOr<Loaded<StaffRecord>> LoadStaff(View& view, const std::string& sta
   return loaded;
 }
 
-absl::Status MustBeActive(View& view, const std::string& staff_id) {
+// Loads staff who work here.
+absl::StatusOr<Loaded<StaffRecord>> LoadActive(View& view, const std::string& staff_id) {
   auto staff = LoadStaff(view, staff_id);
-  if (!staff.ok()) return staff.status();
-  if ((*staff)->staff().active()) return absl::OkStatus();
-  return corridor::FailedPrecondition("STAFF_INACTIVE",
-                                      absl::StrCat("staff ", staff_id, " does not work here"));
+  if (!staff.ok() || (*staff)->staff().active()) return staff;
+  return corridor::FailedPrecondition(
+      "STAFF_INACTIVE",
+      absl::StrCat("staff ", staff_id, " is inactive; name somebody who works here"),
+      {{"staff_id", staff_id}});
+}
+
+absl::Status MustBeActive(View& view, const std::string& staff_id) {
+  return LoadActive(view, staff_id).status();
 }
 
 absl::Status MustBeOpen(const Loaded<TicketRecord>& ticket) {
@@ -80,13 +87,38 @@ Waiting WaitingOf(const Loaded<TicketRecord>& ticket, const Rules& rules, int64_
   for (const auto& rise : ticket->rises_at()) waiting.rises.push_back(time::Instant(rise));
   waiting.impact_score = rules.ImpactScore(ticket->facts().affected_users(), similar);
   waiting.impact_band = rules.ImpactBand(waiting.impact_score);
-  if (ticket->has_due_at()) waiting.due = time::Instant(ticket->due_at());
   waiting.opened_at = time::Instant(ticket->opened_at());
   waiting.language = ticket->facts().language();
   waiting.skills = rules.SkillsFor(ticket->facts().product());
   waiting.support_level = ticket->support_level();
   waiting.units = rules.CapacityUnits(waiting.severity);
   return waiting;
+}
+
+std::string AwayTimerId(const std::string& staff_id) { return absl::StrCat("away:", staff_id); }
+
+// Looks through what the person carries from `due` on.
+void SetStaffTimer(std::string id, absl::Time due, const std::string& staff_id,
+                   Decision& decision) {
+  records::StaffTimer timer;
+  timer.set_staff_id(staff_id);
+  decision.SetTimer(std::move(id), due, std::string(kStaffTimer), staff_id, std::move(timer));
+}
+
+// Whether there may be work that somebody could do before the change and may not keep after it.
+bool LosesWork(const v1::Staff& before, const v1::Staff& after) {
+  const auto loses = [](const auto& was, const auto& is) {
+    return std::any_of(was.begin(), was.end(), [&](const std::string& one) {
+      return std::find(is.begin(), is.end(), one) == is.end();
+    });
+  };
+  // Who names no language speaks any.
+  const bool speaks_less =
+      !after.languages().empty() &&
+      (before.languages().empty() || loses(before.languages(), after.languages()));
+  return !after.active() || loses(before.queues(), after.queues()) ||
+         loses(before.skills(), after.skills()) || speaks_less ||
+         after.support_level() < before.support_level();
 }
 
 }  // namespace
@@ -104,6 +136,9 @@ CommandResult OverrideSeverity(const v1::OverrideSeverityRequest& request, const
   if (!policy.ok()) return policy.status();
   auto ticket = LoadTicket(view, request.ticket_id(), request.version());
   if (!ticket.ok()) return ticket.status();
+  if (const absl::Status active = MustBeActive(view, request.staff_id()); !active.ok()) {
+    return active;
+  }
   if ((*ticket)->phase() == records::PHASE_CLOSED) return MustBeOpen(*ticket);
   TicketCase change(ticket->key, **ticket, ticket->version, in.now, *policy, in, view);
   const absl::Status done = change.Override(request.severity(), request.staff_id());
@@ -129,23 +164,33 @@ CommandResult ClaimNext(const v1::ClaimNextRequest& request, const Inputs& in, V
   auto policy = policies.Current(view);
   if (!policy.ok()) return policy.status();
   const Rules& rules = *policy->made;
-  auto staff = LoadStaff(view, request.staff_id());
+  auto staff = LoadActive(view, request.staff_id());
   if (!staff.ok()) return staff.status();
   const v1::Staff& agent = (*staff)->staff();
   if (!IsOnDuty(agent, rules, in.now)) {
     return corridor::FailedPrecondition(
-        "STAFF_NOT_ON_DUTY", absl::StrCat("staff ", request.staff_id(),
-                                          " takes no work now: inactive, away or off shift"));
+        "STAFF_NOT_ON_DUTY",
+        agent.available()
+            ? absl::StrCat("staff ", request.staff_id(), " takes no work now: calendar ",
+                           agent.shift_calendar(), " is closed")
+            : absl::StrCat("staff ", request.staff_id(),
+                           " takes no work now: unavailable until SetAvailability says otherwise"),
+        {{"staff_id", request.staff_id()},
+         {"why", agent.available() ? "off_shift" : "unavailable"}});
   }
   std::vector<std::string> queues(agent.queues().begin(), agent.queues().end());
   if (!request.queue().empty()) {
     if (std::find(queues.begin(), queues.end(), request.queue()) == queues.end()) {
+      const std::string own = absl::StrJoin(queues, ", ");
       return corridor::FailedPrecondition(
-          "NOT_IN_QUEUE", absl::StrCat("staff ", request.staff_id(), " does not claim from queue ",
-                                       request.queue()));
+          "NOT_IN_QUEUE",
+          absl::StrCat("staff ", request.staff_id(), " does not claim from queue ", request.queue(),
+                       own.empty() ? ", nor from any other" : absl::StrCat(", but from ", own)),
+          {{"staff_id", request.staff_id()}, {"queue", request.queue()}, {"queues", own}});
     }
     queues = {request.queue()};
   }
+  Refusal refusal;
   auto carried = LoadUnits(view, request.staff_id());
   if (!carried.ok()) return carried.status();
   auto alike = CountAlike(view, in.now - absl::Hours(24));
@@ -153,9 +198,15 @@ CommandResult ClaimNext(const v1::ClaimNextRequest& request, const Inputs& in, V
   for (const std::string& queue : queues) {
     auto candidates = SelectWaiting(view, queue, in.now, kCandidates);
     if (!candidates.ok()) return candidates.status();
+    auto due = SelectDue(view, queue);
+    if (!due.ok()) return due.status();
     std::vector<Waiting> waiting;
+    refusal.waiting += static_cast<int64_t>(candidates->size());
     for (const Loaded<TicketRecord>& ticket : *candidates) {
-      if (ticket->is_parked()) continue;  // it may be resolved already, or mean something else
+      if (ticket->is_parked()) {  // it may be resolved already, or mean something else
+        ++refusal.parked;
+        continue;
+      }
       int64_t similar = 0;
       if (const auto count = alike->find(AlikeKey(*ticket)); count != alike->end()) {
         // The ticket itself is not one of those like it.
@@ -163,15 +214,20 @@ CommandResult ClaimNext(const v1::ClaimNextRequest& request, const Inputs& in, V
         similar = count->second - (counted ? 1 : 0);
       }
       waiting.push_back(WaitingOf(ticket, rules, similar));
+      if (const auto at = due->find(ticket.key); at != due->end()) waiting.back().due = at->second;
     }
     SortQueue(waiting, in.now);
     for (const Waiting& next : waiting) {
-      if (!Fits(next, agent, *carried)) continue;
+      if (const Misfit why = WhyNot(next, agent, *carried); why != Misfit::kNone) {
+        refusal.Count(why);
+        continue;
+      }
       // Loaded by key: what the decision relies on is saved, so two agents never get one ticket.
       auto ticket = LoadTicket(view, next.ticket_id);
       if (!ticket.ok()) return ticket.status();
       TicketCase change(ticket->key, **ticket, ticket->version, in.now, *policy, in, view);
-      change.Assign(request.staff_id());
+      const absl::Status assigned = change.Assign(request.staff_id());
+      if (!assigned.ok()) return assigned;
       v1::ClaimNextResponse reply;
       reply.set_ticket_id(change.id());
       reply.set_version(change.version());
@@ -184,9 +240,23 @@ CommandResult ClaimNext(const v1::ClaimNextRequest& request, const Inputs& in, V
       return change.Finish();
     }
   }
-  return corridor::WithReason(absl::NotFoundError(absl::StrCat("nothing waits that staff ",
-                                                               request.staff_id(), " may take")),
-                              "NOTHING_TO_CLAIM");
+  const bool has_queue = !queues.empty();
+  return corridor::WithReason(
+      absl::NotFoundError(absl::StrCat(
+          "no waiting ticket fits staff ", request.staff_id(), ": ",
+          has_queue ? refusal.Text(*carried, agent.capacity()) : "claims from no queue")),
+      "NOTHING_TO_CLAIM",
+      {{"staff_id", request.staff_id()},
+       {"why", has_queue ? std::string(refusal.Word()) : "no_queue"},
+       {"queues", absl::StrJoin(queues, ",")},
+       {"waiting", absl::StrCat(refusal.waiting)},
+       {"without_room", absl::StrCat(refusal.capacity)},
+       {"without_skill", absl::StrCat(refusal.skill)},
+       {"without_language", absl::StrCat(refusal.language)},
+       {"without_level", absl::StrCat(refusal.level)},
+       {"parked", absl::StrCat(refusal.parked)},
+       {"load_units", absl::StrCat(*carried)},
+       {"capacity_units", absl::StrCat(agent.capacity())}});
 }
 
 absl::Status ValidateAcceptAssignment(const v1::AcceptAssignmentRequest& request) {
@@ -223,7 +293,8 @@ CommandResult AcceptAssignment(const v1::AcceptAssignmentRequest& request, const
                                                      (*ticket)->assignee_id(), "; reassign it"));
   }
   TicketCase change(ticket->key, **ticket, ticket->version, in.now, *policy, in, view);
-  change.Assign(request.staff_id());
+  const absl::Status assigned = change.Assign(request.staff_id());
+  if (!assigned.ok()) return assigned;
   reply.set_version(change.version());
   reply.set_load_units(*carried + change.record().charged_units());
   change.decision().Reply(std::move(reply));
@@ -247,6 +318,11 @@ CommandResult ReassignTicket(const v1::ReassignTicketRequest& request, const Inp
   if (const absl::Status active = MustBeActive(view, request.staff_id()); !active.ok()) {
     return active;
   }
+  if (!request.by_staff_id().empty()) {
+    if (const absl::Status active = MustBeActive(view, request.by_staff_id()); !active.ok()) {
+      return active;
+    }
+  }
   if (const absl::Status open = MustBeOpen(*ticket); !open.ok()) return open;
   v1::ReassignTicketResponse reply;
   reply.set_ticket_id(ticket->key);
@@ -258,7 +334,10 @@ CommandResult ReassignTicket(const v1::ReassignTicketRequest& request, const Inp
     return same;
   }
   TicketCase change(ticket->key, **ticket, ticket->version, in.now, *policy, in, view);
-  change.Assign(request.staff_id());
+  absl::Status done = change.Assign(request.staff_id());
+  // Who is given a ticket that rings for its owner is rung, too.
+  if (done.ok() && !request.by_staff_id().empty()) done = change.FollowEscalation();
+  if (!done.ok()) return done;
   reply.set_version(change.version());
   change.decision().Reply(std::move(reply));
   return change.Finish();
@@ -284,6 +363,9 @@ CommandResult TransferTicket(const v1::TransferTicketRequest& request, const Inp
   }
   auto ticket = LoadTicket(view, request.ticket_id(), request.version());
   if (!ticket.ok()) return ticket.status();
+  if (const absl::Status active = MustBeActive(view, request.staff_id()); !active.ok()) {
+    return active;
+  }
   if (const absl::Status open = MustBeOpen(*ticket); !open.ok()) return open;
   TicketCase change(ticket->key, **ticket, ticket->version, in.now, *policy, in, view);
   change.Release("transfer");
@@ -296,6 +378,7 @@ CommandResult TransferTicket(const v1::TransferTicketRequest& request, const Inp
     change.record().set_level_by_hand(true);
   }
   change.Queue();
+  if (const absl::Status done = change.FollowEscalation(); !done.ok()) return done;
   v1::TransferTicketResponse reply;
   reply.set_ticket_id(change.id());
   reply.set_version(change.version());
@@ -318,6 +401,9 @@ CommandResult Escalate(const v1::EscalateRequest& request, const Inputs& in, Vie
   if (!policy.ok()) return policy.status();
   auto ticket = LoadTicket(view, request.ticket_id());
   if (!ticket.ok()) return ticket.status();
+  if (const absl::Status active = MustBeActive(view, request.staff_id()); !active.ok()) {
+    return active;
+  }
   if (const absl::Status open = MustBeOpen(*ticket); !open.ok()) return open;
   TicketCase change(ticket->key, **ticket, ticket->version, in.now, *policy, in, view);
   const absl::Status done = change.Trigger(v1::ESCALATION_TRIGGER_MANUAL, request.policy());
@@ -444,8 +530,14 @@ CommandResult PutStaff(const v1::PutStaffRequest& request, const Inputs& in, Vie
   *record.mutable_staff() = request.staff();
   record.mutable_staff()->clear_version();
   record.mutable_staff()->set_available(*loaded ? (*loaded)->staff().available() : true);
+  if (*loaded && (*loaded)->has_away_since()) {
+    *record.mutable_away_since() = (*loaded)->away_since();
+  }
 
   Decision decision;
+  if (*loaded && LosesWork((*loaded)->staff(), record.staff())) {
+    SetStaffTimer(absl::StrCat("staff:", staff_id), in.now, staff_id, decision);
+  }
   const int64_t version = loaded->version + 1;
   // The rosters, so that an escalation finds the people of a queue by its name.
   const std::set<std::string> after(request.staff().queues().begin(),
@@ -489,9 +581,11 @@ absl::Status ValidateSetAvailability(const v1::SetAvailabilityRequest& request) 
   return violations.status();
 }
 
-CommandResult SetAvailability(const v1::SetAvailabilityRequest& request, const Inputs&,
-                              View& view) {
-  auto loaded = LoadStaff(view, request.staff_id());
+CommandResult SetAvailability(const v1::SetAvailabilityRequest& request, const Inputs& in,
+                              View& view, const Policies& policies) {
+  auto policy = policies.Current(view);
+  if (!policy.ok()) return policy.status();
+  auto loaded = LoadActive(view, request.staff_id());
   if (!loaded.ok()) return loaded.status();
   Decision decision;
   v1::SetAvailabilityResponse reply;
@@ -500,6 +594,16 @@ CommandResult SetAvailability(const v1::SetAvailabilityRequest& request, const I
   if ((*loaded)->staff().available() != request.available()) {
     StaffRecord record = **loaded;
     record.mutable_staff()->set_available(request.available());
+    if (request.available()) {
+      record.clear_away_since();
+      decision.CancelTimer(AwayTimerId(loaded->key));
+    } else {
+      *record.mutable_away_since() = time::Stamp(in.now);
+      const absl::Duration keeps = policy->made->release_unavailable_after();
+      if (keeps < absl::InfiniteDuration()) {
+        SetStaffTimer(AwayTimerId(loaded->key), in.now + keeps, loaded->key, decision);
+      }
+    }
     decision.Save(StaffTable(), loaded->key, std::move(record));
     reply.set_version(loaded->version + 1);
   }

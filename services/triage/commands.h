@@ -45,7 +45,7 @@ CommandResult PutStaff(const v1::PutStaffRequest& request, const corridor::Input
                        corridor::View& view, const Policies& policies);
 absl::Status ValidateSetAvailability(const v1::SetAvailabilityRequest& request);
 CommandResult SetAvailability(const v1::SetAvailabilityRequest& request, const corridor::Inputs& in,
-                              corridor::View& view);
+                              corridor::View& view, const Policies& policies);
 
 }  // namespace tandem::triage
 

@@ -113,7 +113,7 @@ absl::StatusOr<v1::ClassifyTicketResponse> ClassifyTicket(const v1::ClassifyTick
   if (request.what_case() == v1::ClassifyTicketRequest::kTicketId) {
     auto ticket = view.Load(Tickets(), request.ticket_id());
     if (!ticket.ok()) return ticket.status();
-    if (!*ticket) return corridor::NotFound("ticket", request.ticket_id());
+    if (!*ticket) return corridor::NotHeardOf("ticket", request.ticket_id());
     facts = (*ticket)->facts();
     matches.insert((*ticket)->text_matches().begin(), (*ticket)->text_matches().end());
     by_hand = (*ticket)->severity_by_hand();
@@ -145,7 +145,7 @@ absl::StatusOr<v1::GetTriageResponse> GetTriage(const v1::GetTriageRequest& requ
                                                 View& view) {
   auto ticket = view.Load(Tickets(), request.ticket_id());
   if (!ticket.ok()) return ticket.status();
-  if (!*ticket) return corridor::NotFound("ticket", request.ticket_id());
+  if (!*ticket) return corridor::NotHeardOf("ticket", request.ticket_id());
   const records::TicketRecord& record = **ticket;
   v1::GetTriageResponse response;
   response.set_ticket_id(ticket->key);
@@ -161,6 +161,12 @@ absl::StatusOr<v1::GetTriageResponse> GetTriage(const v1::GetTriageRequest& requ
   response.set_rule_severity(record.rule_severity());
   if (record.has_waiting_since()) *response.mutable_waiting_since() = record.waiting_since();
   response.set_text_pending(record.text_pending());
+  auto clocks = view.Load(Clocks(), request.ticket_id());
+  if (!clocks.ok()) return clocks.status();
+  if (*clocks) {
+    const absl::Time due = EarliestDue(**clocks);
+    if (due != absl::InfiniteFuture()) *response.mutable_due_at() = time::Stamp(due);
+  }
   return response;
 }
 

@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "absl/time/time.h"
@@ -36,8 +37,28 @@ type::v1::Severity EffectiveSeverity(type::v1::Severity severity,
 // one.
 void SortQueue(std::vector<Waiting>& queue, absl::Time now);
 
-// Whether an agent who carries `load_units` may take the ticket: skills, language, level, capacity.
-bool Fits(const Waiting& ticket, const v1::Staff& staff, int load_units);
+bool HasSkills(const std::vector<std::string>& skills, const v1::Staff& staff);
+// Compared without the region; an empty language is anybody's, and who names none speaks any.
+bool Speaks(std::string_view language, const v1::Staff& staff);
+bool WorksOn(type::v1::SupportLevel level, const v1::Staff& staff);
+
+// Why an agent may not take a ticket: the first that holds.
+enum class Misfit { kNone, kSkill, kLanguage, kLevel, kCapacity };
+Misfit WhyNot(const Waiting& ticket, const v1::Staff& staff, int load_units);
+
+// Why a claim found nothing.
+struct Refusal {
+  // All that wait, also those that may not be given now because their facts are parked.
+  int64_t waiting = 0, parked = 0;
+  // Of the others, by the first reason that holds.
+  int64_t skill = 0, language = 0, level = 0, capacity = 0;
+  void Count(Misfit why);
+  // The reason of most weight, as one word: "at_capacity" when only room is missing for some, else
+  // what most tickets want.
+  std::string_view Word() const;
+  // For a person, without the subject: "at capacity (8 of 8 units); 2 need another skill".
+  std::string Text(int load_units, int capacity) const;
+};
 
 }  // namespace tandem::triage
 

@@ -73,42 +73,71 @@ v1::Staff Agent() {
 TEST(Claim, NeedsEverySkillOfTheProduct) {
   Waiting ticket = Ticket("t", SEVERITY_NORMAL);
   ticket.skills = {"db"};
-  EXPECT_TRUE(Fits(ticket, Agent(), 0));
+  EXPECT_EQ(WhyNot(ticket, Agent(), 0), Misfit::kNone);
   ticket.skills = {"db", "linux"};
-  EXPECT_FALSE(Fits(ticket, Agent(), 0));
+  EXPECT_EQ(WhyNot(ticket, Agent(), 0), Misfit::kSkill);
 }
 
 TEST(Claim, NeedsTheLanguageWhateverItsRegion) {
   Waiting ticket = Ticket("t", SEVERITY_NORMAL);
   ticket.language = "en-US";
-  EXPECT_TRUE(Fits(ticket, Agent(), 0));
+  EXPECT_EQ(WhyNot(ticket, Agent(), 0), Misfit::kNone);
   ticket.language = "fr";
-  EXPECT_FALSE(Fits(ticket, Agent(), 0));
+  EXPECT_EQ(WhyNot(ticket, Agent(), 0), Misfit::kLanguage);
   v1::Staff anyone = Agent();
   anyone.clear_languages();
-  EXPECT_TRUE(Fits(ticket, anyone, 0));
+  EXPECT_EQ(WhyNot(ticket, anyone, 0), Misfit::kNone);
 }
 
 TEST(Claim, NeedsTheSupportLevelOrADeeperOne) {
   Waiting ticket = Ticket("t", SEVERITY_NORMAL);
   ticket.support_level = SUPPORT_LEVEL_L2;
-  EXPECT_TRUE(Fits(ticket, Agent(), 0));
+  EXPECT_EQ(WhyNot(ticket, Agent(), 0), Misfit::kNone);
   ticket.support_level = SUPPORT_LEVEL_L3;
-  EXPECT_FALSE(Fits(ticket, Agent(), 0));
+  EXPECT_EQ(WhyNot(ticket, Agent(), 0), Misfit::kLevel);
   v1::Staff unsaid = Agent();
   unsaid.clear_support_level();
   ticket.support_level = SUPPORT_LEVEL_L1;
-  EXPECT_TRUE(Fits(ticket, unsaid, 0));
+  EXPECT_EQ(WhyNot(ticket, unsaid, 0), Misfit::kNone);
 }
 
 TEST(Claim, StaysWithinTheCapacity) {
   Waiting ticket = Ticket("t", SEVERITY_URGENT);
   ticket.units = 2;
-  EXPECT_TRUE(Fits(ticket, Agent(), 2));
-  EXPECT_FALSE(Fits(ticket, Agent(), 3));
+  EXPECT_EQ(WhyNot(ticket, Agent(), 2), Misfit::kNone);
+  EXPECT_EQ(WhyNot(ticket, Agent(), 3), Misfit::kCapacity);
   v1::Staff unlimited = Agent();
   unlimited.set_capacity(0);
-  EXPECT_TRUE(Fits(ticket, unlimited, 1000));
+  EXPECT_EQ(WhyNot(ticket, unlimited, 1000), Misfit::kNone);
+}
+
+Refusal Refused(std::initializer_list<Misfit> why, int64_t parked = 0) {
+  Refusal refusal;
+  refusal.parked = parked;
+  refusal.waiting = static_cast<int64_t>(why.size()) + parked;
+  for (const Misfit one : why) refusal.Count(one);
+  return refusal;
+}
+
+TEST(RefusedClaim, SaysWhatStandsInTheWay) {
+  EXPECT_EQ(Refused({}).Text(0, 8), "nothing waits");
+  EXPECT_EQ(Refused({}).Word(), "nothing_waits");
+  EXPECT_EQ(Refused({Misfit::kCapacity, Misfit::kCapacity}).Text(8, 8),
+            "at capacity (8 of 8 units)");
+  EXPECT_EQ(Refused({Misfit::kCapacity}).Text(7, 8),
+            "1 needs more room than is left (7 of 8 units)");
+  EXPECT_EQ(Refused({Misfit::kSkill, Misfit::kSkill, Misfit::kLanguage}).Text(0, 8),
+            "2 need a skill that is missing; 1 needs another language");
+  EXPECT_EQ(Refused({Misfit::kLevel}, 2).Text(0, 8),
+            "1 needs a deeper support level; 2 are held back by dead letters");
+}
+
+TEST(RefusedClaim, IsOneWordForAProgram) {
+  EXPECT_EQ(Refused({Misfit::kSkill, Misfit::kCapacity, Misfit::kSkill}).Word(), "at_capacity");
+  EXPECT_EQ(Refused({Misfit::kSkill, Misfit::kLanguage, Misfit::kSkill}).Word(), "no_skill");
+  EXPECT_EQ(Refused({Misfit::kLanguage}).Word(), "no_language");
+  EXPECT_EQ(Refused({Misfit::kLevel}).Word(), "support_level");
+  EXPECT_EQ(Refused({}, 1).Word(), "parked");
 }
 
 }  // namespace

@@ -28,7 +28,7 @@ ReactionResult OnTicketUpdated(const events::v1::TicketUpdated& fact, const bus:
 ReactionResult OnTicketRequesterResolved(const events::v1::TicketRequesterResolved& fact,
                                          const bus::Event& event, const corridor::Inputs& in,
                                          corridor::View& view, const Policies& policies);
-// A message that matched a frustration rule; any other changes nothing here.
+// A requester's message that matched a frustration rule; any other changes nothing here.
 ReactionResult OnTicketMessageAdded(const events::v1::TicketMessageAdded& fact,
                                     const bus::Event& event, const corridor::Inputs& in,
                                     corridor::View& view, const Policies& policies);
@@ -43,7 +43,24 @@ ReactionResult OnTicketClosed(const events::v1::TicketClosed& fact, const bus::E
 ReactionResult OnTicketReopened(const events::v1::TicketReopened& fact, const bus::Event& event,
                                 const corridor::Inputs& in, corridor::View& view,
                                 const Policies& policies);
-// Triggers of an escalation; a warning also tells when the clock is due.
+// The clocks that run for a ticket, and when they are due.
+ReactionResult OnSlaClockStarted(const events::v1::SlaClockStarted& fact, const bus::Event& event,
+                                 const corridor::Inputs& in, corridor::View& view);
+ReactionResult OnSlaClockPaused(const events::v1::SlaClockPaused& fact, const bus::Event& event,
+                                const corridor::Inputs& in, corridor::View& view);
+ReactionResult OnSlaClockResumed(const events::v1::SlaClockResumed& fact, const bus::Event& event,
+                                 const corridor::Inputs& in, corridor::View& view);
+ReactionResult OnSlaMet(const events::v1::SlaMet& fact, const bus::Event& event,
+                        const corridor::Inputs& in, corridor::View& view);
+ReactionResult OnSlaStopped(const events::v1::SlaStopped& fact, const bus::Event& event,
+                            const corridor::Inputs& in, corridor::View& view);
+ReactionResult OnSlaCancelled(const events::v1::SlaCancelled& fact, const bus::Event& event,
+                              const corridor::Inputs& in, corridor::View& view);
+// A breach that comes true after it had been corrected away is told by this alone, and escalates.
+ReactionResult OnSlaVerdictCorrected(const events::v1::SlaVerdictCorrected& fact,
+                                     const bus::Event& event, const corridor::Inputs& in,
+                                     corridor::View& view, const Policies& policies);
+// Triggers of an escalation.
 ReactionResult OnSlaWarning(const events::v1::SlaWarning& fact, const bus::Event& event,
                             const corridor::Inputs& in, corridor::View& view,
                             const Policies& policies);
@@ -55,6 +72,14 @@ ReactionResult OnEscalationTimer(const corridor::FiredTimer& timer,
                                  const records::EscalationTimer& payload,
                                  const corridor::Inputs& in, corridor::View& view,
                                  const Policies& policies);
+// A page of what somebody carries is looked through: a timer for each ticket that they may not
+// keep, and escalations that they hold ring on.
+ReactionResult OnStaffTimer(const corridor::FiredTimer& timer, const records::StaffTimer& payload,
+                            const corridor::Inputs& in, corridor::View& view,
+                            const Policies& policies);
+ReactionResult OnReleaseTimer(const corridor::FiredTimer& timer,
+                              const records::ReleaseTimer& payload, const corridor::Inputs& in,
+                              corridor::View& view, const Policies& policies);
 ReactionResult OnTextTimer(const corridor::FiredTimer& timer, const records::TextTimer& payload,
                            const corridor::Inputs& in, corridor::View& view,
                            const Policies& policies);

@@ -1,5 +1,6 @@
 #include "services/triage/records.h"
 
+#include <algorithm>
 #include <limits>
 #include <utility>
 
@@ -12,6 +13,7 @@
 namespace tandem::triage {
 namespace {
 
+using records::ClocksRecord;
 using records::EscalationRecord;
 using records::StaffRecord;
 using records::TicketRecord;
@@ -85,6 +87,26 @@ const store::Table<EscalationRecord>& Escalations() {
   return table;
 }
 
+const store::Table<ClocksRecord>& Clocks() {
+  static const store::Table<ClocksRecord> table(
+      "clocks",
+      {{"due_at",
+        [](const ClocksRecord& r) {
+          const absl::Time due = EarliestDue(r);
+          return Number(due == absl::InfiniteFuture() ? kNever : time::ToMicros(due));
+        }}},
+      store::Rows::kMayGo);
+  return table;
+}
+
+absl::Time EarliestDue(const ClocksRecord& clocks) {
+  absl::Time due = absl::InfiniteFuture();
+  for (const records::RunningClock& clock : clocks.running()) {
+    if (clock.has_due_at()) due = std::min(due, time::Instant(clock.due_at()));
+  }
+  return due;
+}
+
 type::v1::Severity SeverityOf(const TicketRecord& ticket) {
   return ticket.severity_by_hand() == type::v1::SEVERITY_UNSPECIFIED ? ticket.rule_severity()
                                                                      : ticket.severity_by_hand();
@@ -108,6 +130,27 @@ absl::StatusOr<std::vector<corridor::Loaded<TicketRecord>>> SelectWaiting(corrid
                      absl::StrCat("WHERE queue=$2 AND is_waiting=1 ORDER BY ", kEffective,
                                   ", waiting_since, key LIMIT $3"),
                      {Number(time::ToMicros(now)), Text(std::string(queue)), Number(limit)});
+}
+
+absl::StatusOr<std::map<std::string, absl::Time>> SelectDue(corridor::View& view,
+                                                            std::string_view queue) {
+  std::map<std::string, absl::Time> due;
+  const absl::Status status =
+      view.Query({"SELECT t.key, c.due_at FROM tickets t JOIN clocks c ON c.key = t.key"
+                  " WHERE t.queue=$1 AND t.is_waiting=1 AND c.due_at<$2",
+                  {Text(std::string(queue)), Number(kNever)}},
+                 [&](const store::RowView& row) {
+                   due.emplace(std::string(row.Text(0)), time::FromMicros(row.Int(1)));
+                 });
+  if (!status.ok()) return status;
+  return due;
+}
+
+absl::StatusOr<std::vector<corridor::Loaded<TicketRecord>>> SelectOwned(corridor::View& view,
+                                                                        std::string_view after,
+                                                                        int64_t limit) {
+  return view.Select(Tickets(), "WHERE is_open=1 AND is_waiting=0 AND key>$1 ORDER BY key LIMIT $2",
+                     {Text(std::string(after)), Number(limit)});
 }
 
 absl::StatusOr<std::map<std::string, int64_t>> CountAlike(corridor::View& view, absl::Time since) {
@@ -169,10 +212,8 @@ absl::StatusOr<std::vector<corridor::Loaded<StaffRecord>>> SelectStaff(
 
 absl::StatusOr<std::vector<corridor::Loaded<EscalationRecord>>> SelectLiveEscalations(
     corridor::View& view, std::string_view after, int64_t limit) {
-  return view.Select(Escalations(),
-                     absl::StrCat("WHERE state <> 4 AND state <> ",
-                                  static_cast<int>(v1::ESCALATION_STATE_EXHAUSTED),
-                                  " AND key > $1 ORDER BY key LIMIT $2"),
+  // RINGING or ACKNOWLEDGED, in the words of the index escalations_live.
+  return view.Select(Escalations(), "WHERE state < 3 AND key > $1 ORDER BY key LIMIT $2",
                      {Text(std::string(after)), Number(limit)});
 }
 

@@ -22,7 +22,10 @@ const store::Table<records::StaffRecord>& StaffTable();
 const store::Table<records::LoadRecord>& Loads();
 const store::Table<records::RosterRecord>& Rosters();
 const store::Table<records::EscalationRecord>& Escalations();
+const store::Table<records::ClocksRecord>& Clocks();
 
+// When the earliest of the clocks is due; the infinite future = never.
+absl::Time EarliestDue(const records::ClocksRecord& clocks);
 // The severity in force: by hand, else by the rules.
 type::v1::Severity SeverityOf(const records::TicketRecord& ticket);
 // What makes tickets alike: product and category; empty when neither is known.
@@ -34,6 +37,15 @@ std::string ProductOf(std::string_view alike_key);
 // wait.
 absl::StatusOr<std::vector<corridor::Loaded<records::TicketRecord>>> SelectWaiting(
     corridor::View& view, std::string_view queue, absl::Time now, int64_t limit);
+
+// When the earliest running clock of each ticket that waits in `queue` is due, by ticket; one
+// without a due instant is left out.
+absl::StatusOr<std::map<std::string, absl::Time>> SelectDue(corridor::View& view,
+                                                            std::string_view queue);
+
+// At most `limit` open tickets that somebody owns with an id above `after`, by id.
+absl::StatusOr<std::vector<corridor::Loaded<records::TicketRecord>>> SelectOwned(
+    corridor::View& view, std::string_view after, int64_t limit);
 
 // How many open tickets were opened at or after `since`, by AlikeKey.
 absl::StatusOr<std::map<std::string, int64_t>> CountAlike(corridor::View& view, absl::Time since);

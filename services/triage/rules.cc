@@ -168,6 +168,8 @@ class Checker {
     violations_.Range("reopenings_to_escalate", policy_.reopenings_to_escalate(), 0, 1000);
     Span("text_retry_after", policy_.has_text_retry_after(), policy_.text_retry_after(),
          absl::Seconds(1), kLongestRetry);
+    Span("release_unavailable_after", policy_.has_release_unavailable_after(),
+         policy_.release_unavailable_after(), absl::ZeroDuration(), absl::Hours(24 * 366));
     return violations_.ok();
   }
 
@@ -387,6 +389,12 @@ std::shared_ptr<const Rules> Rules::Make(const TriagePolicy& policy,
       policy.reopenings_to_escalate() == 0 ? 2 : policy.reopenings_to_escalate();
   rules->text_retry_after_ =
       policy.has_text_retry_after() ? time::Span(policy.text_retry_after()) : absl::Seconds(30);
+  rules->release_unavailable_after_ = policy.has_release_unavailable_after()
+                                          ? time::Span(policy.release_unavailable_after())
+                                          : absl::Hours(24);
+  if (rules->release_unavailable_after_ == absl::ZeroDuration()) {
+    rules->release_unavailable_after_ = absl::InfiniteDuration();
+  }
   return rules;
 }
 
@@ -508,18 +516,21 @@ int Rules::ImpactBand(int score) const {
 }
 
 const EscalationPolicy* Rules::EscalationFor(v1::EscalationTrigger trigger, Severity severity,
-                                             ContactLevel level, std::string_view name) const {
+                                             ContactLevel level) const {
   if (level == CONTACT_LEVEL_UNSPECIFIED) level = CONTACT_LEVEL_MEMBER;
   for (const EscalationPolicy& policy : policy_.escalations()) {
-    if (!name.empty()) {
-      if (policy.name() == name) return &policy;
-      continue;
-    }
     if (Holds(policy.triggers(), static_cast<int>(trigger)) &&
         Holds(policy.severities(), static_cast<int>(severity)) &&
         Holds(policy.contact_levels(), static_cast<int>(level))) {
       return &policy;
     }
+  }
+  return nullptr;
+}
+
+const EscalationPolicy* Rules::EscalationNamed(std::string_view name) const {
+  for (const EscalationPolicy& policy : policy_.escalations()) {
+    if (policy.name() == name) return &policy;
   }
   return nullptr;
 }

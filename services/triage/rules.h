@@ -72,12 +72,12 @@ class Rules {
   // 2 high, 1 middle, 0 low.
   int ImpactBand(int score) const;
 
-  // The first escalation policy that fits; null when none does. `name` picks one by name; empty =
-  // any.
+  // The first escalation policy that fits; null when none does.
   const v1::EscalationPolicy* EscalationFor(v1::EscalationTrigger trigger,
                                             type::v1::Severity severity,
-                                            type::v1::ContactLevel level,
-                                            std::string_view name) const;
+                                            type::v1::ContactLevel level) const;
+  // The escalation policy of this name; null when there is none.
+  const v1::EscalationPolicy* EscalationNamed(std::string_view name) const;
   // The instant `span` after `from`: elapsed for CRITICAL and URGENT, else in the open time of the
   // escalation policy's calendar, or of the queue's (product §2.4).
   absl::Time After(const v1::EscalationPolicy& policy, type::v1::Severity severity,
@@ -87,6 +87,8 @@ class Rules {
   int64_t reopenings_to_escalate() const { return reopenings_to_escalate_; }
   // The wait before intake is asked again, after `attempt` failures, from 1.
   absl::Duration TextRetryAfter(int attempt) const;
+  // How long somebody may be unavailable before their tickets are released; infinite = for ever.
+  absl::Duration release_unavailable_after() const { return release_unavailable_after_; }
 
  private:
   Rules() = default;
@@ -111,6 +113,7 @@ class Rules {
   int middle_band_from_ = 0;
   int64_t reopenings_to_escalate_ = 0;
   absl::Duration text_retry_after_;
+  absl::Duration release_unavailable_after_;
 };
 
 }  // namespace tandem::triage

@@ -247,7 +247,7 @@ TEST(EscalationPolicies, FitByTriggerSeverityAndContactLevel) {
     }
   )pb");
   const auto name = [&](v1::EscalationTrigger trigger, Severity severity, ContactLevel level) {
-    const v1::EscalationPolicy* policy = rules->EscalationFor(trigger, severity, level, "");
+    const v1::EscalationPolicy* policy = rules->EscalationFor(trigger, severity, level);
     return policy == nullptr ? std::string("none") : policy->name();
   };
   EXPECT_EQ(name(v1::ESCALATION_TRIGGER_SEVERITY, SEVERITY_CRITICAL, CONTACT_LEVEL_MEMBER),
@@ -280,8 +280,8 @@ TEST(AcknowledgementTimeout, IsElapsedForCriticalAndUrgentAndOpenTimeOtherwise) 
       }
     }
   )pb");
-  const v1::EscalationPolicy* any = rules->EscalationFor(v1::ESCALATION_TRIGGER_MANUAL,
-                                                         SEVERITY_NORMAL, CONTACT_LEVEL_MEMBER, "");
+  const v1::EscalationPolicy* any =
+      rules->EscalationFor(v1::ESCALATION_TRIGGER_MANUAL, SEVERITY_NORMAL, CONTACT_LEVEL_MEMBER);
   ASSERT_NE(any, nullptr);
   const absl::Time friday = At("2026-11-27T16:30:00Z");
   EXPECT_EQ(rules->After(*any, SEVERITY_CRITICAL, "desk", friday, absl::Hours(1)),

@@ -13,6 +13,7 @@
 #include "services/triage/reactions.h"
 #include "services/triage/records.h"
 #include "services/triage/ticket_case.h"
+#include "tandem/intake/v1/ticket_service.pb.h"
 #include "tandem/triage/v1/policy_service.pb.h"
 
 namespace tandem::triage {
@@ -117,6 +118,9 @@ std::unique_ptr<ServiceDefinition> Make(const Options& options) {
   service.OnQuery<v1::ListEscalationsRequest, v1::ListEscalationsResponse>(
       std::string(kTriage) + "ListEscalations", ValidateListEscalations, ListEscalations);
 
+  // A ticket that has just been opened is known here when its event has come.
+  service.Follows<intake::v1::GetTicketRequest>("ticket",
+                                                "tandem.intake.v1.TicketService/GetTicket");
   RestsOnTicket<v1::ClassifyTicketRequest>(service, "ClassifyTicket");
   RestsOnTicket<v1::GetTriageRequest>(service, "GetTriage");
   RestsOnTicket<v1::OverrideSeverityRequest>(service, "OverrideSeverity");
@@ -129,8 +133,8 @@ std::unique_ptr<ServiceDefinition> Make(const Options& options) {
   Command(service, std::string(kStaff) + "PutStaff", ValidatePutStaff, PutStaff, policies);
   Query(service, std::string(kStaff) + "GetStaff", ValidateGetStaff, GetStaff, policies);
   Query(service, std::string(kStaff) + "ListStaff", ValidateListStaff, ListStaff, policies);
-  service.OnCommand<v1::SetAvailabilityRequest>(std::string(kStaff) + "SetAvailability",
-                                                ValidateSetAvailability, SetAvailability);
+  Command(service, std::string(kStaff) + "SetAvailability", ValidateSetAvailability,
+          SetAvailability, policies);
   policies->Bind<v1::ValidatePolicyRequest, v1::ValidatePolicyResponse, v1::ApplyPolicyRequest,
                  v1::ApplyPolicyResponse, v1::GetPolicyRequest, v1::GetPolicyResponse,
                  v1::ListPoliciesRequest, v1::ListPoliciesResponse>(
@@ -145,6 +149,13 @@ std::unique_ptr<ServiceDefinition> Make(const Options& options) {
   Event(service, OnTicketReopened, policies);
   Event(service, OnSlaWarning, policies);
   Event(service, OnSlaBreached, policies);
+  service.OnEvent<ev::SlaClockStarted>(OnSlaClockStarted);
+  service.OnEvent<ev::SlaClockPaused>(OnSlaClockPaused);
+  service.OnEvent<ev::SlaClockResumed>(OnSlaClockResumed);
+  service.OnEvent<ev::SlaMet>(OnSlaMet);
+  service.OnEvent<ev::SlaStopped>(OnSlaStopped);
+  service.OnEvent<ev::SlaCancelled>(OnSlaCancelled);
+  Event(service, OnSlaVerdictCorrected, policies);
 
   service.OnParking(OnParking);
 
@@ -152,6 +163,10 @@ std::unique_ptr<ServiceDefinition> Make(const Options& options) {
   Timer(service, kEscalationTimer, corridor::Readiness::kFactBound, OnEscalationTimer, policies,
         {[](const records::EscalationTimer& payload) { return payload.ticket_id(); }});
   Timer(service, kTextTimer, corridor::Readiness::kWhenDue, OnTextTimer, policies);
+  Timer(service, kStaffTimer, corridor::Readiness::kWhenDue, OnStaffTimer, policies);
+  // A ticket that is resolved keeps its owner, and the resolution comes by the bus.
+  Timer(service, kReleaseTimer, corridor::Readiness::kFactBound, OnReleaseTimer, policies,
+        {[](const records::ReleaseTimer& payload) { return payload.ticket_id(); }});
   for (ServiceDefinition::Measure& measure : Measures()) service.Export(std::move(measure));
   return made;
 }

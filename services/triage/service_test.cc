@@ -1,15 +1,21 @@
 // triage, whole: events, commands and timers against a database and a bus in memory.
 #include "services/triage/service.h"
 
+#include <functional>
+#include <map>
 #include <set>
 #include <string>
+#include <utility>
 #include <vector>
 
+#include "absl/strings/str_replace.h"
+#include "common/corridor/errors.h"
 #include "common/testing/operator.h"
 #include "common/testing/service_harness.h"
 #include "common/time/stamp.h"
 #include "gmock/gmock.h"
 #include "google/protobuf/text_format.h"
+#include "google/rpc/error_details.pb.h"
 #include "gtest/gtest.h"
 #include "services/triage/records.h"
 #include "tandem/account/v1/account_service.pb.h"
@@ -107,13 +113,34 @@ class Triage : public ::testing::Test {
         Call<v1::ApplyPolicyResponse>("tandem.triage.v1.PolicyService/ApplyPolicy", request);
     ASSERT_TRUE(applied.ok()) << applied.status();
   }
-  void Put(const std::string& staff) {
+  void Put(const std::string& staff, bool active = true) {
     v1::PutStaffRequest request;
     *request.mutable_staff() = Parse<v1::Staff>(staff);
     request.mutable_staff()->set_function(STAFF_FUNCTION_SUPPORT);
-    request.mutable_staff()->set_active(true);
+    request.mutable_staff()->set_active(active);
     const auto put = Call<v1::PutStaffResponse>(std::string(kStaff) + "PutStaff", request);
     ASSERT_TRUE(put.ok()) << put.status();
+  }
+  void Leave(const std::string& staff) { Put(staff, false); }
+  template <typename Request, typename Reply>
+  std::pair<std::string, std::function<absl::Status(const std::string&)>> Method(
+      const std::string& method, const std::string& text) {
+    return {method + " " + text, [this, method, text](const std::string& staff_id) {
+              Request request = Parse<Request>(absl::StrReplaceAll(text, {{"%", staff_id}}));
+              return Call<Reply>("tandem.triage.v1." + method, request).status();
+            }};
+  }
+  static std::string Reason(const absl::Status& status) {
+    google::rpc::ErrorInfo info;
+    const auto payload = status.GetPayload("type.googleapis.com/google.rpc.ErrorInfo");
+    if (payload.has_value()) info.ParseFromString(std::string(*payload));
+    return info.reason();
+  }
+  static std::map<std::string, std::string> Metadata(const absl::Status& status) {
+    google::rpc::ErrorInfo info;
+    const auto payload = status.GetPayload("type.googleapis.com/google.rpc.ErrorInfo");
+    if (payload.has_value()) info.ParseFromString(std::string(*payload));
+    return {info.metadata().begin(), info.metadata().end()};
   }
   void Available(const std::string& staff_id, bool available) {
     v1::SetAvailabilityRequest request;
@@ -146,6 +173,90 @@ class Triage : public ::testing::Test {
     ev::TicketResolved resolved;
     resolved.set_ticket_id(ticket_id);
     Deliver("ticket_intake", ticket_id, resolved);
+  }
+  static ev::SlaClockRef ClockOf(const std::string& ticket_id, SlaMetric metric) {
+    ev::SlaClockRef clock;
+    clock.set_ticket_id(ticket_id);
+    clock.set_metric(metric);
+    clock.set_cycle(1);
+    return clock;
+  }
+  template <typename Fact>
+  void Clock(const std::string& ticket_id, SlaMetric metric) {
+    Fact fact;
+    *fact.mutable_clock() = ClockOf(ticket_id, metric);
+    Deliver("sla_timer", ticket_id, fact);
+  }
+  template <typename Fact>
+  void Clock(const std::string& ticket_id, SlaMetric metric, absl::Time due) {
+    Fact fact;
+    *fact.mutable_clock() = ClockOf(ticket_id, metric);
+    *fact.mutable_due_at() = time::Stamp(due);
+    Deliver("sla_timer", ticket_id, fact);
+  }
+  // A clock that was breached at `at`; decided and told only now.
+  void Breach(const std::string& ticket_id, SlaMetric metric, absl::Time at) {
+    ev::SlaBreached breached;
+    *breached.mutable_clock() = ClockOf(ticket_id, metric);
+    *breached.mutable_occurred_at() = time::Stamp(at);
+    harness_.Deliver("sla_timer", ticket_id, "account_1", breached, at);
+  }
+  // These happen some time after whatever happened last.
+  void Override(const std::string& ticket_id, Severity severity) {
+    harness_.Advance(absl::Seconds(30));
+    v1::OverrideSeverityRequest request;
+    request.set_ticket_id(ticket_id);
+    request.set_severity(severity);
+    request.set_staff_id("lead");
+    const auto set =
+        Call<v1::OverrideSeverityResponse>(std::string(kTriage) + "OverrideSeverity", request);
+    ASSERT_TRUE(set.ok()) << set.status();
+  }
+  absl::StatusOr<v1::EscalateResponse> Escalate(const std::string& ticket_id,
+                                                const std::string& policy = "") {
+    v1::EscalateRequest request;
+    request.set_ticket_id(ticket_id);
+    request.set_staff_id("anna");
+    request.set_policy(policy);
+    return Call<v1::EscalateResponse>(std::string(kTriage) + "Escalate", request);
+  }
+  void Update(const std::string& ticket_id, const std::string& facts,
+              const std::string& account_id = "account_1") {
+    harness_.Advance(absl::Seconds(30));
+    auto updated = Parse<ev::TicketUpdated>(facts);
+    updated.set_ticket_id(ticket_id);
+    updated.set_account_id(account_id);
+    Deliver("ticket_intake", ticket_id, updated);
+  }
+  void Reopen(const std::string& ticket_id, int64_t reopening = 1) {
+    ev::TicketReopened reopened;
+    reopened.set_ticket_id(ticket_id);
+    reopened.set_reopening(reopening);
+    Deliver("ticket_intake", ticket_id, reopened);
+  }
+  // "policy: state" of every escalation of the ticket, the oldest first.
+  std::vector<std::string> Escalations(const std::string& ticket_id) {
+    v1::ListEscalationsRequest request;
+    request.set_ticket_id(ticket_id);
+    const auto listed = harness_.Call<v1::ListEscalationsResponse>(
+        std::string(kTriage) + "ListEscalations", request);
+    EXPECT_TRUE(listed.ok()) << listed.status();
+    std::vector<std::string> lines;
+    if (!listed.ok()) return lines;
+    for (auto one = listed->escalations().rbegin(); one != listed->escalations().rend(); ++one) {
+      const std::string state = v1::EscalationState_Name(one->state()).substr(17);
+      lines.push_back(one->policy().rule() + ": " +
+                      (one->close_reason().empty() ? state : one->close_reason()));
+    }
+    return lines;
+  }
+  // "ticket staff: reason" of every release so far.
+  std::vector<std::string> Releases() {
+    std::vector<std::string> lines;
+    for (const auto& released : harness_.Published<ev::AssignmentReleased>()) {
+      lines.push_back(released.ticket_id() + " " + released.staff_id() + ": " + released.reason());
+    }
+    return lines;
   }
   absl::StatusOr<v1::ClaimNextResponse> Claim(const std::string& staff_id,
                                               const std::string& queue = "") {
@@ -359,14 +470,173 @@ TEST_F(Triage, KeepsTheTimeWaitedWhenATicketChangesItsQueue) {
   EXPECT_EQ(claimed->effective_severity(), SEVERITY_NORMAL);
 }
 
-TEST_F(Triage, PutsWhatIsDueFirstAmongEquals) {
+TEST_F(Triage, PutsWhatIsDueFirstAmongEqualsFromTheClocksStartOn) {
   Open("t1");
   Open("t2");
-  ev::SlaWarning warning;
-  warning.mutable_clock()->set_ticket_id("t2");
-  *warning.mutable_due_at() = time::Stamp(harness_.Now() + absl::Hours(1));
-  Deliver("sla_timer", "t2", warning);
+  Open("t3");
+  const absl::Time now = harness_.Now();
+  Clock<ev::SlaClockStarted>("t2", SLA_METRIC_RESOLUTION, now + absl::Hours(8));
+  Clock<ev::SlaClockStarted>("t3", SLA_METRIC_RESOLUTION, now + absl::Hours(9));
+  Clock<ev::SlaClockStarted>("t3", SLA_METRIC_FIRST_RESPONSE, now + absl::Hours(1));
+  EXPECT_EQ(time::Instant(Get("t3").due_at()), now + absl::Hours(1));
+  EXPECT_EQ(Claimed("bob", "desk"), "t3");
   EXPECT_EQ(Claimed("bob", "desk"), "t2");
+  EXPECT_EQ(Claimed("bob", "desk"), "t1");
+}
+
+// By what each of sla_timer's events leaves running: the earliest due instant, in hours from now.
+TEST_F(Triage, KnowsTheEarliestDueInstantOfTheClocksThatRun) {
+  Open("t1");
+  const absl::Time now = harness_.Now();
+  const auto due = [&] {
+    const v1::GetTriageResponse triage = Get("t1");
+    return triage.has_due_at() ? absl::ToDoubleHours(time::Instant(triage.due_at()) - now) : -1;
+  };
+  const auto at = [&](int hours) { return now + absl::Hours(hours); };
+  EXPECT_EQ(due(), -1);
+  Clock<ev::SlaClockStarted>("t1", SLA_METRIC_RESOLUTION, at(8));
+  Clock<ev::SlaClockStarted>("t1", SLA_METRIC_FIRST_RESPONSE, at(1));
+  EXPECT_EQ(due(), 1);
+  Clock<ev::SlaClockPaused>("t1", SLA_METRIC_FIRST_RESPONSE);
+  EXPECT_EQ(due(), 8);
+  Clock<ev::SlaClockResumed>("t1", SLA_METRIC_FIRST_RESPONSE, at(2));
+  EXPECT_EQ(due(), 2);
+  Clock<ev::SlaClockStarted>("t1", SLA_METRIC_FIRST_RESPONSE, at(4));  // another target
+  EXPECT_EQ(due(), 4);
+  // What is breached still waits for its answer.
+  Clock<ev::SlaBreached>("t1", SLA_METRIC_FIRST_RESPONSE);
+  EXPECT_EQ(due(), 4);
+  Clock<ev::SlaStopped>("t1", SLA_METRIC_FIRST_RESPONSE);
+  EXPECT_EQ(due(), 8);
+  Clock<ev::SlaClockStarted>("t1", SLA_METRIC_TIME_TO_OWN, at(3));
+  EXPECT_EQ(due(), 3);
+  Clock<ev::SlaMet>("t1", SLA_METRIC_TIME_TO_OWN);
+  EXPECT_EQ(due(), 8);
+  ev::SlaVerdictCorrected corrected;
+  *corrected.mutable_clock() = ClockOf("t1", SLA_METRIC_RESOLUTION);
+  corrected.set_to_verdict("running");
+  Deliver("sla_timer", "t1", corrected);
+  EXPECT_EQ(due(), 8);
+  corrected.set_to_verdict("met");
+  Deliver("sla_timer", "t1", corrected);
+  EXPECT_EQ(due(), -1);
+  Clock<ev::SlaClockStarted>("t1", SLA_METRIC_NEXT_RESPONSE, at(5));
+  EXPECT_EQ(due(), 5);
+  Clock<ev::SlaCancelled>("t1", SLA_METRIC_NEXT_RESPONSE);
+  EXPECT_EQ(due(), -1);
+}
+
+TEST_F(Triage, SaysWhyAClaimIsRefused) {
+  const auto why = [&](const std::string& staff_id, const std::string& queue = "") {
+    const absl::Status refused = Claim(staff_id, queue).status();
+    return Metadata(refused)["why"] + ": " + std::string(refused.message());
+  };
+  EXPECT_EQ(why("anna"), "nothing_waits: no waiting ticket fits staff anna: nothing waits");
+  EXPECT_EQ(why("lead"), "no_queue: no waiting ticket fits staff lead: claims from no queue");
+  Open("t1", kUrgent);
+  Open("t2", kUrgent);
+  ASSERT_EQ(Claimed("anna"), "t1");
+  EXPECT_EQ(
+      why("anna"),
+      "at_capacity: no waiting ticket fits staff anna: 1 needs more room than is left (2 of 3 "
+      "units)");
+  Open("t3");
+  ASSERT_EQ(Claimed("anna"), "t3");
+  EXPECT_EQ(why("anna"),
+            "at_capacity: no waiting ticket fits staff anna: at capacity (3 of 3 units)");
+  auto told = Metadata(Claim("anna").status());
+  EXPECT_EQ(told["staff_id"], "anna");
+  EXPECT_EQ(told["waiting"], "1");
+  EXPECT_EQ(told["without_room"], "1");
+  EXPECT_EQ(told["load_units"], "3");
+  EXPECT_EQ(told["capacity_units"], "3");
+  Put(R"(staff_id: "carl" queues: "databases" languages: "fr")");
+  Open("t4", R"(product: "db")");
+  EXPECT_EQ(why("carl"),
+            "no_skill: no waiting ticket fits staff carl: 1 needs a skill that is missing");
+  Put(R"(staff_id: "carl" queues: "desk" languages: "fr")");
+  Resolve("t2");
+  Open("t5", R"(language: "de")");
+  EXPECT_EQ(why("carl"),
+            "no_language: no waiting ticket fits staff carl: 1 needs another language");
+  EXPECT_EQ(Metadata(Claim("anna", "databases").status())["queues"], "desk");
+  Available("anna", false);
+  EXPECT_EQ(Metadata(Claim("anna").status())["why"], "unavailable");
+}
+
+// The commands of somebody who has just opened it; intake knows it already.
+TEST_F(Triage, AnswersForATicketWhoseOpeningIsStillOnItsWay) {
+  harness_.peer().Answer(kGetTicket, intake::v1::GetTicketResponse());
+  v1::AcceptAssignmentRequest accept;
+  accept.set_request_id(NextId());
+  accept.set_ticket_id("t1");
+  accept.set_staff_id("anna");
+  v1::OverrideSeverityRequest severity;
+  severity.set_request_id(NextId());
+  severity.set_ticket_id("t1");
+  severity.set_severity(SEVERITY_URGENT);
+  severity.set_staff_id("lead");
+  v1::GetTriageRequest get;
+  get.set_ticket_id("t1");
+  v1::ClassifyTicketRequest classify;
+  classify.set_ticket_id("t1");
+  const auto accepted = harness_.Begin<v1::AcceptAssignmentResponse>(
+      std::string(kTriage) + "AcceptAssignment", accept);
+  const auto overridden = harness_.Begin<v1::OverrideSeverityResponse>(
+      std::string(kTriage) + "OverrideSeverity", severity);
+  const auto got = harness_.Begin<v1::GetTriageResponse>(std::string(kTriage) + "GetTriage", get);
+  const auto classified =
+      harness_.Begin<v1::ClassifyTicketResponse>(std::string(kTriage) + "ClassifyTicket", classify);
+  EXPECT_FALSE(accepted->has_value());
+  Open("t1");
+  ASSERT_TRUE(accepted->has_value() && overridden->has_value() && got->has_value() &&
+              classified->has_value());
+  EXPECT_TRUE((*accepted)->ok()) << (*accepted)->status();
+  EXPECT_TRUE((*overridden)->ok()) << (*overridden)->status();
+  EXPECT_TRUE((*got)->ok()) << (*got)->status();
+  EXPECT_TRUE((*classified)->ok()) << (*classified)->status();
+  EXPECT_EQ(Get("t1").assignee_id(), "anna");
+  EXPECT_EQ(Get("t1").severity(), SEVERITY_URGENT);
+}
+
+TEST_F(Triage, TakesNoDecisionFromWhoDoesNotWorkHere) {
+  Open("t1", kCritical);
+  Put(R"(staff_id: "gone")");
+  Leave(R"(staff_id: "gone")");
+  const std::string escalation_id = EscalationOf("t1").escalation_id();
+  const auto calls = {
+      Method<v1::OverrideSeverityRequest, v1::OverrideSeverityResponse>(
+          "TriageService/OverrideSeverity",
+          R"(ticket_id: "t1" severity: SEVERITY_NORMAL staff_id: "%")"),
+      Method<v1::ClaimNextRequest, v1::ClaimNextResponse>("TriageService/ClaimNext",
+                                                          R"(staff_id: "%")"),
+      Method<v1::AcceptAssignmentRequest, v1::AcceptAssignmentResponse>(
+          "TriageService/AcceptAssignment", R"(ticket_id: "t1" staff_id: "%")"),
+      Method<v1::ReassignTicketRequest, v1::ReassignTicketResponse>(
+          "TriageService/ReassignTicket", R"(ticket_id: "t1" staff_id: "%")"),
+      Method<v1::ReassignTicketRequest, v1::ReassignTicketResponse>(
+          "TriageService/ReassignTicket", R"(ticket_id: "t1" staff_id: "anna" by_staff_id: "%")"),
+      Method<v1::TransferTicketRequest, v1::TransferTicketResponse>(
+          "TriageService/TransferTicket", R"(ticket_id: "t1" queue: "databases" staff_id: "%")"),
+      Method<v1::EscalateRequest, v1::EscalateResponse>("TriageService/Escalate",
+                                                        R"(ticket_id: "t1" staff_id: "%")"),
+      Method<v1::AcknowledgeEscalationRequest, v1::AcknowledgeEscalationResponse>(
+          "TriageService/AcknowledgeEscalation",
+          "escalation_id: \"" + escalation_id + R"(" staff_id: "%")"),
+      Method<v1::SetAvailabilityRequest, v1::SetAvailabilityResponse>(
+          "StaffService/SetAvailability", R"(staff_id: "%")"),
+  };
+  for (const auto& [name, call] : calls) {
+    const absl::Status gone = call("gone");
+    EXPECT_EQ(gone.code(), absl::StatusCode::kFailedPrecondition) << name << ": " << gone;
+    EXPECT_EQ(Reason(gone), "STAFF_INACTIVE") << name;
+    EXPECT_EQ(Metadata(gone)["staff_id"], "gone") << name;
+    const absl::Status nobody = call("nobody");
+    EXPECT_EQ(nobody.code(), absl::StatusCode::kNotFound) << name << ": " << nobody;
+    EXPECT_EQ(Reason(nobody), "STAFF_NOT_FOUND") << name;
+  }
+  EXPECT_EQ(Get("t1").severity(), SEVERITY_CRITICAL);
+  EXPECT_EQ(EscalationOf("t1").state(), v1::ESCALATION_STATE_RINGING);
 }
 
 TEST_F(Triage, LetsAnAgentTakeANamedTicketOnce) {
@@ -374,6 +644,10 @@ TEST_F(Triage, LetsAnAgentTakeANamedTicketOnce) {
   ASSERT_TRUE(Accept("t1", "anna").ok());
   ASSERT_TRUE(Accept("t1", "anna").ok());
   EXPECT_EQ(Accept("t1", "bob").status().code(), absl::StatusCode::kFailedPrecondition);
+  harness_.peer().On<intake::v1::GetTicketRequest, intake::v1::GetTicketResponse>(
+      kGetTicket, [](const intake::v1::GetTicketRequest& asked) {
+        return corridor::NotFound("ticket", asked.ticket_id());
+      });
   EXPECT_EQ(Accept("t9", "bob").status().code(), absl::StatusCode::kNotFound);
   EXPECT_THAT(harness_.Published<ev::AssignmentAccepted>(), SizeIs(1));
   v1::ReassignTicketRequest request;
@@ -574,6 +848,7 @@ TEST_F(Triage, StopsRingingWhenTheTicketIsResolved) {
 
 TEST_F(Triage, RaisesARingingEscalationByABreach) {
   Open("t1", kCritical);
+  harness_.Advance(absl::Minutes(1));
   ev::SlaBreached breached;
   breached.mutable_clock()->set_ticket_id("t1");
   Deliver("sla_timer", "t1", breached);
@@ -581,6 +856,7 @@ TEST_F(Triage, RaisesARingingEscalationByABreach) {
   EXPECT_THAT(harness_.Published<ev::EscalationRaised>(), SizeIs(1));
   EXPECT_THAT(EscalationOf("t1").causes(), SizeIs(2));
   ASSERT_TRUE(Acknowledge("t1", "lead").ok());
+  harness_.Advance(absl::Minutes(1));
   Deliver("sla_timer", "t1", breached);
   EXPECT_THAT(Rings(), SizeIs(2));
 }
@@ -619,6 +895,7 @@ TEST_F(Triage, EscalatesWhatBecomesCriticalByFrustration) {
   EXPECT_THAT(harness_.Published<ev::EscalationRaised>(), IsEmpty());
   ev::TicketMessageAdded added;
   added.set_ticket_id("t1");
+  added.set_author_kind(AUTHOR_KIND_REQUESTER);
   added.set_frustration_rule("third_time");
   Deliver("ticket_intake", "t1", added);
   EXPECT_EQ(Get("t1").severity(), SEVERITY_CRITICAL);
@@ -692,6 +969,537 @@ TEST_F(Triage, RingsNobodyFurtherWhileItsTicketsFactsAreParked) {
   Drop();
   harness_.Advance(absl::Minutes(1));
   EXPECT_THAT(Rings(), SizeIs(2));
+}
+
+constexpr char kClasses[] = R"pb(
+  queues { name: "desk" }
+  queues { name: "databases" }
+  escalations {
+    name: "critical"
+    severities: SEVERITY_CRITICAL
+    triggers: ESCALATION_TRIGGER_SEVERITY
+    levels {
+      targets { staff_id: "bob" }
+      acknowledge_within { seconds: 600 }
+    }
+  }
+  escalations {
+    name: "owners"
+    contact_levels: CONTACT_LEVEL_OWNER
+    triggers: ESCALATION_TRIGGER_MANUAL
+    levels {
+      targets { role: STAFF_ROLE_ACCOUNT_PM }
+      targets { staff_id: "lead" }
+      acknowledge_within { seconds: 3600 }
+    }
+  }
+  escalations {
+    name: "urgent"
+    severities: SEVERITY_URGENT
+    triggers: ESCALATION_TRIGGER_MANUAL
+    levels {
+      targets { staff_id: "lead" }
+      acknowledge_within { seconds: 1800 }
+    }
+  }
+  escalations {
+    name: "ordinary"
+    triggers: ESCALATION_TRIGGER_MANUAL
+    levels {
+      targets { staff_id: "anna" }
+      acknowledge_within { seconds: 14400 }
+    }
+    acknowledgement_holds { seconds: 86400 }
+  }
+  escalations {
+    name: "on_call"
+    triggers: ESCALATION_TRIGGER_REOPENED
+    levels {
+      targets { staff_id: "bob" }
+      acknowledge_within { seconds: 600 }
+    }
+    levels {
+      targets { staff_id: "lead" }
+      acknowledge_within { seconds: 600 }
+    }
+  }
+)pb";
+
+TEST_F(Triage, RingsByThePolicyOfItsNewClassWhenATicketBecomesCritical) {
+  Apply(kClasses);
+  for (const char* lesser : {"ringing", "acknowledged", "exhausted"}) {
+    const std::string ticket = std::string("t_") + lesser;
+    Open(ticket);
+    ASSERT_TRUE(Escalate(ticket).ok());
+    if (lesser == std::string("acknowledged")) {
+      ASSERT_TRUE(Acknowledge(ticket, "anna").ok());
+    }
+    if (lesser == std::string("exhausted")) harness_.Advance(absl::Hours(4) + absl::Seconds(5));
+    const size_t rings = Rings().size();
+    Override(ticket, SEVERITY_CRITICAL);
+    ASSERT_THAT(Rings(), SizeIs(rings + 1)) << lesser;
+    EXPECT_EQ(Rings().back(), "1/0: bob") << lesser;
+    EXPECT_THAT(Escalations(ticket), ElementsAre("ordinary: superseded", "critical: RINGING"));
+    EXPECT_EQ(Get(ticket).escalation_id(), EscalationOf(ticket).escalation_id());
+    const ev::EscalationClosed closed = harness_.Published<ev::EscalationClosed>().back();
+    EXPECT_EQ(closed.reason(), "superseded");
+    EXPECT_EQ(closed.acknowledged(), lesser == std::string("acknowledged"));
+    // What was superseded rings nobody any more.
+    ASSERT_TRUE(Acknowledge(ticket, "bob").ok());
+    harness_.Advance(absl::Hours(30));
+    EXPECT_THAT(Rings(), SizeIs(rings + 1)) << lesser;
+  }
+}
+
+TEST_F(Triage, RingsAgainForACriticalTicketUnderTheSamePolicyAsItsLesserClass) {
+  Apply(R"pb(queues { name: "desk" }
+             queues { name: "databases" }
+             escalations {
+               name: "all"
+               levels {
+                 targets { staff_id: "lead" }
+                 acknowledge_within { seconds: 600 }
+               }
+             })pb");
+  Open("t1", kUrgent);
+  ASSERT_TRUE(Escalate("t1").ok());
+  ASSERT_TRUE(Acknowledge("t1", "lead").ok());
+  Update("t1", kCritical);
+  EXPECT_THAT(Escalations("t1"), ElementsAre("all: superseded", "all: RINGING"));
+  EXPECT_THAT(Rings(), SizeIs(2));
+}
+
+TEST_F(Triage, ChoosesTheEscalationAgainWhenTheSeverityRisesOrFalls) {
+  Apply(kClasses);
+  Open("t1");
+  ASSERT_TRUE(Escalate("t1").ok());
+  Update("t1", kUrgent);
+  EXPECT_THAT(Escalations("t1"), ElementsAre("ordinary: superseded", "urgent: RINGING"));
+  EXPECT_THAT(Rings(), ElementsAre("1/0: anna", "1/0: lead"));
+  Update("t1", "");
+  EXPECT_THAT(Escalations("t1"),
+              ElementsAre("ordinary: superseded", "urgent: superseded", "ordinary: RINGING"));
+  // Whoever took responsibility for more keeps it for less.
+  Update("t1", kUrgent);
+  ASSERT_TRUE(Acknowledge("t1", "lead").ok());
+  Update("t1", kGeneral);
+  EXPECT_EQ(Escalations("t1").back(), "urgent: ACKNOWLEDGED");
+}
+
+TEST_F(Triage, RingsAgainForATicketThatIsCriticalASecondTimeAfterEverybodyWasRungInVain) {
+  Apply(kClasses);
+  Open("t1", kCritical);
+  harness_.Advance(absl::Hours(1));
+  ASSERT_THAT(Escalations("t1"), ElementsAre("critical: EXHAUSTED"));
+  Update("t1", kUrgent);
+  // What is exhausted rings nobody for less.
+  EXPECT_THAT(Escalations("t1"), ElementsAre("critical: EXHAUSTED"));
+  Update("t1", kCritical);
+  EXPECT_THAT(Escalations("t1"), ElementsAre("critical: superseded", "critical: RINGING"));
+}
+
+TEST_F(Triage, EndsAnEscalationThatNoPolicyHasForTheLesserClass) {
+  Apply(kClasses);
+  Open("t1", kCritical);
+  Update("t1", kGeneral);
+  EXPECT_THAT(Escalations("t1"), ElementsAre("critical: reclassified"));
+  EXPECT_EQ(Get("t1").escalation_id(), "");
+  harness_.Advance(absl::Hours(1));
+  EXPECT_THAT(Rings(), SizeIs(1));
+  EXPECT_THAT(harness_.Published<ev::EscalationExhausted>(), IsEmpty());
+}
+
+TEST_F(Triage, ChoosesTheEscalationAgainWhenTheTicketMovesToAnotherLevelOfContact) {
+  Apply(kClasses);
+  Open("t1", "contact_level: CONTACT_LEVEL_MEMBER");
+  ASSERT_TRUE(Escalate("t1").ok());
+  Update("t1", "contact_level: CONTACT_LEVEL_OWNER", "account_2");
+  EXPECT_THAT(Escalations("t1"), ElementsAre("ordinary: superseded", "owners: RINGING"));
+  EXPECT_EQ(Rings().back(), "1/0: lead");
+  EXPECT_EQ(EscalationOf("t1").account_id(), "account_2");
+}
+
+TEST_F(Triage, ChoosesTheEscalationAgainWhenTheRequesterBecomesKnown) {
+  Apply(kClasses);
+  Open("t1");
+  ASSERT_TRUE(Escalate("t1").ok());
+  harness_.Advance(absl::Minutes(1));
+  ev::TicketRequesterResolved resolved;
+  resolved.set_ticket_id("t1");
+  resolved.set_account_id("account_2");
+  resolved.set_contact_level(CONTACT_LEVEL_OWNER);
+  Deliver("ticket_intake", "t1", resolved);
+  EXPECT_THAT(Escalations("t1"), ElementsAre("ordinary: superseded", "owners: RINGING"));
+}
+
+TEST_F(Triage, RingsTheTeamOfTheAccountThatATicketMovedTo) {
+  Apply(kClasses);
+  Put(R"(staff_id: "account_1-pm")");
+  Put(R"(staff_id: "account_2-pm")");
+  harness_.peer().On<account::v1::ListCounterpartsRequest, account::v1::ListCounterpartsResponse>(
+      kCounterparts, [](const account::v1::ListCounterpartsRequest& request) {
+        account::v1::ListCounterpartsResponse team;
+        team.add_team()->set_role(STAFF_ROLE_ACCOUNT_PM);
+        team.mutable_team(0)->set_staff_id(request.account_id() + "-pm");
+        return team;
+      });
+  Open("t1", "contact_level: CONTACT_LEVEL_OWNER");
+  ASSERT_TRUE(Escalate("t1").ok());
+  harness_.Advance(absl::Minutes(1));
+  Update("t1", "contact_level: CONTACT_LEVEL_OWNER", "account_2");
+  EXPECT_THAT(Rings(), ElementsAre("1/0: account_1-pm lead", "1/0: account_2-pm lead"));
+  EXPECT_THAT(Escalations("t1"), ElementsAre("owners: RINGING"));
+  EXPECT_EQ(time::Instant(EscalationOf("t1").rings(1).acknowledge_by()),
+            harness_.Now() + absl::Hours(1));
+}
+
+TEST_F(Triage, CountsTheTimeToAcknowledgeInTheHoursOfTheSeverityThatTheTicketHas) {
+  Apply(R"pb(calendars {
+               name: "tuesdays"
+               zone: "UTC"
+               weekly { days: DAY_OF_WEEK_TUESDAY start: "09:00" end: "17:00" }
+             }
+             queues { name: "desk" }
+             queues { name: "databases" }
+             queues { name: "slow" calendar: "tuesdays" }
+             escalations {
+               name: "all"
+               levels {
+                 targets { staff_id: "lead" }
+                 acknowledge_within { seconds: 3600 }
+               }
+             })pb");
+  // A Monday, 14:00.
+  const absl::Time opened = harness_.Now();
+  Open("t1");
+  ASSERT_TRUE(Escalate("t1").ok());
+  const auto by = [&] { return time::Instant(EscalationOf("t1").rings(0).acknowledge_by()); };
+  EXPECT_EQ(by(), opened + absl::Hours(1));
+  v1::TransferTicketRequest request;
+  request.set_ticket_id("t1");
+  request.set_queue("slow");
+  request.set_staff_id("lead");
+  ASSERT_TRUE(
+      Call<v1::TransferTicketResponse>(std::string(kTriage) + "TransferTicket", request).ok());
+  EXPECT_EQ(by(), opened + absl::Hours(20));
+  Update("t1", kUrgent);
+  EXPECT_EQ(by(), opened + absl::Hours(1));
+  EXPECT_THAT(Rings(), SizeIs(1));
+  harness_.Advance(absl::Hours(1) + absl::Seconds(5));
+  EXPECT_THAT(Escalations("t1"), ElementsAre("all: EXHAUSTED"));
+}
+
+TEST_F(Triage, StartsANewEscalationWhereAnExhaustedOneIsNotLive) {
+  Apply(kClasses);
+  Open("t1");
+  ASSERT_TRUE(Escalate("t1").ok());
+  harness_.Advance(absl::Hours(5));
+  ASSERT_THAT(Escalations("t1"), ElementsAre("ordinary: EXHAUSTED"));
+  const auto again = Escalate("t1");
+  ASSERT_TRUE(again.ok()) << again.status();
+  EXPECT_TRUE(again->started());
+  EXPECT_THAT(Escalations("t1"), ElementsAre("ordinary: superseded", "ordinary: RINGING"));
+}
+
+TEST_F(Triage, ObeysWhoNamesAnEscalationPolicy) {
+  Apply(kClasses);
+  Open("t1");
+  ASSERT_TRUE(Escalate("t1").ok());
+  harness_.Advance(absl::Minutes(1));
+  const auto named = Escalate("t1", "on_call");
+  ASSERT_TRUE(named.ok()) << named.status();
+  EXPECT_TRUE(named->started());
+  EXPECT_THAT(Escalations("t1"), ElementsAre("ordinary: superseded", "on_call: RINGING"));
+  harness_.Advance(absl::Minutes(1));
+  EXPECT_FALSE(Escalate("t1", "on_call")->started());
+  EXPECT_THAT(Rings(), ElementsAre("1/0: anna", "1/0: bob", "2/0: lead"));
+  // A person chose it: another class does not undo that, a CRITICAL one does.
+  Update("t1", kUrgent);
+  EXPECT_EQ(Escalations("t1").back(), "on_call: RINGING");
+  Update("t1", kCritical);
+  EXPECT_EQ(Escalations("t1").back(), "critical: RINGING");
+  const absl::Status unknown = Escalate("t1", "nonesuch").status();
+  EXPECT_EQ(unknown.code(), absl::StatusCode::kNotFound) << unknown;
+  EXPECT_THAT(std::string(unknown.message()), HasSubstr("escalation policy nonesuch"));
+}
+
+TEST_F(Triage, EscalatesACriticalTicketThatIsReopened) {
+  Apply(kClasses);
+  Open("t1", kCritical);
+  Resolve("t1");
+  harness_.Advance(absl::Hours(1));
+  Reopen("t1");
+  EXPECT_THAT(Escalations("t1"), ElementsAre("critical: resolved", "critical: RINGING"));
+  EXPECT_THAT(Rings(), SizeIs(2));
+}
+
+TEST_F(Triage, RoutesATicketAnewWhenItsOwnerGivesItBack) {
+  Open("t1");
+  ASSERT_TRUE(Accept("t1", "anna").ok());
+  Update("t1", R"(product: "db")");
+  EXPECT_EQ(Get("t1").queue(), "desk");
+  Leave(R"(staff_id: "anna" queues: "desk" capacity: 3)");
+  harness_.Advance(absl::Seconds(5));
+  EXPECT_EQ(Get("t1").queue(), "databases");
+  EXPECT_EQ(Claimed("bob", "databases"), "t1");
+}
+
+TEST_F(Triage, RingsOneLevelForTwoClocksThatAreBreachedInOneInstant) {
+  Open("t1", kCritical);
+  harness_.Advance(absl::Minutes(5));
+  const absl::Time breached = harness_.Now();
+  // Told one after the other, and the second late.
+  harness_.Advance(absl::Milliseconds(300));
+  Breach("t1", SLA_METRIC_FIRST_RESPONSE, breached);
+  ASSERT_THAT(Rings(), ElementsAre("1/0: anna bob", "3/0: lead"));
+  harness_.Advance(absl::Milliseconds(700));
+  Breach("t1", SLA_METRIC_TIME_TO_OWN, breached);
+  EXPECT_THAT(Rings(), SizeIs(2));
+  EXPECT_THAT(EscalationOf("t1").causes(), SizeIs(3));
+  EXPECT_THAT(harness_.Published<ev::EscalationExhausted>(), IsEmpty());
+  // The level has all of its time.
+  harness_.Advance(absl::Minutes(19));
+  EXPECT_EQ(EscalationOf("t1").state(), v1::ESCALATION_STATE_RINGING);
+  harness_.Advance(absl::Minutes(1) + absl::Seconds(5));
+  EXPECT_EQ(EscalationOf("t1").state(), v1::ESCALATION_STATE_EXHAUSTED);
+}
+
+TEST_F(Triage, RaisesARingingEscalationByABreachThatComesTrueAfterAll) {
+  Open("t1", kCritical);
+  harness_.Advance(absl::Minutes(1));
+  ev::SlaVerdictCorrected corrected;
+  *corrected.mutable_clock() = ClockOf("t1", SLA_METRIC_FIRST_RESPONSE);
+  corrected.set_from_verdict("running");
+  corrected.set_to_verdict("breached");
+  Deliver("sla_timer", "t1", corrected);
+  EXPECT_THAT(Rings(), ElementsAre("1/0: anna bob", "3/0: lead"));
+}
+
+TEST_F(Triage, RingsOneLevelForABreachInTheInstantInWhichItsTimerRangOne) {
+  Open("t1", kCritical);
+  harness_.Advance(absl::Minutes(10) + absl::Seconds(5));
+  ASSERT_THAT(Rings(), ElementsAre("1/0: anna bob", "3/0: lead"));
+  Breach("t1", SLA_METRIC_FIRST_RESPONSE, time::Instant(EscalationOf("t1").rings(1).rung_at()));
+  EXPECT_THAT(harness_.Published<ev::EscalationExhausted>(), IsEmpty());
+}
+
+TEST_F(Triage, RingsOneLevelForCausesOfThePastThatArriveTogether) {
+  Open("t1", kCritical);
+  const absl::Time opened = harness_.Now();
+  harness_.Advance(absl::Minutes(8));
+  Breach("t1", SLA_METRIC_FIRST_RESPONSE, opened + absl::Minutes(5));
+  Breach("t1", SLA_METRIC_TIME_TO_OWN, opened + absl::Minutes(7));
+  EXPECT_THAT(Rings(), ElementsAre("1/0: anna bob", "3/0: lead"));
+  EXPECT_EQ(EscalationOf("t1").state(), v1::ESCALATION_STATE_RINGING);
+}
+
+// sla_timer's clock may be ahead of this one.
+TEST_F(Triage, RingsOneLevelForTwoBreachesOfOneInstantThatIsStillToCome) {
+  Open("t1", kCritical);
+  const absl::Time ahead = harness_.Now() + absl::Seconds(3);
+  harness_.Advance(absl::Seconds(1));
+  Breach("t1", SLA_METRIC_FIRST_RESPONSE, ahead);
+  harness_.Advance(absl::Seconds(1));
+  Breach("t1", SLA_METRIC_TIME_TO_OWN, ahead);
+  EXPECT_THAT(Rings(), ElementsAre("1/0: anna bob", "3/0: lead"));
+  EXPECT_EQ(EscalationOf("t1").state(), v1::ESCALATION_STATE_RINGING);
+}
+
+TEST_F(Triage, RingsOneLevelForATicketThatOpensCriticalAndFrustrated) {
+  Apply(R"pb(queues { name: "desk" }
+             queues { name: "databases" }
+             escalations {
+               name: "critical"
+               raised_by: ESCALATION_TRIGGER_FRUSTRATION
+               levels {
+                 targets { staff_id: "anna" }
+                 acknowledge_within { seconds: 600 }
+               }
+               levels {
+                 targets { staff_id: "lead" }
+                 acknowledge_within { seconds: 600 }
+               }
+             })pb");
+  Open("t1", std::string(kCritical) + R"( frustration_rule: "unacceptable")");
+  EXPECT_THAT(Rings(), ElementsAre("1/0: anna"));
+}
+
+TEST_F(Triage, TakesNobodysWordsForAComplaintButTheRequesters) {
+  Open("t1", kUrgent);
+  ev::TicketMessageAdded added;
+  added.set_ticket_id("t1");
+  added.set_frustration_rule("third_time");
+  for (const AuthorKind kind :
+       {AUTHOR_KIND_AGENT, AUTHOR_KIND_BOT, AUTHOR_KIND_SYSTEM, AUTHOR_KIND_THIRD_PARTY}) {
+    added.set_author_kind(kind);
+    Deliver("ticket_intake", "t1", added);
+    EXPECT_EQ(Get("t1").severity(), SEVERITY_URGENT) << AuthorKind_Name(kind);
+  }
+  EXPECT_THAT(Rings(), IsEmpty());
+}
+
+TEST_F(Triage, GivesBackTheTicketsOfWhoLeaves) {
+  Open("t1");
+  Open("t2");
+  Open("t3");
+  ASSERT_TRUE(Accept("t1", "anna").ok());
+  ASSERT_TRUE(Accept("t2", "anna").ok());
+  ASSERT_TRUE(Accept("t3", "bob").ok());
+  Resolve("t2");
+  Leave(R"(staff_id: "anna" queues: "desk")");
+  harness_.Advance(absl::Seconds(5));
+  EXPECT_THAT(Releases(), ElementsAre("t1 anna: staff_inactive"));
+  EXPECT_EQ(Get("t1").assignee_id(), "");
+  EXPECT_TRUE(Get("t1").has_waiting_since());
+  EXPECT_EQ(harness_.Published<ev::TicketQueued>().back().ticket_id(), "t1");
+  EXPECT_EQ(Staff("anna").load().tickets(), 0);
+  EXPECT_EQ(Staff("anna").load().units(), 0);
+  // What is resolved keeps the credit until it is reopened: then nobody is left to carry it.
+  EXPECT_EQ(Get("t2").assignee_id(), "anna");
+  Reopen("t2");
+  EXPECT_THAT(Releases(), ElementsAre("t1 anna: staff_inactive", "t2 anna: staff_inactive"));
+  EXPECT_TRUE(Get("t2").has_waiting_since());
+  EXPECT_EQ(Get("t3").assignee_id(), "bob");
+}
+
+TEST_F(Triage, GivesBackThousandsOfTicketsAPageAtATime) {
+  constexpr int kTickets = 250;
+  for (int i = 0; i < kTickets; ++i) {
+    Open("t" + std::to_string(i));
+    ASSERT_TRUE(Accept("t" + std::to_string(i), "anna").ok());
+  }
+  Leave(R"(staff_id: "anna" queues: "desk")");
+  // Killed in the middle, it goes on where it was.
+  harness_.Restart();
+  harness_.Advance(absl::Seconds(10));
+  EXPECT_THAT(Releases(), SizeIs(kTickets));
+  EXPECT_EQ(Staff("anna").load().tickets(), 0);
+  EXPECT_EQ(harness_.Number("SELECT count(*) FROM timers"), 0);
+}
+
+TEST_F(Triage, GivesBackTheTicketsOfWhoIsAwayForLongerThanThePolicyAllows) {
+  Open("t1");
+  ASSERT_TRUE(Accept("t1", "anna").ok());
+  Available("anna", false);
+  harness_.Advance(absl::Hours(23));
+  Available("anna", true);
+  harness_.Advance(absl::Hours(2));
+  EXPECT_THAT(Releases(), IsEmpty());
+  Available("anna", false);
+  harness_.Advance(absl::Hours(23));
+  // A ticket that is given to her meanwhile has the same time.
+  Open("t2");
+  ASSERT_TRUE(Accept("t2", "anna").ok());
+  harness_.Advance(absl::Hours(1) + absl::Seconds(5));
+  EXPECT_THAT(Releases(), ElementsAre("t1 anna: staff_unavailable", "t2 anna: staff_unavailable"));
+  Open("t3");
+  ASSERT_TRUE(Accept("t3", "anna").ok());
+  harness_.Advance(absl::Hours(24) + absl::Seconds(5));
+  EXPECT_EQ(Releases().back(), "t3 anna: staff_unavailable");
+}
+
+TEST_F(Triage, GivesBackWhatSomebodyMayNotClaimAnyMore) {
+  Open("t1", R"(product: "db")");
+  Open("t2");
+  Open("t3", R"(language: "de")");
+  ASSERT_EQ(Claimed("bob", "databases"), "t1");
+  ASSERT_TRUE(Accept("t2", "bob").ok());
+  ASSERT_TRUE(Accept("t3", "bob").ok());
+  Put(R"(staff_id: "bob" queues: "databases" queues: "desk" capacity: 10)");
+  harness_.Advance(absl::Seconds(5));
+  EXPECT_THAT(Releases(), ElementsAre("t1 bob: skill_lost"));
+  Put(R"(staff_id: "bob" queues: "databases" queues: "desk" capacity: 10 languages: "fr")");
+  harness_.Advance(absl::Seconds(5));
+  EXPECT_EQ(Releases().back(), "t3 bob: language_lost");
+  Put(R"(staff_id: "bob" queues: "databases" capacity: 10 languages: "fr")");
+  harness_.Advance(absl::Seconds(5));
+  EXPECT_EQ(Releases().back(), "t2 bob: queue_left");
+  // A person gave him this one although he never claimed from its queue.
+  Open("t4");
+  ASSERT_TRUE(Accept("t4", "bob").ok());
+  Put(R"(staff_id: "bob" capacity: 10 languages: "fr")");
+  harness_.Advance(absl::Seconds(5));
+  EXPECT_THAT(Releases(), SizeIs(3));
+}
+
+TEST_F(Triage, RingsOthersAtOnceWhenAllWhoWereRungHaveLeft) {
+  Put(R"(staff_id: "bob")");
+  Open("t1", kCritical);
+  ASSERT_THAT(Rings(), ElementsAre("1/0: anna"));
+  harness_.Advance(absl::Minutes(1));
+  Leave(R"(staff_id: "anna" queues: "desk")");
+  harness_.Advance(absl::Seconds(5));
+  EXPECT_THAT(Rings(), ElementsAre("1/0: anna", "3/0: lead"));
+}
+
+TEST_F(Triage, RingsAgainWhenWhoTookResponsibilityHasLeft) {
+  Open("t1", kCritical);
+  ASSERT_TRUE(Acknowledge("t1", "anna").ok());
+  harness_.Advance(absl::Minutes(1));
+  Leave(R"(staff_id: "anna" queues: "desk")");
+  harness_.Advance(absl::Seconds(5));
+  EXPECT_THAT(Rings(), ElementsAre("1/0: anna bob", "1/0: bob"));
+  ASSERT_TRUE(Acknowledge("t1", "bob").ok());
+  Available("bob", false);
+  harness_.Advance(absl::Minutes(90));
+  EXPECT_THAT(Rings(), SizeIs(2));
+}
+
+TEST_F(Triage, RingsTheDefaultForAMemberOfTheTeamWhoLeft) {
+  account::v1::ListCounterpartsResponse team;
+  auto* lead = team.add_team();
+  lead->set_role(STAFF_ROLE_SUPPORT_LEAD);
+  lead->set_staff_id("gone");
+  harness_.peer().Answer(kCounterparts, team);
+  Put(R"(staff_id: "gone")");
+  Leave(R"(staff_id: "gone")");
+  Open("t1", kCritical);
+  harness_.Advance(absl::Minutes(11));
+  EXPECT_THAT(Rings(), ElementsAre("1/0: anna bob", "3/0: lead"));
+}
+
+TEST_F(Triage, AsksForTheTeamAtEachRing) {
+  const auto team = [&](const std::string& staff_id) {
+    Put("staff_id: \"" + staff_id + "\"");
+    account::v1::ListCounterpartsResponse told;
+    told.add_team()->set_role(STAFF_ROLE_ACCOUNT_EXECUTIVE);
+    told.mutable_team(0)->set_staff_id(staff_id);
+    harness_.peer().Answer(kCounterparts, told);
+  };
+  team("eve");
+  Open("t1", kCritical);
+  team("frank");
+  harness_.Advance(absl::Minutes(11));
+  EXPECT_EQ(Rings().back(), "2/0: frank");
+  // Out of reach, it is as it was last.
+  harness_.peer().Down(kCounterparts);
+  ASSERT_TRUE(Acknowledge("t1", "frank").ok());
+  harness_.Advance(absl::Hours(2) + absl::Minutes(1));
+  EXPECT_EQ(Rings().back(), "2/0: frank");
+  EXPECT_FALSE(EscalationOf("t1").by_defaults());
+}
+
+TEST_F(Triage, RingsWhoIsGivenATicketThatRingsForItsOwner) {
+  Apply(R"pb(queues { name: "desk" }
+             queues { name: "databases" }
+             escalations {
+               name: "all"
+               levels {
+                 targets { assignee: true }
+                 acknowledge_within { seconds: 600 }
+               }
+             })pb");
+  Open("t1");
+  ASSERT_TRUE(Accept("t1", "anna").ok());
+  ASSERT_TRUE(Escalate("t1").ok());
+  harness_.Advance(absl::Minutes(1));
+  v1::ReassignTicketRequest request;
+  request.set_ticket_id("t1");
+  request.set_staff_id("bob");
+  request.set_by_staff_id("lead");
+  ASSERT_TRUE(
+      Call<v1::ReassignTicketResponse>(std::string(kTriage) + "ReassignTicket", request).ok());
+  EXPECT_THAT(Rings(), ElementsAre("1/0: anna", "1/0: bob"));
 }
 
 TEST_F(Triage, CountsQueuesLoadAndEscalations) {

@@ -23,6 +23,15 @@ namespace tandem::triage {
 
 inline constexpr std::string_view kEscalationTimer = "escalation_step";
 inline constexpr std::string_view kTextTimer = "ask_text";
+inline constexpr std::string_view kStaffTimer = "staff_review";
+inline constexpr std::string_view kReleaseTimer = "release_ticket";
+
+// The timer that releases a ticket if its owner may not keep it.
+std::string ReleaseTimerId(std::string_view ticket_id);
+
+// Sets the timer of the escalation's present step, in place of the one that it has.
+void SetEscalationTimer(const records::EscalationRecord& escalation, absl::Time due,
+                        corridor::Decision& decision);
 
 // Whether somebody takes work at `at`: active, available and on shift.
 bool IsOnDuty(const v1::Staff& staff, const Rules& rules, absl::Time at);
@@ -45,26 +54,35 @@ class TicketCase {
 
   // Applies the rules to the record as it is now: the first time TicketTriaged and TicketQueued,
   // later SeverityChanged and TicketQueued where they differ. A ticket that becomes CRITICAL
-  // escalates. `text_attempt`: how often the text was asked for in vain before.
+  // escalates, and a live escalation follows the ticket. `text_attempt`: how often the text was
+  // asked for in vain before.
   absl::Status Classify(int text_attempt = 0);
   // Sets the severity by hand; unspecified clears it.
   absl::Status Override(type::v1::Severity severity, const std::string& staff_id);
 
   // Gives the ticket to `staff_id` (AssignmentAccepted); its load is the agent's from now on.
-  void Assign(const std::string& staff_id);
+  absl::Status Assign(const std::string& staff_id);
   // Takes it from its owner, if any (AssignmentReleased).
   void Release(const std::string& reason);
-  // Puts it into the queue of the record (TicketQueued); it waits from now on unless it did
-  // already.
+  // Takes it from its owner and queues it, if the owner may not keep it.
+  absl::Status ReleaseUnlessFit();
+  // Puts it into the queue that the rules name now, or that a person chose (TicketQueued); it waits
+  // from now on unless it did already.
   void Queue();
   // Resolved or closed: nobody waits or carries, the escalation ends; the owner's credit stays.
   absl::Status End(records::Phase phase);
-  // Open again: the owner carries it again, or it waits.
-  void Reopen(int64_t reopenings);
+  // Open again: the owner carries it again, or it waits. A CRITICAL one escalates.
+  absl::Status Reopen(int64_t reopenings);
 
-  // Something that may start an escalation or raise the live one. `policy` names one; empty = the
-  // first that fits. Nothing happens when none fits.
+  // The instant of the fact that what follows is because of; else it is that of the decision.
+  void CausedAt(absl::Time at) { cause_at_ = at; }
+  // Something that may start an escalation or raise the live one. `policy` names one, which then is
+  // used in any case; empty = the first that fits. Nothing happens when none fits. A cause that is
+  // no later than what was rung for already is only noted: each instant rings one level, which
+  // keeps its time to acknowledge.
   absl::Status Trigger(v1::EscalationTrigger trigger, std::string_view policy = "");
+  // What the live escalation was chosen by, or its targets, may have changed.
+  absl::Status FollowEscalation();
   // The escalation that is live in this decision; null = none was loaded or started.
   const records::EscalationRecord* escalation() const { return live_ ? &*live_ : nullptr; }
   bool escalation_started() const { return live_is_new_; }
@@ -112,22 +130,48 @@ class TicketCase {
   absl::Time EscalationTime() const;
 
   void ReadText(int attempt);
+  Classification Rated() const;
+  absl::Status RefreshOwnerFit();
   void StartWaiting();
   void StopWaiting();
   void SetRises();
   void Charge();
   void Discharge();
-  absl::Status SeverityIs(type::v1::Severity before, const std::string& staff_id);
+  void SeverityIs(type::v1::Severity before, const std::string& staff_id);
+
+  void NoteCause(v1::EscalationTrigger trigger);
+  // Whether the cause is later than all that anybody was rung for.
+  bool IsNews(v1::EscalationTrigger trigger) const;
+  // The policy that the ticket's class asks for now, and the cause that starts it.
+  struct Choice {
+    const v1::EscalationPolicy* policy = nullptr;  // null = none
+    v1::EscalationTrigger trigger = v1::ESCALATION_TRIGGER_UNSPECIFIED;
+  };
+  Choice Choose() const;
+  absl::Status Start(v1::EscalationTrigger trigger, const v1::EscalationPolicy& policy,
+                     bool is_named);
+  // Ends the live escalation; the ticket has none then.
+  void CloseEscalation(const std::string& reason);
+  // Another policy takes over, with an escalation of its own.
+  absl::Status Supersede(v1::EscalationTrigger trigger, const v1::EscalationPolicy& policy,
+                         bool is_named);
+  absl::Status FollowClass();
+  absl::Status RingNewcomers();
+  void FollowHours();
   absl::Status RingFrom(std::optional<Rung> from);
   absl::StatusOr<std::vector<std::string>> StaffOf(const v1::EscalationLevel& level);
+  absl::StatusOr<bool> WorksHere(const std::string& staff_id);
   // True when the team is known or known to be out of reach; false = a question was put.
   bool KnowTeam();
-  void SetEscalationTimer(absl::Time due);
+  void SetTimer(absl::Time due);
+  // Puts the live escalation into the decision; there is none in hand then.
+  void SaveEscalation();
 
   const std::string ticket_id_;
   records::TicketRecord record_;
   const int64_t version_;
   const absl::Time at_;
+  absl::Time cause_at_;
   const PolicyInForce& policy_;
   const corridor::Inputs& in_;
   corridor::View& view_;
@@ -139,6 +183,9 @@ class TicketCase {
   int64_t live_version_ = 0;
   bool live_is_new_ = false;
   bool live_changed_ = false;
+  // Whom a level reaches may be others now: the account, the requester's level or the owner
+  // changed.
+  bool targets_changed_ = false;
 };
 
 }  // namespace tandem::triage
