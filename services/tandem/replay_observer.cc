@@ -180,7 +180,10 @@ void ReplayObserver::On(const ev::EscalationExhausted&) {
 }
 template <>
 void ReplayObserver::On(const ev::EscalationClosed& event) {
-  escalations_.set_closed(escalations_.closed() + 1);
+  // One that another took over, or that is not for the ticket's class any more, ends apart from it.
+  if (event.reason() == "resolved" || event.reason() == "closed") {
+    escalations_.set_closed(escalations_.closed() + 1);
+  }
   tickets_[event.ticket_id()].escalation_id.clear();
 }
 
