@@ -221,6 +221,7 @@ void Actors::SetUp() {
     staff.back().add_queues("support");
     staff.back().add_queues("incidents");
     staff.back().set_capacity(dice.Chance(0.5) ? 0 : dice.Int(3, 12));
+    agents_.push_back(staff.back());
   }
   for (const tr::Staff& one : staff) {
     tr::PutStaffRequest request;
@@ -438,6 +439,20 @@ void Actors::Do(const Action& action) {
       Call(kStaff + "SetAvailability", request);
       return;
     }
+    case Act::kLeave: {
+      // The first agent stays: the last shift is theirs.
+      tr::Staff& agent = agents_[static_cast<size_t>(dice.Int(1, plan_.agents - 1))];
+      if (agent.active() && dice.Chance(0.3)) {
+        agent.clear_queues();
+        agent.add_queues(dice.Chance(0.5) ? "support" : "incidents");
+      } else {
+        agent.set_active(!agent.active());
+      }
+      tr::PutStaffRequest request;
+      *request.mutable_staff() = agent;
+      Call(kStaff + "PutStaff", request);
+      return;
+    }
     case Act::kOptOut: {
       if (!dice.Chance(0.3)) return;
       sv::OptOutRequest request;
@@ -551,6 +566,32 @@ void Actors::Do(const Action& action) {
       request.set_ticket_id(story.ticket_id);
       request.set_staff_id(kLead);
       Call(kTriageService + "Escalate", request, number);
+      return;
+    }
+    case Act::kBecomeCritical: {
+      tr::OverrideSeverityRequest lesser;
+      lesser.set_ticket_id(story.ticket_id);
+      lesser.set_severity(static_cast<ty::Severity>(dice.Int(2, 4)));
+      lesser.set_staff_id(kLead);
+      const bool is_named = dice.Chance(0.2);
+      Call(kTriageService + "OverrideSeverity", lesser, number,
+           [this, number, is_named](const Message* reply) {
+             if (reply == nullptr) return;
+             const std::string ticket_id =
+                 static_cast<const tr::OverrideSeverityResponse&>(*reply).ticket_id();
+             tr::EscalateRequest escalate;
+             escalate.set_ticket_id(ticket_id);
+             escalate.set_staff_id(kLead);
+             if (is_named) escalate.set_policy("ordinary");
+             Call(kTriageService + "Escalate", escalate, number,
+                  [this, number, ticket_id](const Message*) {
+                    tr::OverrideSeverityRequest critical;
+                    critical.set_ticket_id(ticket_id);
+                    critical.set_severity(ty::SEVERITY_CRITICAL);
+                    critical.set_staff_id(kLead);
+                    Call(kTriageService + "OverrideSeverity", critical, number);
+                  });
+           });
       return;
     }
     case Act::kAcknowledge: {

@@ -11,6 +11,7 @@
 
 #include "absl/status/statusor.h"
 #include "google/protobuf/message.h"
+#include "tandem/triage/v1/staff_service.pb.h"
 #include "tests/simulation/plan.h"
 #include "tests/simulation/world.h"
 
@@ -71,6 +72,7 @@ class Actors {
   const Plan& plan_;
   std::vector<Story> stories_;
   std::vector<Contact> contacts_;
+  std::vector<triage::v1::Staff> agents_;  // as they were put last
   Dice jitter_;
   int64_t requests_ = 0;
   int64_t texts_ = 0;

@@ -302,8 +302,28 @@ void Watch::OutboxLine(Service service, const store::Write& line) {
   }
   ledger.committed.push_back(event);
   if (service == kTriage) CheckOwner(event);
+  if (service == kTriage) CheckRing(event);
   if (service == kSurvey) CheckSurvey(event);
   if (service == kSla) CheckClock(event);
+}
+
+// Each instant rings one level, so that whoever is rung has the time that the level gives.
+void Watch::CheckRing(const CommittedEvent& event) {
+  if (event.type != ev::EscalationLevelReached::descriptor()->full_name()) return;
+  ev::EscalationLevelReached reached;
+  reached.ParseFromString(event.body);
+  Ring& last = rings_[reached.escalation_id()];
+  const absl::Time at = time::Instant(reached.occurred_at());
+  if (at <= last.at && (reached.level() != last.level || reached.repeat() != last.repeat)) {
+    Fail(absl::StrCat("escalation ", reached.escalation_id(), " rings level ", reached.level(),
+                      " at ", time::FormatInstant(at), ", when it rings level ", last.level, " at ",
+                      time::FormatInstant(last.at)));
+  }
+  if (time::Instant(reached.acknowledge_by()) <= at) {
+    Fail(absl::StrCat("escalation ", reached.escalation_id(), " gives level ", reached.level(),
+                      " no time to acknowledge"));
+  }
+  last = {reached.level(), reached.repeat(), at};
 }
 
 // No two agents own a ticket: each acceptance names whom it takes the ticket from.
@@ -806,6 +826,70 @@ class QuietLook : public Look {
     Owners(tickets);
   }
 
+  // Nobody who left, or is away for longer than the shipped policy allows, owns an open ticket.
+  void NobodyCarriesWhoIsGone() {
+    std::map<std::string, std::string> gone;
+    Each<triage::records::StaffRecord>(
+        kTriage, "SELECT key, body FROM staff",
+        [&](const std::string& key, const triage::records::StaffRecord& record) {
+          // Timers are due by the clocks of the processes, which differ.
+          const absl::Duration keeps = absl::Hours(24) + absl::Minutes(1);
+          if (!record.staff().active()) {
+            gone[key] = "is inactive";
+          } else if (record.has_away_since() &&
+                     time::Instant(record.away_since()) + keeps < world_.Now()) {
+            gone[key] = "is away for a day";
+          }
+        });
+    Each<triage::records::TicketRecord>(
+        kTriage, "SELECT key, body FROM tickets",
+        [&](const std::string& key, const triage::records::TicketRecord& ticket) {
+          const auto owner = gone.find(ticket.assignee_id());
+          if (ticket.phase() != triage::records::PHASE_OPEN || ticket.is_parked() ||
+              owner == gone.end()) {
+            return;
+          }
+          Fail(absl::StrCat("triage: ticket ", key, " is ", owner->first, "'s, who ",
+                            owner->second));
+        });
+  }
+
+  // Whoever is to be rung for a CRITICAL ticket is rung by a policy for CRITICAL ones.
+  void CriticalTicketsEscalate() {
+    std::map<std::string, triage::records::EscalationRecord> escalations;
+    Each<triage::records::EscalationRecord>(
+        kTriage, "SELECT key, body FROM escalations",
+        [&](const std::string& key, const triage::records::EscalationRecord& record) {
+          escalations[key] = record;
+        });
+    Each<triage::records::TicketRecord>(
+        kTriage, "SELECT key, body FROM tickets",
+        [&](const std::string& key, const triage::records::TicketRecord& ticket) {
+          const ty::Severity severity = ticket.severity_by_hand() == ty::SEVERITY_UNSPECIFIED
+                                            ? ticket.rule_severity()
+                                            : ticket.severity_by_hand();
+          if (ticket.phase() != triage::records::PHASE_OPEN || severity != ty::SEVERITY_CRITICAL) {
+            return;
+          }
+          const auto found = escalations.find(ticket.escalation_id());
+          if (found == escalations.end()) {
+            return Fail(absl::StrCat("triage: the CRITICAL ticket ", key, " has no escalation"));
+          }
+          const triage::records::EscalationRecord& record = found->second;
+          const auto& fits = record.policy().severities();
+          const bool is_for_critical =
+              fits.empty() ||
+              std::find(fits.begin(), fits.end(), ty::SEVERITY_CRITICAL) != fits.end();
+          if (record.is_named() ||
+              (is_for_critical && record.escalation().severity() == ty::SEVERITY_CRITICAL)) {
+            return;
+          }
+          Fail(absl::StrCat("triage: the CRITICAL ticket ", key, " is escalated by ",
+                            record.policy().name(), ", chosen for ",
+                            ty::Severity_Name(record.escalation().severity())));
+        });
+  }
+
   // All five know the same tickets in the same state.
   void SameTickets() {
     std::map<std::string, intake::v1::Ticket> tickets;
@@ -1114,6 +1198,8 @@ void CheckQuiet(World& world) {
   look.NoMoreDeadLetters();
   look.NoClearanceBehindAnAcknowledgement();
   look.NoClearanceAgainstOpenTickets();
+  look.NobodyCarriesWhoIsGone();
+  look.CriticalTicketsEscalate();
   look.Clocks();
 }
 

@@ -110,6 +110,7 @@ class Watch {
   void UnparkedLine(Service service, const store::Write& line);
   void CheckMove(Service service, const Move& move);
   void CheckOwner(const CommittedEvent& event);
+  void CheckRing(const CommittedEvent& event);
   void CheckSurvey(const CommittedEvent& event);
   void CheckClock(const CommittedEvent& event);
   void CheckClearances(const std::vector<store::Write>& batch);
@@ -125,6 +126,11 @@ class Watch {
   };
   absl::flat_hash_map<std::string, Stream> streams_;      // on the bus, by source, subject and key
   absl::flat_hash_map<std::string, std::string> owners_;  // of tickets, by triage's commits
+  struct Ring {
+    int level = 0, repeat = 0;
+    absl::Time at = absl::InfinitePast();
+  };
+  absl::flat_hash_map<std::string, Ring> rings_;  // the last one, by escalation
   struct SurveyLife {
     int revision = 0;
     bool is_withdrawn = false;

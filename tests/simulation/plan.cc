@@ -69,6 +69,8 @@ constexpr std::string_view kActNames[] = {
     "spam",
     "move_account",
     "away",
+    "leave",
+    "become_critical",
     "check",
     "check_while_opening",
     "check_while_reopening",
@@ -184,6 +186,18 @@ void DrawActions(Plan& plan, Dice dice) {
   for (int i = 0; i < beside; ++i) {
     plan.actions.push_back(
         {Somewhere(plan.length, dice), kBeside[dice.Below(std::size(kBeside))], -1, dice.Next()});
+  }
+  // Drawn apart, so that everything else stays as it was drawn.
+  Dice people(plan.seed, "people");
+  const int changes = people.Int(0, plan.agents * 2);
+  for (int i = 0; i < changes; ++i) {
+    plan.actions.push_back({Somewhere(plan.length, people), Act::kLeave, -1, people.Next()});
+  }
+  const int rises = people.Int(0, plan.tickets);
+  for (int i = 0; i < rises; ++i) {
+    const int ticket = people.Int(0, plan.tickets - 1);
+    plan.actions.push_back(
+        {Somewhere(plan.length, people), Act::kBecomeCritical, ticket, people.Next()});
   }
   std::erase_if(plan.actions, [&](const Action& action) { return action.at >= plan.length; });
   std::stable_sort(plan.actions.begin(), plan.actions.end(),

@@ -88,6 +88,8 @@ enum class Act : uint8_t {
   kSpam,
   kMoveAccount,
   kAway,
+  kLeave,           // or comes back, or claims from one queue less
+  kBecomeCritical,  // a ticket that is escalated as something less
   // success managers
   kCheck,
   kCheckWhileOpening,
