@@ -152,6 +152,13 @@ class Decision {
   void Reply(M message) {
     reply = std::make_shared<const M>(std::move(message));
   }
+  // The reply of an RPC that changed nothing and holds only for now: it is not kept, so that a
+  // repeated request is decided anew. Only for a decision without rows, timers and events.
+  template <typename M>
+  void ReplyForNow(M message) {
+    Reply(std::move(message));
+    is_reply_kept = false;
+  }
   // Puts a question; the rest of this decision is dropped and the rule is decided again with the
   // answer. After three rounds the answer is UNAVAILABLE.
   void Ask(Question question) { questions.push_back(std::move(question)); }
@@ -162,6 +169,7 @@ class Decision {
   std::vector<std::string> cancelled_timers;
   std::vector<Question> questions;
   MessagePtr reply;
+  bool is_reply_kept = true;
 };
 
 }  // namespace tandem::corridor

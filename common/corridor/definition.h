@@ -45,6 +45,9 @@ class ServiceDefinition {
  public:
   using Message = google::protobuf::Message;
   using CommandRule = std::function<absl::StatusOr<Decision>(const Message&, const Inputs&, View&)>;
+  // Answers a repeated request: its first, remembered reply, and what has become of it since.
+  using RepeatRule = std::function<absl::StatusOr<MessagePtr>(const Message&, const Message&,
+                                                              const Inputs&, View&)>;
   using QueryRule = std::function<absl::StatusOr<MessagePtr>(const Message&, const Inputs&, View&)>;
   using EventRule = std::function<absl::StatusOr<Decision>(const Message&, const bus::Event&,
                                                            const Inputs&, View&)>;
@@ -69,6 +72,7 @@ class ServiceDefinition {
     const google::protobuf::Descriptor* request_type = nullptr;
     const google::protobuf::Descriptor* reply_type = nullptr;  // queries only
     SubjectOf subject_of;                                      // may be empty
+    RepeatRule repeat;  // commands only; empty = the remembered reply is the answer
   };
   struct EventReaction {
     const Message* prototype = nullptr;
@@ -113,7 +117,32 @@ class ServiceDefinition {
                [decide = std::move(decide)](const Message& m, const Inputs& in, View& view) {
                  return decide(static_cast<const Req&>(m), in, view);
                },
-               nullptr, Req::descriptor(), nullptr, nullptr});
+               nullptr, Req::descriptor(), nullptr, nullptr, nullptr});
+  }
+
+  // A repeated call of the command `method`, which is bound already, is not answered by its
+  // remembered reply but by what `answer` makes of it: a reply that gave something which may end
+  // tells how that stands now. It may load what it needs, and it may ask nobody.
+  template <typename Req, typename Rep>
+  void OnRepeat(
+      std::string_view method,
+      std::function<absl::StatusOr<Rep>(const Req&, const Rep& remembered, const Inputs&, View&)>
+          answer) {
+    const auto found = methods_.find(method);
+    if (found == methods_.end() || found->second.request_type != Req::descriptor() ||
+        !found->second.decide) {
+      problems_.push_back(std::string(method) +
+                          " is repeated, and is no command bound with this type");
+      return;
+    }
+    found->second.repeat = [answer = std::move(answer)](const Message& request,
+                                                        const Message& remembered, const Inputs& in,
+                                                        View& view) -> absl::StatusOr<MessagePtr> {
+      absl::StatusOr<Rep> reply =
+          answer(static_cast<const Req&>(request), static_cast<const Rep&>(remembered), in, view);
+      if (!reply.ok()) return reply.status();
+      return std::make_shared<const Rep>(*std::move(reply));
+    };
   }
 
   // A reading RPC, answered from committed state by the reader pool. Where it pages, `validate` and
@@ -132,7 +161,7 @@ class ServiceDefinition {
                          if (!reply.ok()) return reply.status();
                          return std::make_shared<const Rep>(*std::move(reply));
                        },
-                       Req::descriptor(), Rep::descriptor(), nullptr});
+                       Req::descriptor(), Rep::descriptor(), nullptr, nullptr});
   }
 
   // A reaction to the event type E. An event that changes nothing any more is an empty decision.

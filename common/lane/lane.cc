@@ -419,18 +419,10 @@ Lane::Next Lane::DecideCommand(std::unique_ptr<Command>& command, size_t index, 
       command->done(corridor::WithReason(
           absl::AlreadyExistsError("this request_id was used with another request; use a new one"),
           "REQUEST_ID_REUSED"));
-    } else if ((*mark)->member.has_value()) {
+    } else if ((*mark)->member.has_value() && !command->method->repeat) {
       members[*(*mark)->member].joined.push_back(std::move(command->done));
     } else {
-      std::shared_ptr<google::protobuf::Message> reply(
-          google::protobuf::MessageFactory::generated_factory()
-              ->GetPrototype(command->method->descriptor->output_type())
-              ->New());
-      if (reply->ParseFromString((*mark)->reply)) {
-        command->done(corridor::MessagePtr(std::move(reply)));
-      } else {
-        command->done(absl::DataLossError("the remembered reply is broken"));
-      }
+      return AnswerRepeated(*command, (*mark)->reply, index, batch, member);
     }
     return Next::kAnswered;
   }
@@ -457,6 +449,11 @@ Lane::Next Lane::DecideCommand(std::unique_ptr<Command>& command, size_t index, 
   if (decision.ok() && decision->reply == nullptr) {
     decision = absl::InternalError("a command was decided without a reply");
   }
+  if (decision.ok() && !decision->is_reply_kept &&
+      !(decision->saves.empty() && decision->events.empty() && decision->timers.empty() &&
+        decision->cancelled_timers.empty())) {
+    decision = absl::InternalError("a reply for now only was given for something that changes");
+  }
   absl::Status status = decision.status();
   if (status.ok()) {
     status = batch.Apply(index, *decision, {command->scope, command->context.traceparent, now});
@@ -467,11 +464,51 @@ Lane::Next Lane::DecideCommand(std::unique_ptr<Command>& command, size_t index, 
     command->done(is_stale.ok() ? std::move(status) : is_stale.status());
     return Next::kAnswered;
   }
-  RequestMark own;
-  own.body_hash = command->body_hash;
-  decision->reply->SerializeToString(&own.reply);
-  batch.MarkRequest(index, command->scope, std::move(own), now);
+  if (decision->is_reply_kept) {
+    RequestMark own;
+    own.body_hash = command->body_hash;
+    decision->reply->SerializeToString(&own.reply);
+    batch.MarkRequest(index, command->scope, std::move(own), now);
+  }
   member.reply = decision->reply;
+  return Next::kJoined;
+}
+
+Lane::Next Lane::AnswerRepeated(Command& command, const std::string& remembered, size_t index,
+                                Batch& batch, Member& member) {
+  std::shared_ptr<google::protobuf::Message> reply(
+      google::protobuf::MessageFactory::generated_factory()
+          ->GetPrototype(command.method->descriptor->output_type())
+          ->New());
+  if (!reply->ParseFromString(remembered)) {
+    command.done(absl::DataLossError("the remembered reply is broken"));
+    return Next::kAnswered;
+  }
+  if (!command.method->repeat) {
+    command.done(corridor::MessagePtr(std::move(reply)));
+    return Next::kAnswered;
+  }
+  // What stands now includes what this batch has decided: the answer leaves with it, and what it
+  // relied on is checked in the commit.
+  const absl::Time now = ports_.clock->Now();
+  id::Ids ids(definition_->name(), command.scope);
+  const corridor::Inputs inputs{now,  command.context.caller,    command.scope,
+                                &ids, &command.gathered.answers, corridor::Secret(ports_.entropy)};
+  absl::StatusOr<corridor::MessagePtr> answer =
+      command.method->repeat(*command.request, *reply, inputs, batch.Begin());
+  if (batch.NeedsFreshBatch()) return Next::kNeedsFreshBatch;
+  absl::Status status = answer.status();
+  if (status.ok()) {
+    status =
+        batch.Apply(index, corridor::Decision(), {command.scope, command.context.traceparent, now});
+  }
+  if (!status.ok()) {
+    const absl::StatusOr<bool> is_stale = IsStale(batch);
+    if (is_stale.ok() && *is_stale) return Next::kNeedsFreshBatch;
+    command.done(is_stale.ok() ? std::move(status) : is_stale.status());
+    return Next::kAnswered;
+  }
+  member.reply = *std::move(answer);
   return Next::kJoined;
 }
 

@@ -117,6 +117,9 @@ class Lane {
   Next Decide(Work& work, Batch& batch, std::vector<Member>& members);
   Next DecideCommand(std::unique_ptr<Command>& command, size_t index, Batch& batch, Member& member,
                      std::vector<Member>& members);
+  // A request that has its mark: the remembered reply, or what the method makes of it now.
+  Next AnswerRepeated(Command& command, const std::string& remembered, size_t index, Batch& batch,
+                      Member& member);
   Next DecideTimer(std::unique_ptr<TimerFiring>& timer, bool has_missed, size_t index, Batch& batch,
                    Member& member);
   Next DecideRun(Run& run, size_t index, Batch& batch, Member& member);

@@ -148,6 +148,67 @@ TEST(Command, WhoseMarkWasPrunedMeetsItsOwnIdAndNamesIt) {
   EXPECT_EQ(ledger.Get("b").balance(), 5);
 }
 
+TEST(Command, IsAnsweredByWhatStandsNowWhereItsMethodSaysSo) {
+  Ledger ledger;
+  ASSERT_TRUE(ledger.Add("r1", "b", 5).ok());
+  TakeFullestRequest take;
+  take.set_request_id("t1");
+  const auto call = [&] {
+    const auto reply =
+        ledger.Call<TakeFullestResponse>(std::string(kService) + "TakeFullest", take);
+    EXPECT_TRUE(reply.ok()) << reply.status();
+    return reply.ok() ? reply->box_id() : "refused";
+  };
+  EXPECT_EQ(call(), "b");
+  EXPECT_EQ(call(), "b") << "not the next one";
+  ASSERT_TRUE(ledger.Add("r2", "b", -5).ok());
+  EXPECT_EQ(call(), "");
+  ledger.Restart();
+  ASSERT_TRUE(ledger.Add("r3", "b", 1).ok());
+  EXPECT_EQ(call(), "b");
+}
+
+// What is decided in the same batch counts, whichever came first.
+TEST(Command, RepeatedInTheBatchOfAChangeIsAnsweredAsItStandsAfterIt) {
+  Ledger ledger;
+  ASSERT_TRUE(ledger.Add("r1", "b", 5).ok());
+  TakeFullestRequest take;
+  take.set_request_id("t1");
+  std::vector<absl::StatusOr<TakeFullestResponse>> taken;
+  std::vector<absl::StatusOr<AddResponse>> added;
+  ledger.Put("TakeFullest", take, &taken);
+  ledger.Put("Add", Ledger::Request("r2", "b", -5), &added);
+  ledger.Put("TakeFullest", take, &taken);
+  ledger.Settle();
+  ASSERT_EQ(taken.size(), 2u);
+  ASSERT_TRUE(taken[0].ok() && taken[1].ok());
+  EXPECT_EQ(taken[0]->box_id(), "b");
+  EXPECT_EQ(taken[1]->box_id(), "");
+}
+
+TEST(Command, WhoseReplyHeldOnlyForThenIsDecidedAnew) {
+  Ledger ledger;
+  AddAsToldRequest request;
+  request.set_request_id("r1");
+  request.set_box_id("b");
+  const auto call = [&] {
+    return ledger.Call<AddAsToldResponse>(std::string(kService) + "AddAsTold", request);
+  };
+  ledger.peer().Down(std::string(kService) + "Get");
+  auto reply = call();
+  ASSERT_TRUE(reply.ok()) << reply.status();
+  EXPECT_FALSE(reply->told());
+  GetResponse told;
+  told.mutable_box()->set_balance(3);
+  ledger.peer().Answer(std::string(kService) + "Get", told);
+  reply = call();
+  ASSERT_TRUE(reply.ok()) << reply.status();
+  EXPECT_TRUE(reply->told());
+  EXPECT_EQ(ledger.Get("b").balance(), 3);
+  ASSERT_TRUE(call().ok());
+  EXPECT_EQ(ledger.Get("b").balance(), 3) << "what changed something is remembered";
+}
+
 TEST(Command, ThatFailedIsDecidedAnew) {
   Ledger ledger;
   EXPECT_FALSE(ledger.Add("r1", "b", 0).ok());

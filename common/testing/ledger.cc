@@ -118,6 +118,14 @@ std::unique_ptr<corridor::ServiceDefinition> MakeLedger(const LedgerOptions& opt
         decision.Reply(std::move(response));
         return decision;
       });
+  ledger->OnRepeat<TakeFullestRequest, TakeFullestResponse>(
+      "tandem.testing.LedgerService/TakeFullest",
+      [](const TakeFullestRequest&, const TakeFullestResponse& taken, const Inputs&,
+         View& view) -> absl::StatusOr<TakeFullestResponse> {
+        auto box = LoadBox(view, taken.box_id());
+        if (!box.ok()) return box.status();
+        return box->balance() == 0 ? TakeFullestResponse() : taken;
+      });
   ledger->OnQuery<GetRequest, GetResponse>(
       "tandem.testing.LedgerService/Get", Fine,
       [](const GetRequest& request, const Inputs&, View& view) -> absl::StatusOr<GetResponse> {
@@ -148,7 +156,7 @@ std::unique_ptr<corridor::ServiceDefinition> MakeLedger(const LedgerOptions& opt
         response.set_told(told.ok());
         if (!told.ok()) {
           Decision nothing;
-          nothing.Reply(std::move(response));
+          nothing.ReplyForNow(std::move(response));
           return nothing;
         }
         auto decision = Grow(view, in, request.box_id(), (*told)->box().balance());
