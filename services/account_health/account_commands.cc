@@ -1,21 +1,26 @@
 #include "services/account_health/account_commands.h"
 
 #include <algorithm>
+#include <map>
 #include <set>
 #include <string>
 #include <utility>
 #include <vector>
 
 #include "absl/strings/str_cat.h"
+#include "common/address/address.h"
 #include "common/corridor/errors.h"
+#include "common/corridor/put_mask.h"
 #include "common/time/micros.h"
 #include "common/time/stamp.h"
 #include "services/account_health/commands_work.h"
+#include "services/account_health/contacts.h"
 #include "services/account_health/health.h"
 #include "services/account_health/journey.h"
 #include "services/account_health/pages.h"
 #include "services/account_health/records.h"
 #include "services/account_health/requesters.h"
+#include "services/account_health/staff_check.h"
 #include "tandem/events/v1/account.pb.h"
 
 namespace tandem::account_health {
@@ -27,10 +32,20 @@ using corridor::Decision;
 using corridor::Violations;
 using google::protobuf::RepeatedPtrField;
 
-constexpr size_t kMaxAddresses = 10;
 constexpr size_t kMaxDomains = 50;
-constexpr size_t kMaxExternalIds = 20;
 constexpr int kMaxTicketsOfARequester = 1000;
+
+// What a put of an account, of a contact does not change.
+const corridor::FixedFields& FixedOfAccount() {
+  static const auto& fields =
+      *new corridor::FixedFields{"account_id", "version", "created_at", "updated_at"};
+  return fields;
+}
+const corridor::FixedFields& FixedOfContact() {
+  static const auto& fields =
+      *new corridor::FixedFields{"contact_id", "account_id", "version", "updated_at"};
+  return fields;
+}
 
 void CheckExternalId(Violations& violations, const std::string& field,
                      const type::v1::ExternalId& name) {
@@ -61,113 +76,6 @@ void CheckEnums(Violations& violations, const std::string& field, const Enums& v
 
 std::vector<int> Numbers(const google::protobuf::RepeatedField<int>& values) {
   return {values.begin(), values.end()};
-}
-
-// Moves names in other systems from `before` to `after`: each belongs to one thing of a kind.
-absl::Status PutNames(Work& work, std::string_view kind, const std::string& id,
-                      const RepeatedPtrField<type::v1::ExternalId>& before,
-                      const RepeatedPtrField<type::v1::ExternalId>& after) {
-  std::set<std::string> kept;
-  for (const type::v1::ExternalId& name : after) {
-    const std::string key = NameKey(kind, name);
-    kept.insert(key);
-    auto draft = work.drafts.Open(Names(), key);
-    if (!draft.ok()) return draft.status();
-    if ((*draft)->exists() && (**draft)->id() != id) {
-      return corridor::WithReason(absl::AlreadyExistsError(absl::StrCat(
-                                      "an external id of system ", name.system(), " belongs to ",
-                                      std::string(kind), " ", (**draft)->id())),
-                                  "EXTERNAL_ID_TAKEN");
-    }
-    if (!(*draft)->exists()) (*draft)->Change().set_id(id);
-  }
-  for (const type::v1::ExternalId& name : before) {
-    const std::string key = NameKey(kind, name);
-    if (kept.contains(key)) continue;
-    auto draft = work.drafts.Open(Names(), key);
-    if (!draft.ok()) return draft.status();
-    if ((**draft)->id() == id) (*draft)->Erase();
-  }
-  return absl::OkStatus();
-}
-
-void AddId(RepeatedPtrField<std::string>* ids, const std::string& id) {
-  const auto place = std::lower_bound(ids->begin(), ids->end(), id);
-  if (place != ids->end() && *place == id) return;
-  const int index = static_cast<int>(place - ids->begin());
-  *ids->Add() = id;
-  for (int i = ids->size() - 1; i > index; --i) ids->SwapElements(i, i - 1);
-}
-
-void DropId(RepeatedPtrField<std::string>* ids, const std::string& id) {
-  const auto place = std::find(ids->begin(), ids->end(), id);
-  if (place != ids->end()) ids->erase(place);
-}
-
-absl::Status PutDomains(Work& work, const Account& before, const Account& after) {
-  for (const std::string& domain : after.domains()) {
-    auto draft = work.drafts.Open(Domains(), domain);
-    if (!draft.ok()) return draft.status();
-    AddId((*draft)->Change().mutable_account_ids(), after.account_id());
-  }
-  for (const std::string& domain : before.domains()) {
-    if (std::find(after.domains().begin(), after.domains().end(), domain) !=
-        after.domains().end()) {
-      continue;
-    }
-    auto draft = work.drafts.Open(Domains(), domain);
-    if (!draft.ok()) return draft.status();
-    DropId((*draft)->Change().mutable_account_ids(), after.account_id());
-    if ((**draft)->account_ids().empty()) (*draft)->Erase();
-  }
-  return absl::OkStatus();
-}
-
-absl::Status PutAddresses(Work& work, const Contact& before, const Contact& after) {
-  std::set<std::string> kept;
-  for (const std::string& address : after.addresses()) {
-    const std::string key = AddressKey(NormalAddress(address));
-    kept.insert(key);
-    auto draft = work.drafts.Open(Addresses(), key);
-    if (!draft.ok()) return draft.status();
-    AddId((*draft)->Change().mutable_contact_ids(), after.contact_id());
-  }
-  for (const std::string& address : before.addresses()) {
-    const std::string key = AddressKey(NormalAddress(address));
-    if (kept.contains(key)) continue;
-    auto draft = work.drafts.Open(Addresses(), key);
-    if (!draft.ok()) return draft.status();
-    DropId((*draft)->Change().mutable_contact_ids(), after.contact_id());
-    if ((**draft)->contact_ids().empty() && (**draft)->requester_id().empty()) (*draft)->Erase();
-  }
-  return absl::OkStatus();
-}
-
-absl::Status TellContact(Work& work, const Contact& contact) {
-  absl::StatusOr<absl::Time> at = work.CommitInstant(contact.account_id());
-  if (!at.ok()) return at.status();
-  events::v1::ContactChanged event;
-  event.set_account_id(contact.account_id());
-  event.set_contact_id(contact.contact_id());
-  *event.mutable_occurred_at() = time::Stamp(*at);
-  event.set_version(contact.version());
-  event.set_level(contact.level());
-  *event.mutable_opted_out() = contact.opted_out();
-  return work.Tell(contact.account_id(), contact.contact_id(), *at, std::move(event));
-}
-
-// A MEMBER made for a requester.
-Contact NewMember(std::string contact_id, const std::string& account_id, const std::string& address,
-                  const type::v1::ExternalId& name, absl::Time now) {
-  Contact contact;
-  contact.set_contact_id(std::move(contact_id));
-  contact.set_account_id(account_id);
-  contact.set_version(1);
-  contact.set_level(type::v1::CONTACT_LEVEL_MEMBER);
-  if (!address.empty()) contact.add_addresses(address);
-  if (!name.id().empty()) *contact.add_external_ids() = name;
-  *contact.mutable_updated_at() = time::Stamp(now);
-  return contact;
 }
 
 // Fills what a requester's service wants to know of the contact and its account.
@@ -201,8 +109,9 @@ absl::Status Validate(const account::v1::PutAccountRequest& request) {
   std::set<std::string> seen;
   for (int i = 0; i < account.domains_size(); ++i) {
     const std::string at = absl::StrCat("account.domains[", i, "]");
-    violations.Require(IsDomain(account.domains(i)), at, "must be a mail domain in lower case");
-    violations.Require(seen.insert(account.domains(i)).second, at, "stands twice");
+    const absl::StatusOr<std::string> domain = address::ParseDomain(account.domains(i));
+    if (!violations.Require(domain.ok(), at, std::string(domain.status().message()))) continue;
+    violations.Require(seen.insert(*domain).second, at, "stands twice");
   }
   CheckExternalIds(violations, "account.external_ids", account.external_ids());
   violations.Range("account.seats", account.seats(), 0, 1'000'000'000);
@@ -211,8 +120,10 @@ absl::Status Validate(const account::v1::PutAccountRequest& request) {
   const bool is_currency =
       currency.size() == 3 &&
       std::all_of(currency.begin(), currency.end(), [](char c) { return c >= 'A' && c <= 'Z'; });
-  violations.Require(is_currency || (currency.empty() && account.arr_minor() == 0),
-                     "account.currency", "must be three capital letters of ISO 4217");
+  violations.Require(is_currency || currency.empty(), "account.currency",
+                     "must be three capital letters of ISO 4217");
+  corridor::CheckPutMask(request.update_mask(), *Account::descriptor(), FixedOfAccount(),
+                         violations);
   return violations.status();
 }
 
@@ -228,13 +139,25 @@ absl::StatusOr<Decision> PutAccount(const account::v1::PutAccountRequest& reques
     return corridor::VersionConflict("account", account_id, request.account().version(),
                                      before.version());
   }
-  if (is_new && request.account().stage() == type::v1::JOURNEY_STAGE_UNSPECIFIED) {
-    Violations violations;
-    violations.Require(false, "account.stage", "is needed by the first put");
-    return violations.status();
+  const type::v1::JourneyStage stage =
+      corridor::Changes(request.update_mask(), request.account(), "stage")
+          ? request.account().stage()
+          : type::v1::JOURNEY_STAGE_UNSPECIFIED;
+  Account after = before;
+  after.set_account_id(account_id);
+  corridor::ApplyPut(request.update_mask(), request.account(), FixedOfAccount(), after);
+  after.set_stage(before.stage());
+  for (std::string& domain : *after.mutable_domains()) {
+    absl::StatusOr<std::string> parsed = address::ParseDomain(domain);
+    if (parsed.ok()) domain = *std::move(parsed);
   }
-  if (!is_new && request.account().stage() != type::v1::JOURNEY_STAGE_UNSPECIFIED &&
-      request.account().stage() != before.stage()) {
+  Violations violations;
+  violations.Require(!is_new || stage != type::v1::JOURNEY_STAGE_UNSPECIFIED, "account.stage",
+                     "is needed by the first put");
+  violations.Require(!after.currency().empty() || after.arr_minor() == 0, "account.currency",
+                     "is needed with arr_minor: three capital letters of ISO 4217");
+  if (!violations.ok()) return violations.status();
+  if (!is_new && stage != type::v1::JOURNEY_STAGE_UNSPECIFIED && stage != before.stage()) {
     return corridor::FailedPrecondition(
         "STAGE_MOVES_BY_JOURNEY", "the stage of an account that exists is moved by AdvanceJourney");
   }
@@ -243,17 +166,14 @@ absl::StatusOr<Decision> PutAccount(const account::v1::PutAccountRequest& reques
 
   records::AccountRecord& record = (*draft)->Change();
   Account& account = *record.mutable_account();
-  account = request.account();
+  account = std::move(after);
   account.set_version(before.version() + 1);
-  account.set_stage(before.stage());
   *account.mutable_created_at() = is_new ? time::Stamp(*at) : before.created_at();
   *account.mutable_updated_at() = time::Stamp(*at);
-  if (is_new) EnterStage(record, request.account().stage(), *at, false, "", "");
+  if (is_new) EnterStage(record, stage, *at, false, "", "");
 
   absl::Status status =
       PutNames(work, "account", account_id, before.external_ids(), account.external_ids());
-  if (!status.ok()) return status;
-  status = PutDomains(work, before, account);
   if (!status.ok()) return status;
   if (is_new) {
     events::v1::AccountRegistered event;
@@ -273,6 +193,8 @@ absl::StatusOr<Decision> PutAccount(const account::v1::PutAccountRequest& reques
         });
     if (!status.ok()) return status;
   }
+  status = PutDomains(work, call.in, before, account);
+  if (!status.ok()) return status;
   account::v1::PutAccountResponse response;
   response.set_account_id(account_id);
   response.set_version(account.version());
@@ -355,8 +277,9 @@ absl::Status Validate(const account::v1::PutContactRequest& request) {
   std::set<std::string> seen;
   for (int i = 0; i < contact.addresses_size(); ++i) {
     const std::string at = absl::StrCat("contact.addresses[", i, "]");
-    violations.Line(at, contact.addresses(i), 320);
-    violations.Require(seen.insert(NormalAddress(contact.addresses(i))).second, at, "stands twice");
+    const absl::StatusOr<address::Address> parsed = address::Parse(contact.addresses(i));
+    if (!violations.Require(parsed.ok(), at, std::string(parsed.status().message()))) continue;
+    violations.Require(seen.insert(parsed->canonical).second, at, "stands twice");
   }
   violations.Require(type::v1::ContactLevel_IsValid(contact.level()), "contact.level",
                      "is no known value");
@@ -375,6 +298,8 @@ absl::Status Validate(const account::v1::PutContactRequest& request) {
   violations.Text("contact.goals", contact.goals(), 1024, true);
   CheckEnums(violations, "contact.opted_out", contact.opted_out(), type::v1::OutreachTopic_IsValid);
   CheckExternalIds(violations, "contact.external_ids", contact.external_ids());
+  corridor::CheckPutMask(request.update_mask(), *Contact::descriptor(), FixedOfContact(),
+                         violations);
   return violations.status();
 }
 
@@ -397,16 +322,20 @@ absl::StatusOr<Decision> PutContact(const account::v1::PutContactRequest& reques
     return corridor::FailedPrecondition("CONTACT_DOES_NOT_MOVE",
                                         "the contact belongs to another account and does not move");
   }
-  Contact& contact = (*draft)->Change();
-  contact = request.contact();
+  Contact values = request.contact();
+  for (std::string& one : *values.mutable_addresses()) {
+    absl::StatusOr<address::Address> parsed = address::Parse(one);
+    if (parsed.ok()) one = std::move(parsed->deliverable);
+  }
+  Contact contact = before;
+  contact.set_contact_id(contact_id);
+  contact.set_account_id(account_id);
+  corridor::ApplyPut(request.update_mask(), values, FixedOfContact(), contact);
   contact.set_version(before.version() + 1);
   *contact.mutable_updated_at() = time::Stamp(call.in.now);
-  absl::Status status =
-      PutNames(work, "contact", contact_id, before.external_ids(), contact.external_ids());
+  absl::Status status = PutContact(work, contact);
   if (!status.ok()) return status;
-  status = PutAddresses(work, before, contact);
-  if (!status.ok()) return status;
-  status = TellContact(work, contact);
+  status = SettleForContact(work, call.in, before, contact);
   if (!status.ok()) return status;
   account::v1::PutContactResponse response;
   response.set_contact_id(contact_id);
@@ -481,7 +410,10 @@ absl::Status Validate(const account::v1::ResolveRequesterRequest& request) {
                     (request.contact_id().empty() ? 0 : 1);
   violations.Require(given == 1, "address",
                      "exactly one of address, external_id and contact_id must be given");
-  violations.Line("address", request.address(), 320, true);
+  if (!request.address().empty()) {
+    const absl::StatusOr<address::Address> parsed = address::Parse(request.address());
+    violations.Require(parsed.ok(), "address", std::string(parsed.status().message()));
+  }
   if (request.has_external_id()) CheckExternalId(violations, "external_id", request.external_id());
   violations.Id("contact_id", request.contact_id(), true);
   violations.Id("ticket_id", request.ticket_id(), true);
@@ -493,7 +425,13 @@ absl::StatusOr<Decision> ResolveRequester(const account::v1::ResolveRequesterReq
   Work work(call.policies, call.in, call.view);
   absl::Status status = work.LoadPolicy();
   if (!status.ok()) return status;
-  const std::string address = NormalAddress(request.address());
+  std::string address, deliverable;
+  if (!request.address().empty()) {
+    absl::StatusOr<address::Address> parsed = address::Parse(request.address());
+    if (!parsed.ok()) return parsed.status();
+    address = std::move(parsed->canonical);
+    deliverable = std::move(parsed->deliverable);
+  }
   // A contact that does not exist is remembered under its id, for a person to look at.
   type::v1::ExternalId name = request.external_id();
   if (!request.contact_id().empty()) {
@@ -527,16 +465,25 @@ absl::StatusOr<Decision> ResolveRequester(const account::v1::ResolveRequesterReq
     if ((*contact)->exists()) {
       auto response = Describe(work, ***contact);
       if (!response.ok()) return response.status();
-      work.decision.Reply(*std::move(response));
+      if (request.lookup_only()) {
+        work.decision.ReplyForNow(*std::move(response));
+      } else {
+        work.decision.Reply(*std::move(response));
+      }
       return work.Finish();
     }
   }
+  if (request.lookup_only()) {
+    if (!request.contact_id().empty()) return corridor::NotFound("contact", request.contact_id());
+    work.decision.ReplyForNow(account::v1::ResolveRequesterResponse());
+    return work.Finish();
+  }
   if (match.kind == Match::Kind::kNewContact) {
-    const Contact contact = NewMember(call.in.ids->Next("con"), match.id, address, {}, call.in.now);
-    work.decision.Insert(Contacts(), contact.contact_id(), contact);
-    status = PutAddresses(work, {}, contact);
+    const Contact contact =
+        NewMember(call.in.ids->Next("con"), match.id, deliverable, {}, call.in.now);
+    status = PutContact(work, contact);
     if (!status.ok()) return status;
-    status = TellContact(work, contact);
+    status = SettleForContact(work, call.in, {}, contact);
     if (!status.ok()) return status;
     auto response = Describe(work, contact);
     if (!response.ok()) return response.status();
@@ -567,7 +514,7 @@ absl::StatusOr<Decision> ResolveRequester(const account::v1::ResolveRequesterReq
   account::v1::UnresolvedRequester& entry = *record.mutable_entry();
   if (is_new) {
     entry.set_requester_id(requester_id);
-    entry.set_address(address);
+    entry.set_address(deliverable);
     if (!by_address) *entry.mutable_external_id() = name;
     record.set_first_seen_us(time::ToMicros(call.in.now));
     *entry.mutable_first_seen_at() = time::Stamp(call.in.now);
@@ -605,80 +552,48 @@ absl::StatusOr<Decision> AssignRequester(const account::v1::AssignRequesterReque
   if (!(**requester)->contact_id().empty()) {
     return corridor::FailedPrecondition("REQUESTER_SETTLED", "the requester is settled already");
   }
+  auto staff = FindStaff(work, call.in, {request.staff_id()});
+  if (!staff.ok()) return staff.status();
+  if (staff->is_asking) return std::move(work.decision);
+  for (const records::StaffRecord& one : staff->staff) {
+    absl::Status active = CheckActive(one, request.staff_id());
+    if (!active.ok()) return active;
+  }
   const account::v1::UnresolvedRequester entry = (**requester)->entry();
   // A contact id that did not exist is a name of ours, not of another system.
   const bool is_named =
       !entry.external_id().id().empty() && entry.external_id().system() != "contact";
-  Contact contact;
+  Contact before, contact;
   if (!request.contact_id().empty()) {
     auto draft = work.drafts.Open(Contacts(), request.contact_id());
     if (!draft.ok()) return draft.status();
     if (!(*draft)->exists()) return corridor::NotFound("contact", request.contact_id());
-    Contact& known = (*draft)->Change();
+    before = contact = ***draft;
+    const std::string canonical = CanonicalAddress(entry.address());
     const bool has_address =
-        std::any_of(known.addresses().begin(), known.addresses().end(),
-                    [&](const std::string& one) { return NormalAddress(one) == entry.address(); });
+        std::any_of(contact.addresses().begin(), contact.addresses().end(),
+                    [&](const std::string& one) { return CanonicalAddress(one) == canonical; });
     if (!entry.address().empty() && !has_address &&
-        static_cast<size_t>(known.addresses_size()) < kMaxAddresses) {
-      known.add_addresses(entry.address());
+        static_cast<size_t>(contact.addresses_size()) < kMaxAddresses) {
+      contact.add_addresses(entry.address());
     }
-    if (is_named && static_cast<size_t>(known.external_ids_size()) < kMaxExternalIds) {
-      *known.add_external_ids() = entry.external_id();
+    if (is_named && static_cast<size_t>(contact.external_ids_size()) < kMaxExternalIds) {
+      *contact.add_external_ids() = entry.external_id();
     }
-    known.set_version(known.version() + 1);
-    *known.mutable_updated_at() = time::Stamp(call.in.now);
-    contact = known;
+    contact.set_version(contact.version() + 1);
+    *contact.mutable_updated_at() = time::Stamp(call.in.now);
   } else {
     auto account = work.drafts.Open(Accounts(), request.account_id());
     if (!account.ok()) return account.status();
     if (!(*account)->exists()) return corridor::NotFound("account", request.account_id());
     contact = NewMember(call.in.ids->Next("con"), request.account_id(), entry.address(),
                         is_named ? entry.external_id() : type::v1::ExternalId(), call.in.now);
-    work.decision.Insert(Contacts(), contact.contact_id(), contact);
   }
-
-  // The address or name is this contact's from now on, whoever else states it too.
-  if (!entry.address().empty()) {
-    auto address = work.drafts.Open(Addresses(), AddressKey(entry.address()));
-    if (!address.ok()) return address.status();
-    records::AddressRecord& record = (*address)->Change();
-    record.clear_contact_ids();
-    record.add_contact_ids(contact.contact_id());
-    record.clear_requester_id();
-  } else {
-    auto by_name = work.drafts.Open(Names(), NameKey("requester", entry.external_id()));
-    if (!by_name.ok()) return by_name.status();
-    (*by_name)->Erase();
-    auto name = work.drafts.Open(Names(), NameKey("contact", entry.external_id()));
-    if (!name.ok()) return name.status();
-    if (is_named) (*name)->Change().set_id(contact.contact_id());
-  }
-  absl::Status status = TellContact(work, contact);
+  absl::Status status = PutContact(work, contact);
   if (!status.ok()) return status;
-
-  records::RequesterRecord& record = (*requester)->Change();
-  record.set_contact_id(contact.contact_id());
-  record.set_account_id(contact.account_id());
-  record.set_settled_us(time::ToMicros(call.in.now));
-  record.set_staff_id(request.staff_id());
-
-  auto account = work.drafts.Open(Accounts(), contact.account_id());
-  if (!account.ok()) return account.status();
-  absl::StatusOr<absl::Time> at = work.CommitInstant(contact.account_id());
-  if (!at.ok()) return at.status();
-  events::v1::RequesterAssigned event;
-  event.set_account_id(contact.account_id());
-  event.set_contact_id(contact.contact_id());
-  *event.mutable_occurred_at() = time::Stamp(*at);
-  event.set_requester_id(request.requester_id());
-  event.set_contact_level(contact.level());
-  event.set_segment((**account)->account().segment());
-  event.set_stage((**account)->account().stage());
-  *event.mutable_ticket_ids() = entry.ticket_ids();
-  status = work.Tell(contact.account_id(), request.requester_id(), *at, std::move(event));
+  status = SettleRequester(work, call.in, request.requester_id(), contact, request.staff_id());
   if (!status.ok()) return status;
-  // Its tickets are about to become this account's: whoever asked intake before must ask again.
-  status = work.RaiseHoldVersion(contact.account_id());
+  status = SettleForContact(work, call.in, before, contact);
   if (!status.ok()) return status;
 
   account::v1::AssignRequesterResponse response;
@@ -730,7 +645,13 @@ absl::Status Validate(const account::v1::PutAccountTeamRequest& request) {
                            type::v1::StaffRole_IsValid(member.role()) &&
                            roles.insert(member.role()).second,
                        absl::StrCat(at, ".role"), "must name a role, each once");
-    violations.Id(absl::StrCat(at, ".staff_id"), member.staff_id());
+    violations.Id(absl::StrCat(at, ".staff_id"), member.staff_id(), true);
+  }
+  for (int i = 0; i < request.update_mask().paths_size(); ++i) {
+    violations.Require(
+        request.update_mask().paths(i) == "*" && request.update_mask().paths_size() == 1,
+        absl::StrCat("update_mask.paths[", i, "]"),
+        "must be \"*\" alone; without a mask the roles that members name change");
   }
   return violations.status();
 }
@@ -747,10 +668,36 @@ absl::StatusOr<Decision> PutAccountTeam(const account::v1::PutAccountTeamRequest
     return corridor::VersionConflict("account team", request.account_id(), request.version(),
                                      (**draft)->version());
   }
+  std::vector<std::string> staff_ids;
+  for (const account::v1::TeamMember& member : request.members()) {
+    if (!member.staff_id().empty()) staff_ids.push_back(member.staff_id());
+  }
+  auto staff = FindStaff(work, call.in, staff_ids);
+  if (!staff.ok()) return staff.status();
+  if (staff->is_asking) return std::move(work.decision);
+  for (size_t i = 0; i < staff_ids.size(); ++i) {
+    absl::Status active = CheckActive(staff->staff[i], staff_ids[i]);
+    if (!active.ok()) return active;
+  }
+  std::map<int, std::string> places;
+  if (request.update_mask().paths().empty()) {
+    for (const account::v1::TeamMember& member : (**draft)->members()) {
+      places[member.role()] = member.staff_id();
+    }
+  }
+  for (const account::v1::TeamMember& member : request.members()) {
+    places[member.role()] = member.staff_id();
+  }
   records::TeamRecord& team = (*draft)->Change();
   team.set_account_id(request.account_id());
   team.set_version(team.version() + 1);
-  *team.mutable_members() = request.members();
+  team.clear_members();
+  for (const auto& [role, staff_id] : places) {
+    if (staff_id.empty()) continue;
+    account::v1::TeamMember& member = *team.add_members();
+    member.set_role(static_cast<type::v1::StaffRole>(role));
+    member.set_staff_id(staff_id);
+  }
   absl::StatusOr<absl::Time> at = work.CommitInstant(request.account_id());
   if (!at.ok()) return at.status();
   events::v1::AccountTeamChanged event;
@@ -780,13 +727,13 @@ absl::StatusOr<account::v1::GetAccountTeamResponse> GetAccountTeam(
   auto account = call.view.Load(Accounts(), request.account_id());
   if (!account.ok()) return account.status();
   if (!*account) return corridor::NotFound("account", request.account_id());
-  auto team = call.view.Load(Teams(), request.account_id());
-  if (!team.ok()) return team.status();
+  auto filled = work.Team(request.account_id());
+  if (!filled.ok()) return filled.status();
   account::v1::GetAccountTeamResponse response;
-  for (const account::v1::Counterpart& place : FillTeam(team->body.get(), work.policy())) {
-    *response.add_team() = place;
-  }
-  if (*team) response.set_version((*team)->version());
+  for (const account::v1::Counterpart& place : *filled) *response.add_team() = place;
+  auto team = work.drafts.Open(Teams(), request.account_id());
+  if (!team.ok()) return team.status();
+  response.set_version((**team)->version());
   *response.mutable_policy() = work.PolicyRef();
   return response;
 }
@@ -804,21 +751,18 @@ absl::StatusOr<account::v1::ListCounterpartsResponse> ListCounterparts(
   Work work(call.policies, call.in, call.view);
   absl::Status status = work.LoadPolicy();
   if (!status.ok()) return status;
-  corridor::Loaded<records::TeamRecord> team;
   if (!request.account_id().empty()) {
     auto account = call.view.Load(Accounts(), request.account_id());
     if (!account.ok()) return account.status();
     if (!*account) return corridor::NotFound("account", request.account_id());
-    auto loaded = call.view.Load(Teams(), request.account_id());
-    if (!loaded.ok()) return loaded.status();
-    team = *std::move(loaded);
   }
-  const std::vector<account::v1::Counterpart> filled = FillTeam(team.body.get(), work.policy());
+  auto filled = work.Team(request.account_id());
+  if (!filled.ok()) return filled.status();
   account::v1::ListCounterpartsResponse response;
-  for (const auto& place : CounterpartsOf(request.contact_level(), filled, work.policy())) {
+  for (const auto& place : CounterpartsOf(request.contact_level(), *filled, work.policy())) {
     *response.add_counterparts() = place;
   }
-  for (const auto& place : filled) *response.add_team() = place;
+  for (const auto& place : *filled) *response.add_team() = place;
   *response.mutable_policy() = work.PolicyRef();
   return response;
 }
@@ -847,6 +791,13 @@ absl::StatusOr<Decision> AdvanceJourney(const account::v1::AdvanceJourneyRequest
   if (request.version() != 0 && request.version() != before.version()) {
     return corridor::VersionConflict("account", request.account_id(), request.version(),
                                      before.version());
+  }
+  auto staff = FindStaff(work, call.in, {request.staff_id()});
+  if (!staff.ok()) return staff.status();
+  if (staff->is_asking) return std::move(work.decision);
+  for (const records::StaffRecord& one : staff->staff) {
+    absl::Status active = CheckActive(one, request.staff_id());
+    if (!active.ok()) return active;
   }
   if (before.stage() == request.to_stage()) {
     return corridor::FailedPrecondition("STAGE_IS_THIS", "the account is in that stage already");

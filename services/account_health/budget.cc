@@ -52,7 +52,7 @@ BudgetAnswer AskBudget(const BudgetRecord& budget, type::v1::OutreachTopic topic
   BudgetAnswer answer;
   const int32_t needed = UnitsOf(topic, policy);
   int32_t taken = UnitsTaken(budget, now, policy);
-  if (taken + needed > policy.units()) {
+  if (needed > 0 && taken + needed > policy.units()) {
     answer = {false, absl::InfiniteFuture()};
     std::vector<std::pair<int64_t, int32_t>> ends;
     for (const BudgetEntry& entry : budget.entries()) {

@@ -19,6 +19,10 @@ void EraseIf(Field* field, Predicate predicate) {
   field->erase(std::remove_if(field->begin(), field->end(), predicate), field->end());
 }
 
+bool Contains(const google::protobuf::RepeatedPtrField<std::string>& ids, std::string_view id) {
+  return std::find(ids.begin(), ids.end(), id) != ids.end();
+}
+
 }  // namespace
 
 bool HoldsMore(const Issue* before, const Issue& after, const OutreachPolicy& policy) {
@@ -49,6 +53,17 @@ std::vector<StandingClearance> FindRevoked(const HoldRecord& holds, const Issue&
     revoked.push_back(clearance);
   }
   return revoked;
+}
+
+std::vector<StandingClearance> FindReaching(const HoldRecord& holds, std::string_view contact_id,
+                                            TopicSet topics, absl::Time now) {
+  std::vector<StandingClearance> found;
+  for (const StandingClearance& clearance : holds.clearances()) {
+    if (clearance.expires_us() <= time::ToMicros(now)) continue;
+    if (!clearance.contact_id().empty() && clearance.contact_id() != contact_id) continue;
+    if (Holds(topics, clearance.topic())) found.push_back(clearance);
+  }
+  return found;
 }
 
 void DropExpired(HoldRecord& holds, absl::Time now) {
@@ -88,6 +103,30 @@ account::v1::ClearanceState StateAt(const Clearance& clearance, absl::Time now) 
   return time::ToMicros(now) >= time::MicrosOf(clearance.expires_at())
              ? account::v1::CLEARANCE_STATE_EXPIRED
              : account::v1::CLEARANCE_STATE_STANDING;
+}
+
+bool IsUnusedFor(const records::ClearanceRecord& record, std::string_view contact_id) {
+  const auto& used = record.used_contact_ids();
+  // Before single contacts were noted a first use was all that there is to know.
+  if (used.empty()) return !record.clearance().has_used_at();
+  return !contact_id.empty() && !Contains(used, contact_id);
+}
+
+bool IsReservedFor(const records::ClearanceRecord& record, std::string_view contact_id) {
+  const auto& reserved = record.reserved_contact_ids();
+  return contact_id.empty() ? !reserved.empty() : Contains(reserved, contact_id);
+}
+
+void UseClearance(records::ClearanceRecord& record, std::string_view contact_id, absl::Time at) {
+  std::vector<std::string> contact_ids{std::string(contact_id)};
+  if (contact_id.empty()) {
+    contact_ids.assign(record.reserved_contact_ids().begin(), record.reserved_contact_ids().end());
+  }
+  for (const std::string& id : contact_ids) {
+    if (!Contains(record.used_contact_ids(), id)) record.add_used_contact_ids(id);
+  }
+  Clearance& clearance = *record.mutable_clearance();
+  if (!clearance.has_used_at()) *clearance.mutable_used_at() = time::Stamp(at);
 }
 
 account::v1::TouchVerdict JudgeTouch(bool inbound, type::v1::OutreachTopic topic,

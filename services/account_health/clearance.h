@@ -35,6 +35,12 @@ std::vector<records::StandingClearance> FindRevoked(const records::HoldRecord& h
                                                     absl::Time fact_at, absl::Time now,
                                                     const account::v1::OutreachPolicy& policy);
 
+// The standing clearances on one of the topics that reach the contact, by itself or among all, and
+// whose time is not over at `now`.
+std::vector<records::StandingClearance> FindReaching(const records::HoldRecord& holds,
+                                                     std::string_view contact_id, TopicSet topics,
+                                                     absl::Time now);
+
 // Takes clearances and exceptions out of the record whose time is over at `now`.
 void DropExpired(records::HoldRecord& holds, absl::Time now);
 
@@ -45,10 +51,19 @@ const records::StandingException* FindException(const records::HoldRecord& holds
 // Whether the clearance is of this contact (or of all) and topic.
 bool Covers(const account::v1::Clearance& clearance, std::string_view contact_id,
             type::v1::OutreachTopic topic);
-// Whether the clearance stood at `at`, by the instants of the commits that gave and revoked it.
+// Whether the clearance stood at `at`, by the instants of the commits that gave it and ended it
+// early.
 bool StoodAt(const account::v1::Clearance& clearance, absl::Time at);
 // Its state for a reader at `now`.
 account::v1::ClearanceState StateAt(const account::v1::Clearance& clearance, absl::Time now);
+
+// Whether nothing of what the clearance gives the contact (empty = each contact) was used yet: it
+// covers one touch with each.
+bool IsUnusedFor(const records::ClearanceRecord& record, std::string_view contact_id);
+// Whether units are reserved under it for the contact (empty = some contact).
+bool IsReservedFor(const records::ClearanceRecord& record, std::string_view contact_id);
+// Notes that it was used with the contact (empty = with all for whom it reserves).
+void UseClearance(records::ClearanceRecord& record, std::string_view contact_id, absl::Time at);
 
 // How a touch stands: `clearance` covers it and stood at its instant, or is null.
 account::v1::TouchVerdict JudgeTouch(bool inbound, type::v1::OutreachTopic topic,

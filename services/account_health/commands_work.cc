@@ -31,6 +31,16 @@ void EraseId(google::protobuf::RepeatedPtrField<std::string>* ids, const std::st
   if (found != ids->end()) ids->erase(found);
 }
 
+Work::Revocation BecauseOf(const Issue& issue, std::string_view cause_event_id) {
+  if ((issue.flags() & kParked) != 0) {
+    return {.reason = kParkedRule, .cause_event_id = cause_event_id};
+  }
+  if ((issue.flags() & kFollowUp) != 0) {
+    return {.reason = "survey", .cause_event_id = cause_event_id};
+  }
+  return {.reason = "ticket", .ticket_id = issue.subject_id(), .cause_event_id = cause_event_id};
+}
+
 bool IsSame(const Issue& a, const Issue& b) {
   return a.severity() == b.severity() && a.flags() == b.flags() &&
          a.contact_id() == b.contact_id() &&
@@ -56,6 +66,27 @@ type::v1::PolicyRef Work::PolicyRef(std::string_view rule) const {
   type::v1::PolicyRef ref = in_force_.ref;
   ref.set_rule(std::string(rule));
   return ref;
+}
+
+absl::StatusOr<std::vector<account::v1::Counterpart>> Work::Team(std::string_view account_id) {
+  absl::Status status = LoadPolicy();
+  if (!status.ok()) return status;
+  static const records::TeamRecord& nobody = *new records::TeamRecord();
+  const records::TeamRecord* team = &nobody;
+  if (!account_id.empty()) {
+    auto draft = drafts.Open(Teams(), account_id);
+    if (!draft.ok()) return draft.status();
+    team = &***draft;
+  }
+  std::set<std::string> named, left;
+  for (const account::v1::TeamMember& member : team->members()) named.insert(member.staff_id());
+  for (const account::v1::TeamDefault& one : policy().team_defaults()) named.insert(one.staff_id());
+  for (const std::string& staff_id : named) {
+    auto staff = drafts.Open(Staff(), staff_id);
+    if (!staff.ok()) return staff.status();
+    if ((*staff)->exists() && !(**staff)->active()) left.insert(staff_id);
+  }
+  return FillTeam(*team, left, policy());
 }
 
 absl::StatusOr<absl::Time> Work::CommitInstant(std::string_view account_id) {
@@ -88,44 +119,112 @@ absl::StatusOr<int64_t> Work::NoteEvent(std::string_view account_id, const bus::
   return Note(account_id, std::move(entry));
 }
 
-absl::Status Work::Revoke(std::string_view account_id, HoldRecord& holds,
-                          const records::StandingClearance& standing, const Issue& issue,
-                          std::string_view cause_event_id) {
-  auto clearance = drafts.Open(Clearances(), standing.clearance_id());
-  if (!clearance.ok()) return clearance.status();
-  absl::StatusOr<absl::Time> instant = CommitInstant(account_id);
+absl::StatusOr<int32_t> Work::End(std::string_view clearance_id,
+                                  account::v1::ClearanceState state) {
+  auto draft = drafts.Open(Clearances(), clearance_id);
+  if (!draft.ok()) return draft.status();
+  records::ClearanceRecord& record = (*draft)->Change();
+  account::v1::Clearance& clearance = *record.mutable_clearance();
+  absl::StatusOr<absl::Time> instant = CommitInstant(clearance.account_id());
   if (!instant.ok()) return instant.status();
-  auto team = drafts.Open(Teams(), account_id);
-  if (!team.ok()) return team.status();
-
-  EraseClearance(holds.mutable_clearances(), standing.clearance_id());
-  const bool is_ticket = (issue.flags() & (kFollowUp | kParked)) == 0;
-  events::v1::ClearanceRevoked event;
-  event.set_account_id(std::string(account_id));
-  event.set_clearance_id(standing.clearance_id());
-  event.set_staff_id(standing.staff_id());
-  for (const account::v1::Counterpart& place : FillTeam(&***team, policy())) {
-    if (place.role() == type::v1::STAFF_ROLE_CSM) event.set_csm_staff_id(place.staff_id());
-  }
-  *event.mutable_occurred_at() = time::Stamp(*instant);
-  event.set_cause_event_id(std::string(cause_event_id));
-  if (is_ticket) event.set_ticket_id(issue.subject_id());
-  absl::Status told = Tell(account_id, standing.clearance_id(), *instant, std::move(event));
-  if (!told.ok()) return told;
-  auto journal = drafts.Open(Journals(), account_id);
+  auto journal = drafts.Open(Journals(), clearance.account_id());
   if (!journal.ok()) return journal.status();
-
-  records::ClearanceRecord& record = (*clearance)->Change();
-  record.mutable_clearance()->set_state(account::v1::CLEARANCE_STATE_REVOKED);
-  *record.mutable_clearance()->mutable_revoked_at() = time::Stamp(*instant);
-  record.mutable_clearance()->set_revoked_by_event_id(std::string(cause_event_id));
-  if (is_ticket) record.mutable_clearance()->set_revoked_by_ticket_id(issue.subject_id());
-  record.mutable_clearance()->set_revoked_sequence((**journal)->last_sequence());
-  // What was not used yet is free again.
+  auto holds = drafts.Open(HoldRecords(), clearance.account_id());
+  if (!holds.ok()) return holds.status();
+  clearance.set_state(state);
+  *clearance.mutable_revoked_at() = time::Stamp(*instant);
+  clearance.set_revoked_sequence((**journal)->last_sequence());
+  EraseClearance((*holds)->Change().mutable_clearances(), clearance_id);
+  int32_t units = 0;
   for (const std::string& contact_id : record.reserved_contact_ids()) {
     auto budget = drafts.Open(Budgets(), contact_id);
     if (!budget.ok()) return budget.status();
-    GiveBackUnused((*budget)->Change(), standing.clearance_id());
+    if (GiveBackUnused((*budget)->Change(), clearance_id)) units += clearance.units();
+  }
+  return units;
+}
+
+absl::Status Work::Revoke(std::string_view clearance_id, const Revocation& why) {
+  absl::Status status = LoadPolicy();
+  if (!status.ok()) return status;
+  auto draft = drafts.Open(Clearances(), clearance_id);
+  if (!draft.ok()) return draft.status();
+  const account::v1::Clearance clearance = (**draft)->clearance();
+  if (StateAt(clearance, in_->now) != account::v1::CLEARANCE_STATE_STANDING) {
+    return absl::OkStatus();
+  }
+  absl::StatusOr<absl::Time> instant = CommitInstant(clearance.account_id());
+  if (!instant.ok()) return instant.status();
+  absl::StatusOr<std::vector<account::v1::Counterpart>> team = Team(clearance.account_id());
+  if (!team.ok()) return team.status();
+
+  events::v1::ClearanceRevoked event;
+  event.set_account_id(clearance.account_id());
+  event.set_clearance_id(clearance.clearance_id());
+  event.set_staff_id(clearance.staff_id());
+  for (const account::v1::Counterpart& place : *team) {
+    if (place.role() == type::v1::STAFF_ROLE_CSM) event.set_csm_staff_id(place.staff_id());
+  }
+  *event.mutable_occurred_at() = time::Stamp(*instant);
+  event.set_cause_event_id(std::string(why.cause_event_id));
+  event.set_ticket_id(std::string(why.ticket_id));
+  event.set_reason(std::string(why.reason));
+  status = Tell(clearance.account_id(), clearance_id, *instant, std::move(event));
+  if (!status.ok()) return status;
+
+  account::v1::Clearance& changed = *(*draft)->Change().mutable_clearance();
+  changed.set_revoked_by_event_id(std::string(why.cause_event_id));
+  changed.set_revoked_by_ticket_id(std::string(why.ticket_id));
+  changed.set_revoked_reason(std::string(why.reason));
+  return End(clearance_id, account::v1::CLEARANCE_STATE_REVOKED).status();
+}
+
+absl::StatusOr<int32_t> Work::Release(std::string_view clearance_id, std::string_view staff_id) {
+  auto draft = drafts.Open(Clearances(), clearance_id);
+  if (!draft.ok()) return draft.status();
+  const account::v1::Clearance clearance = (**draft)->clearance();
+  absl::StatusOr<absl::Time> instant = CommitInstant(clearance.account_id());
+  if (!instant.ok()) return instant.status();
+  absl::StatusOr<int32_t> units = End(clearance_id, account::v1::CLEARANCE_STATE_RELEASED);
+  if (!units.ok()) return units.status();
+  events::v1::ClearanceReleased event;
+  event.set_account_id(clearance.account_id());
+  event.set_clearance_id(clearance.clearance_id());
+  *event.mutable_occurred_at() = time::Stamp(*instant);
+  event.set_contact_id(clearance.contact_id());
+  event.set_topic(clearance.topic());
+  event.set_staff_id(std::string(staff_id));
+  event.set_units(*units);
+  absl::Status told = Tell(clearance.account_id(), clearance_id, *instant, std::move(event));
+  if (!told.ok()) return told;
+  auto journal = drafts.Open(Journals(), clearance.account_id());
+  if (!journal.ok()) return journal.status();
+  (*draft)->Change().mutable_clearance()->set_revoked_sequence((**journal)->last_sequence());
+  return units;
+}
+
+absl::Status Work::Return(std::string_view clearance_id) {
+  auto draft = drafts.Open(Clearances(), clearance_id);
+  if (!draft.ok()) return draft.status();
+  if (!(*draft)->exists() ||
+      (**draft)->clearance().state() != account::v1::CLEARANCE_STATE_STANDING) {
+    return absl::OkStatus();
+  }
+  return End(clearance_id, account::v1::CLEARANCE_STATE_RETURNED).status();
+}
+
+absl::Status Work::OptOut(std::string_view account_id, std::string_view contact_id, TopicSet topics,
+                          std::string_view reason, std::string_view cause_event_id) {
+  if (topics == 0) return absl::OkStatus();
+  // Whoever read the account's contacts before must read them again.
+  absl::Status status = RaiseHoldVersion(account_id);
+  if (!status.ok()) return status;
+  auto holds = drafts.Open(HoldRecords(), account_id);
+  if (!holds.ok()) return holds.status();
+  for (const records::StandingClearance& standing :
+       FindReaching(***holds, contact_id, topics, in_->now)) {
+    status = Revoke(standing.clearance_id(), {.reason = reason, .cause_event_id = cause_event_id});
+    if (!status.ok()) return status;
   }
   return absl::OkStatus();
 }
@@ -227,6 +326,8 @@ absl::Status Work::ChangeIssue(std::string_view account_id, const IssueChange& c
     holds.set_open_issues(holds.open_issues() - 1);
     if ((before.flags() & kFollowUp) != 0)
       EraseId(holds.mutable_follow_up_ids(), before.subject_id());
+    if ((before.flags() & kSuspected) != 0)
+      EraseId(holds.mutable_suspected_ids(), before.subject_id());
     return SettleHolds(account_id, holds, contact_ids, {}, change.at);
   }
 
@@ -239,13 +340,17 @@ absl::Status Work::ChangeIssue(std::string_view account_id, const IssueChange& c
     holds.set_open_issues(holds.open_issues() + 1);
     if ((after.flags() & kFollowUp) != 0) holds.add_follow_up_ids(after.subject_id());
   }
+  if ((before.flags() & kSuspected) != 0) {
+    EraseId(holds.mutable_suspected_ids(), before.subject_id());
+  }
+  if ((after.flags() & kSuspected) != 0) holds.add_suspected_ids(after.subject_id());
   status = CountIssue(account_id, holds, after, 1, contact_ids);
   if (!status.ok()) return status;
   if (HoldsMore(is_known && !change.is_always_worse ? &before : nullptr, after, rules)) {
     holds.set_hold_version(holds.hold_version() + 1);
     for (const records::StandingClearance& standing :
          FindRevoked(holds, after, change.fact, change.at, in_->now, rules)) {
-      status = Revoke(account_id, holds, standing, after, change.cause_event_id);
+      status = Revoke(standing.clearance_id(), BecauseOf(after, change.cause_event_id));
       if (!status.ok()) return status;
     }
   }
@@ -268,7 +373,7 @@ absl::Status Work::Park(std::string_view account_id, std::string_view subject_id
   const Issue parked = *FindParked(holds, subject_id);
   for (const records::StandingClearance& standing :
        FindRevoked(holds, parked, IssueFact::kWorsened, in_->now, in_->now, policy().outreach())) {
-    absl::Status revoked = Revoke(account_id, holds, standing, parked, cause_event_id);
+    absl::Status revoked = Revoke(standing.clearance_id(), BecauseOf(parked, cause_event_id));
     if (!revoked.ok()) return revoked;
   }
   return SettleHolds(account_id, holds, {}, {}, in_->now);
@@ -324,7 +429,9 @@ absl::Status Work::Rejudge(std::string_view account_id, absl::Time at) {
   for (const Issue& issue : issues) {
     for (const records::StandingClearance& one :
          FindRevoked(holds, issue, IssueFact::kWorsened, at, in_->now, policy().outreach())) {
-      status = Revoke(account_id, holds, one, issue, "");
+      Revocation why = BecauseOf(issue, "");
+      why.reason = "policy";
+      status = Revoke(one.clearance_id(), why);
       if (!status.ok()) return status;
     }
   }

@@ -8,6 +8,7 @@
 #include <string>
 #include <string_view>
 #include <utility>
+#include <vector>
 
 #include "absl/functional/function_ref.h"
 #include "absl/status/status.h"
@@ -58,6 +59,10 @@ class Work {
   type::v1::PolicyRef PolicyRef(std::string_view rule = "") const;
   int64_t policy_version() const { return in_force_.ref.version(); }
 
+  // Every role of the account's team (empty = of no account), the policy's stand-ins filled in for
+  // empty places and for who left.
+  absl::StatusOr<std::vector<account::v1::Counterpart>> Team(std::string_view account_id);
+
   // The instant of this commit in the account's own order, which never goes back.
   absl::StatusOr<absl::Time> CommitInstant(std::string_view account_id);
   // Appends an entry to the account's timeline; returns its sequence.
@@ -87,6 +92,23 @@ class Work {
   absl::Status Park(std::string_view account_id, std::string_view subject_id,
                     std::string_view cause_event_id);
   absl::Status Unpark(std::string_view account_id, std::string_view subject_id);
+  // The contact wants none of the topics any more: ends what stands for it, by itself or among all.
+  // `reason` as in ClearanceRevoked.
+  absl::Status OptOut(std::string_view account_id, std::string_view contact_id, TopicSet topics,
+                      std::string_view reason, std::string_view cause_event_id);
+  // Ends a clearance before its time, if it stands and its time is not over: it is revoked and that
+  // is told, …
+  struct Revocation {
+    std::string_view reason;  // as in ClearanceRevoked
+    std::string_view ticket_id = "";
+    std::string_view cause_event_id = "";
+  };
+  absl::Status Revoke(std::string_view clearance_id, const Revocation& why);
+  // … or given back by its holder, which is told; returns the units that are free again, …
+  absl::StatusOr<int32_t> Release(std::string_view clearance_id, std::string_view staff_id);
+  // … or given back with what it used, because the invitation was withdrawn that its event tells
+  // of.
+  absl::Status Return(std::string_view clearance_id);
   // Raises hold_version alone: something may block that is not an issue here yet.
   absl::Status RaiseHoldVersion(std::string_view account_id);
   // Counts and judges holds and clearances of the account anew by the policy in force. Reads
@@ -107,9 +129,9 @@ class Work {
   corridor::Decision decision;
 
  private:
-  absl::Status Revoke(std::string_view account_id, records::HoldRecord& holds,
-                      const records::StandingClearance& standing, const records::Issue& issue,
-                      std::string_view cause_event_id);
+  // The state changes and the rest of its units is free again; returns how many those are. What
+  // ended it was noted on the timeline just before.
+  absl::StatusOr<int32_t> End(std::string_view clearance_id, account::v1::ClearanceState state);
   // Counts the issue (by = 1), or no longer (-1), in the account's scope and in those of the
   // contacts that it concerns, and notes these in `contact_ids`.
   absl::Status CountIssue(std::string_view account_id, records::HoldRecord& holds,

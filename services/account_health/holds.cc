@@ -26,7 +26,7 @@ constexpr int kMaxParkedSpans = 100;
 using Issues = google::protobuf::RepeatedPtrField<Issue>;
 
 bool Fits(HoldCondition condition, const Issue& issue) {
-  if ((issue.flags() & kParked) != 0) return false;
+  if ((issue.flags() & (kParked | kSuspected)) != 0) return false;
   const bool follow_up = (issue.flags() & kFollowUp) != 0;
   if (condition == account::v1::HOLD_CONDITION_BAD_SURVEY) return follow_up;
   if (follow_up) return false;
@@ -64,6 +64,7 @@ account::v1::OutreachBlock BlockOf(const Issue& issue, std::string_view rule) {
 // What the issue is called where no rule of the policy holds the topic because of it.
 std::string_view PlainName(const Issue& issue) {
   if ((issue.flags() & kParked) != 0) return kParkedRule;
+  if ((issue.flags() & kSuspected) != 0) return kSuspectedName;
   if ((issue.flags() & kFollowUp) != 0) return RuleName(account::v1::HOLD_CONDITION_BAD_SURVEY);
   switch (issue.severity()) {
     case type::v1::SEVERITY_CRITICAL:

@@ -28,6 +28,9 @@ inline constexpr uint32_t kFollowUp = 8;
 // holds every topic that can be held, for everybody, and no exception lets one through.
 inline constexpr uint32_t kParked = 16;
 inline constexpr std::string_view kParkedRule = "account_parked";
+// Suspected to be spam: it holds nothing and is shown as advice.
+inline constexpr uint32_t kSuspected = 32;
+inline constexpr std::string_view kSuspectedName = "suspected_spam";
 
 // The topics that an issue holds, by scope.
 struct HeldBy {

@@ -4,6 +4,7 @@
 #include <iterator>
 #include <map>
 #include <optional>
+#include <set>
 #include <string>
 #include <utility>
 #include <vector>
@@ -19,6 +20,7 @@
 #include "services/account_health/holds.h"
 #include "services/account_health/pages.h"
 #include "services/account_health/records.h"
+#include "services/account_health/staff_check.h"
 #include "services/account_health/tickets.h"
 #include "services/account_health/topics.h"
 #include "tandem/events/v1/account.pb.h"
@@ -78,10 +80,11 @@ absl::StatusOr<std::vector<account::v1::Contact>> FindContacts(Work& work,
   return contacts;
 }
 
-// Opt-outs and the budget: what concerns the persons, whatever is open.
+// Opt-outs and the budget: what concerns the persons, whatever is open. What `own_clearance_id`
+// (may be empty) reserves and did not use is not held against its holder.
 absl::StatusOr<std::vector<OutreachBlock>> FindPersonalBlocks(
     Work& work, const std::vector<account::v1::Contact>& contacts, type::v1::OutreachTopic topic,
-    absl::Time now) {
+    const std::string& own_clearance_id, absl::Time now) {
   std::vector<OutreachBlock> blocks;
   for (const account::v1::Contact& contact : contacts) {
     if (std::find(contact.opted_out().begin(), contact.opted_out().end(), topic) !=
@@ -90,7 +93,9 @@ absl::StatusOr<std::vector<OutreachBlock>> FindPersonalBlocks(
     }
     auto budget = work.drafts.Open(Budgets(), contact.contact_id());
     if (!budget.ok()) return budget.status();
-    const BudgetAnswer answer = AskBudget(***budget, topic, now, work.policy().contact_budget());
+    records::BudgetRecord ledger = ***budget;
+    if (!own_clearance_id.empty()) GiveBackUnused(ledger, own_clearance_id);
+    const BudgetAnswer answer = AskBudget(ledger, topic, now, work.policy().contact_budget());
     if (answer.fits) continue;
     OutreachBlock& block = blocks.emplace_back(BlockOf("fatigue", contact.contact_id()));
     if (answer.may_clear_at < absl::InfiniteFuture()) {
@@ -151,7 +156,9 @@ IntakeAnswer AskIntake(const std::string& account_id, int64_t hold_version,
 absl::StatusOr<std::vector<Issue>> FindIssues(Work& work, const std::string& account_id,
                                               const std::vector<intake::v1::Ticket>& tickets) {
   std::vector<Issue> issues;
+  std::set<std::string> named;
   for (const intake::v1::Ticket& ticket : tickets) {
+    named.insert(ticket.ticket_id());
     Issue& issue = issues.emplace_back();
     auto known = work.drafts.Open(Issues(), PartKey(account_id, ticket.ticket_id()));
     if (!known.ok()) return known.status();
@@ -165,17 +172,52 @@ absl::StatusOr<std::vector<Issue>> FindIssues(Work& work, const std::string& acc
       issue.set_severity((**record)->severity());
       issue.set_flags((**record)->flags());
     }
+    // Intake says that it may block, so somebody has confirmed it, whatever is known here.
+    issue.set_flags(issue.flags() & ~kSuspected);
     issue.set_contact_id(ticket.contact_id());
     *issue.mutable_watcher_contact_ids() = ticket.watcher_contact_ids();
   }
   auto holds = work.drafts.Open(HoldRecords(), account_id);
   if (!holds.ok()) return holds.status();
-  for (const std::string& follow_up_id : (**holds)->follow_up_ids()) {
-    auto follow_up = work.drafts.Open(Issues(), PartKey(account_id, follow_up_id));
-    if (!follow_up.ok()) return follow_up.status();
-    issues.push_back(***follow_up);
+  // Intake does not list what it suspects to be spam among what may block.
+  for (const auto* ids : {&(**holds)->follow_up_ids(), &(**holds)->suspected_ids()}) {
+    for (const std::string& id : *ids) {
+      auto known = work.drafts.Open(Issues(), PartKey(account_id, id));
+      if (!known.ok()) return known.status();
+      if (named.insert(id).second) issues.push_back(***known);
+    }
   }
   return issues;
+}
+
+// The clearance that the staff holds for the same contact and topic and has not used; null when
+// there is none. A service's belongs to one message of its own and is not given again.
+absl::StatusOr<Drafts::Draft<records::ClearanceRecord>*> FindOwnClearance(
+    Work& work, const account::v1::CheckOutreachRequest& request, const records::HoldRecord& holds,
+    absl::Time now) {
+  if (request.staff_id().empty()) return nullptr;
+  for (const records::StandingClearance& standing :
+       FindReaching(holds, request.contact_id(), SetOf(request.topic()), now)) {
+    if (standing.staff_id() != request.staff_id() ||
+        standing.contact_id() != request.contact_id()) {
+      continue;
+    }
+    auto draft = work.drafts.Open(Clearances(), standing.clearance_id());
+    if (!draft.ok()) return draft.status();
+    if (!(**draft)->clearance().has_used_at()) return *draft;
+  }
+  return nullptr;
+}
+
+// Whether the clearance is what a new one would be: for the same people, and not without the
+// exception that is needed.
+bool IsAsGood(const records::ClearanceRecord& record,
+              const std::vector<account::v1::Contact>& contacts, const std::string& exception_id) {
+  if (!exception_id.empty() && record.clearance().exception_id() != exception_id) return false;
+  return record.reserved_contact_ids_size() == static_cast<int>(contacts.size()) &&
+         std::all_of(contacts.begin(), contacts.end(), [&](const account::v1::Contact& contact) {
+           return IsReservedFor(record, contact.contact_id());
+         });
 }
 
 // What is open as this service knows it. Reads a range.
@@ -185,6 +227,33 @@ absl::StatusOr<std::vector<Issue>> KnownIssues(Work& work, const std::string& ac
   std::vector<Issue> issues;
   for (const auto& row : *rows) issues.push_back(*row);
   return issues;
+}
+
+std::string_view RuleOfEnd(account::v1::ClearanceState state) {
+  switch (state) {
+    case account::v1::CLEARANCE_STATE_REVOKED:
+      return "clearance_revoked";
+    case account::v1::CLEARANCE_STATE_EXPIRED:
+      return "clearance_expired";
+    case account::v1::CLEARANCE_STATE_RETURNED:
+      return "clearance_returned";
+    case account::v1::CLEARANCE_STATE_RELEASED:
+      return "clearance_released";
+    default:
+      return "";
+  }
+}
+
+// Whether the clearance covers one more touch with the contact (empty = with several) beyond what
+// it gave: units have to be left for it.
+absl::StatusOr<bool> FitsAgain(Work& work, const std::vector<std::string>& contact_ids,
+                               type::v1::OutreachTopic topic, absl::Time now) {
+  for (const std::string& contact_id : contact_ids) {
+    auto budget = work.drafts.Open(Budgets(), contact_id);
+    if (!budget.ok()) return budget.status();
+    if (!AskBudget(***budget, topic, now, work.policy().contact_budget()).fits) return false;
+  }
+  return true;
 }
 
 absl::Status CheckAccount(corridor::View& view, const std::string& account_id) {
@@ -229,15 +298,22 @@ absl::StatusOr<Decision> CheckOutreach(const account::v1::CheckOutreachRequest& 
   if (!holds.ok()) return holds.status();
   auto contacts = FindContacts(work, account_id, request.contact_id());
   if (!contacts.ok()) return contacts.status();
+  auto staff = FindStaff(work, call.in, {request.staff_id()});
+  if (!staff.ok()) return staff.status();
+  for (const records::StaffRecord& one : staff->staff) {
+    status = CheckActive(one, request.staff_id());
+    if (!status.ok()) return status;
+  }
 
   std::vector<OutreachBlock> blocks, advice;
   absl::Time as_of = call.in.now;
   std::string exception_id;
+  absl::Time exception_until = absl::InfiniteFuture();
   const bool is_holdable = Holds(HoldableTopics(policy), topic);
   if (is_holdable) {
     const IntakeAnswer answer =
         AskIntake(account_id, (**holds)->hold_version(), call.in, work.decision);
-    if (answer.is_asked) return std::move(work.decision);
+    if (answer.is_asked || staff->is_asking) return std::move(work.decision);
     if (answer.is_reachable) {
       as_of = answer.as_of;
       auto issues = FindIssues(work, account_id, answer.tickets);
@@ -256,39 +332,74 @@ absl::StatusOr<Decision> CheckOutreach(const account::v1::CheckOutreachRequest& 
     const records::StandingException* exception = FindException(***holds, topic, call.in.now);
     if (!blocks.empty() && exception != nullptr) {
       exception_id = exception->exception_id();
+      exception_until = time::FromMicros(exception->until_us());
       advice.insert(advice.begin(), blocks.begin(), blocks.end());
       blocks.clear();
     }
+  } else if (staff->is_asking) {
+    return std::move(work.decision);
   } else if (!IsFree(topic) && !request.staff_id().empty()) {
     auto issues = KnownIssues(work, account_id);
     if (!issues.ok()) return issues.status();
     advice = Judge(*issues, topic, request.contact_id(), policy).advice;
   }
+  auto own = FindOwnClearance(work, request, ***holds, call.in.now);
+  if (!own.ok()) return own.status();
+  const std::string own_id = *own == nullptr ? "" : (**own)->clearance().clearance_id();
   if (!IsFree(topic)) {
     // Whatever intake says and whoever granted an exception: facts are missing.
     Findings parked = Judge({(**holds)->parked().begin(), (**holds)->parked().end()}, topic,
                             request.contact_id(), policy);
     blocks.insert(blocks.begin(), parked.blocks.begin(), parked.blocks.end());
-    auto personal = FindPersonalBlocks(work, *contacts, topic, call.in.now);
+    auto personal = FindPersonalBlocks(work, *contacts, topic, own_id, call.in.now);
     if (!personal.ok()) return personal.status();
     blocks.insert(blocks.end(), personal->begin(), personal->end());
   }
 
   account::v1::CheckOutreachResponse response;
   *response.mutable_as_of() = time::Stamp(as_of);
+  if (!request.staff_id().empty()) {
+    auto unattributed = CountUnattributed(call.view);
+    if (!unattributed.ok()) return unattributed.status();
+    response.set_unattributed_tickets(*unattributed);
+  }
   for (OutreachBlock& block : advice) *response.add_advice() = std::move(block);
   if (!blocks.empty()) {
     *response.mutable_policy() = work.PolicyRef(blocks.front().rule());
     for (OutreachBlock& block : blocks) *response.add_blocks() = std::move(block);
     response.set_verdict(account::v1::OUTREACH_VERDICT_HOLD);
+    work.decision.ReplyForNow(std::move(response));
+    return work.Finish();
+  }
+  const int32_t units = UnitsOf(topic, work.policy().contact_budget());
+  response.set_verdict(account::v1::OUTREACH_VERDICT_ALLOW);
+  response.set_exception_id(exception_id);
+  response.set_units(units);
+  if (request.preview()) {
+    *response.mutable_policy() = work.PolicyRef(exception_id.empty() ? "" : "exception");
+    work.decision.ReplyForNow(std::move(response));
+    return work.Finish();
+  }
+  response.set_clearance_state(account::v1::CLEARANCE_STATE_STANDING);
+  if (*own != nullptr && IsAsGood(***own, *contacts, exception_id)) {
+    const Clearance& standing = (**own)->clearance();
+    response.set_clearance_id(standing.clearance_id());
+    *response.mutable_expires_at() = standing.expires_at();
+    *response.mutable_policy() = standing.policy();
+    response.set_exception_id(standing.exception_id());
+    response.set_units(standing.units());
     work.decision.Reply(std::move(response));
     return work.Finish();
+  }
+  if (*own != nullptr) {
+    auto released = work.Release(own_id, request.staff_id());
+    if (!released.ok()) return released.status();
   }
 
   absl::StatusOr<absl::Time> at = work.CommitInstant(account_id);
   if (!at.ok()) return at.status();
-  const absl::Time expires = *at + time::Span(policy.clearance_expiry());
-  const int32_t units = UnitsOf(topic, work.policy().contact_budget());
+  // It ends with the earliest of what it rests on.
+  const absl::Time expires = std::min(*at + time::Span(policy.clearance_expiry()), exception_until);
   records::ClearanceRecord record;
   Clearance& clearance = *record.mutable_clearance();
   clearance.set_clearance_id(call.in.ids->Next("clr"));
@@ -321,7 +432,7 @@ absl::StatusOr<Decision> CheckOutreach(const account::v1::CheckOutreachRequest& 
   if (!journal.ok()) return journal.status();
   clearance.set_given_sequence((**journal)->last_sequence());
 
-  if (units > 0) {
+  if (!IsFree(topic)) {
     for (const account::v1::Contact& contact : *contacts) {
       auto budget = work.drafts.Open(Budgets(), contact.contact_id());
       if (!budget.ok()) return budget.status();
@@ -347,13 +458,99 @@ absl::StatusOr<Decision> CheckOutreach(const account::v1::CheckOutreachRequest& 
     standing.set_exception_id(exception_id);
   }
 
-  response.set_verdict(account::v1::OUTREACH_VERDICT_ALLOW);
   response.set_clearance_id(clearance.clearance_id());
   *response.mutable_expires_at() = clearance.expires_at();
   *response.mutable_policy() = clearance.policy();
-  response.set_exception_id(exception_id);
-  response.set_units(units);
   work.decision.Insert(Clearances(), clearance.clearance_id(), record);
+  work.decision.Reply(std::move(response));
+  return work.Finish();
+}
+
+absl::StatusOr<account::v1::CheckOutreachResponse> CheckOutreachAgain(
+    const account::v1::CheckOutreachRequest&, const account::v1::CheckOutreachResponse& remembered,
+    const Call& call) {
+  auto loaded = call.view.Load(Clearances(), remembered.clearance_id());
+  if (!loaded.ok()) return loaded.status();
+  if (!*loaded) return corridor::NotFound("clearance", remembered.clearance_id());
+  const Clearance& clearance = (*loaded)->clearance();
+  account::v1::CheckOutreachResponse response = remembered;
+  response.set_clearance_state(StateAt(clearance, call.in.now));
+  if (response.clearance_state() == account::v1::CLEARANCE_STATE_STANDING) return response;
+  response.set_verdict(account::v1::OUTREACH_VERDICT_HOLD);
+  response.set_units(0);
+  OutreachBlock& block = *response.add_blocks();
+  block = BlockOf(RuleOfEnd(response.clearance_state()), clearance.revoked_by_ticket_id());
+  response.mutable_policy()->set_rule(block.rule());
+  return response;
+}
+
+absl::Status Validate(const account::v1::GetClearanceRequest& request) {
+  Violations violations;
+  violations.Id("clearance_id", request.clearance_id());
+  return violations.status();
+}
+
+absl::StatusOr<account::v1::GetClearanceResponse> GetClearance(
+    const account::v1::GetClearanceRequest& request, const Call& call) {
+  auto loaded = call.view.Load(Clearances(), request.clearance_id());
+  if (!loaded.ok()) return loaded.status();
+  if (!*loaded) return corridor::NotFound("clearance", request.clearance_id());
+  account::v1::GetClearanceResponse response;
+  *response.mutable_clearance() = (*loaded)->clearance();
+  response.mutable_clearance()->set_state(StateAt((*loaded)->clearance(), call.in.now));
+  return response;
+}
+
+absl::Status Validate(const account::v1::ReleaseClearanceRequest& request) {
+  Violations violations;
+  violations.Id("clearance_id", request.clearance_id());
+  violations.Id("staff_id", request.staff_id(), true);
+  return violations.status();
+}
+
+absl::StatusOr<Decision> ReleaseClearance(const account::v1::ReleaseClearanceRequest& request,
+                                          const Call& call) {
+  const std::string& clearance_id = request.clearance_id();
+  Work work(call.policies, call.in, call.view);
+  auto draft = work.drafts.Open(Clearances(), clearance_id);
+  if (!draft.ok()) return draft.status();
+  if (!(*draft)->exists()) return corridor::NotFound("clearance", clearance_id);
+  const records::ClearanceRecord record = ***draft;
+  const Clearance& clearance = record.clearance();
+  if (clearance.staff_id() != request.staff_id()) {
+    return corridor::WithReason(
+        absl::PermissionDeniedError(absl::StrCat("clearance ", clearance_id,
+                                                 " is held by somebody else; its holder gives it "
+                                                 "back")),
+        "NOT_ITS_HOLDER");
+  }
+  const account::v1::ClearanceState state = StateAt(clearance, call.in.now);
+  if (state != account::v1::CLEARANCE_STATE_STANDING) {
+    return corridor::FailedPrecondition(
+        "CLEARANCE_ENDED",
+        absl::StrCat("clearance ", clearance_id,
+                     " does not stand any more: ", std::string(RuleOfEnd(state))),
+        {{"clearance_id", clearance_id}, {"state", std::string(RuleOfEnd(state))}});
+  }
+  const bool is_used_up =
+      clearance.contact_id().empty()
+          ? clearance.has_used_at() &&
+                std::all_of(record.reserved_contact_ids().begin(),
+                            record.reserved_contact_ids().end(),
+                            [&](const std::string& id) { return !IsUnusedFor(record, id); })
+          : !IsUnusedFor(record, clearance.contact_id());
+  if (is_used_up) {
+    return corridor::FailedPrecondition(
+        "CLEARANCE_USED",
+        absl::StrCat("clearance ", clearance_id, " was used; nothing of it is left to give back"),
+        {{"clearance_id", clearance_id}});
+  }
+  auto units = work.Release(clearance_id, request.staff_id());
+  if (!units.ok()) return units.status();
+  account::v1::ReleaseClearanceResponse response;
+  response.set_clearance_id(clearance_id);
+  *response.mutable_released_at() = (**draft)->clearance().revoked_at();
+  response.set_units(*units);
   work.decision.Reply(std::move(response));
   return work.Finish();
 }
@@ -394,8 +591,14 @@ absl::StatusOr<Decision> RecordTouch(const account::v1::RecordTouchRequest& requ
     return violations.status();
   }
   const absl::Time at = request.has_occurred_at() ? time::Instant(request.occurred_at()) : *commit;
+  auto staff = FindStaff(work, call.in, {request.staff_id()});
+  if (!staff.ok()) return staff.status();
+  if (staff->is_asking) return std::move(work.decision);
+  status = CheckActive(staff->staff.front(), request.staff_id(), at);
+  if (!status.ok()) return status;
 
-  // The clearance that stood at that instant, by the order of this account's commits.
+  // The clearance that stood at that instant, by the order of this account's commits; of several
+  // the one that was not used for this contact yet.
   Drafts::Draft<records::ClearanceRecord>* covering = nullptr;
   if (!request.clearance_id().empty()) {
     auto named = work.drafts.Open(Clearances(), request.clearance_id());
@@ -413,11 +616,32 @@ absl::StatusOr<Decision> RecordTouch(const account::v1::RecordTouchRequest& requ
           !StoodAt(row->clearance(), at)) {
         continue;
       }
+      const bool is_unused = IsUnusedFor(*row, request.contact_id());
+      if (covering != nullptr && !is_unused) continue;
       auto draft = work.drafts.Open(Clearances(), row.key);
       if (!draft.ok()) return draft.status();
       covering = *draft;
-      break;
+      if (is_unused) break;
     }
+  }
+  // Whom it reached. It covers one touch with each; a further one reserves anew, or is not covered.
+  std::vector<std::string> contact_ids;
+  if (!request.contact_id().empty()) {
+    contact_ids.push_back(request.contact_id());
+  } else if (covering != nullptr) {
+    contact_ids.assign((*covering)->reserved_contact_ids().begin(),
+                       (*covering)->reserved_contact_ids().end());
+  }
+  if (covering != nullptr && !request.inbound() && !IsFree(topic)) {
+    std::vector<std::string> again;
+    for (const std::string& contact_id : contact_ids) {
+      if (!IsReservedFor(**covering, contact_id) || !IsUnusedFor(**covering, contact_id)) {
+        again.push_back(contact_id);
+      }
+    }
+    auto fits = FitsAgain(work, again, topic, call.in.now);
+    if (!fits.ok()) return fits.status();
+    if (!*fits) covering = nullptr;
   }
   const Clearance* clearance = covering == nullptr ? nullptr : &(*covering)->clearance();
   const account::v1::TouchVerdict verdict = JudgeTouch(request.inbound(), topic, clearance);
@@ -433,25 +657,18 @@ absl::StatusOr<Decision> RecordTouch(const account::v1::RecordTouchRequest& requ
   int32_t units = 0;
   if (!request.inbound() && !IsFree(topic)) {
     units = UnitsOf(topic, work.policy().contact_budget());
-    std::vector<std::string> contact_ids;
-    if (!request.contact_id().empty()) {
-      contact_ids.push_back(request.contact_id());
-    } else if (covering != nullptr) {
-      contact_ids.assign((*covering)->reserved_contact_ids().begin(),
-                         (*covering)->reserved_contact_ids().end());
-    }
     for (const std::string& contact_id : contact_ids) {
       auto budget = work.drafts.Open(Budgets(), contact_id);
       if (!budget.ok()) return budget.status();
       records::BudgetRecord& ledger = (*budget)->Change();
       ledger.set_account_id(account_id);
       Prune(ledger, call.in.now, work.policy().contact_budget());
-      Use(ledger, clearance_id, touch.touch_id(), topic, at, work.policy().contact_budget());
+      const bool is_first = covering != nullptr && IsUnusedFor(**covering, contact_id);
+      Use(ledger, is_first ? clearance_id : "", touch.touch_id(), topic, at,
+          work.policy().contact_budget());
     }
   }
-  if (!clearance_id.empty() && !clearance->has_used_at()) {
-    *covering->Change().mutable_clearance()->mutable_used_at() = time::Stamp(at);
-  }
+  if (!clearance_id.empty()) UseClearance(covering->Change(), request.contact_id(), at);
 
   touch.set_account_id(account_id);
   touch.set_contact_id(request.contact_id());
@@ -600,12 +817,14 @@ absl::StatusOr<Decision> GrantOutreachException(
   auto account = work.drafts.Open(Accounts(), account_id);
   if (!account.ok()) return account.status();
   if (!(*account)->exists()) return corridor::NotFound("account", account_id);
-  auto staff = work.drafts.Open(Staff(), request.staff_id());
+  auto staff = FindStaff(work, call.in, {request.staff_id()});
   if (!staff.ok()) return staff.status();
-  const bool is_lead = (**staff)->active() &&
-                       std::find((**staff)->roles().begin(), (**staff)->roles().end(),
-                                 type::v1::STAFF_ROLE_SUPPORT_LEAD) != (**staff)->roles().end();
-  if (!is_lead) {
+  if (staff->is_asking) return std::move(work.decision);
+  const records::StaffRecord& grantor = staff->staff.front();
+  status = CheckActive(grantor, request.staff_id());
+  if (!status.ok()) return status;
+  if (std::find(grantor.roles().begin(), grantor.roles().end(),
+                type::v1::STAFF_ROLE_SUPPORT_LEAD) == grantor.roles().end()) {
     return corridor::WithReason(
         absl::PermissionDeniedError("only an active SUPPORT_LEAD grants an exception"),
         "NO_SUPPORT_LEAD");

@@ -348,22 +348,27 @@ std::unique_ptr<Policies> MakePolicies(const AccountPolicy& built_in, Policies::
       std::move(weigh), std::move(on_applied));
 }
 
-std::vector<account::v1::Counterpart> FillTeam(const records::TeamRecord* team,
+std::vector<account::v1::Counterpart> FillTeam(const records::TeamRecord& team,
+                                               const std::set<std::string>& left,
                                                const AccountPolicy& policy) {
   std::vector<account::v1::Counterpart> filled;
   for (int role = 1; type::v1::StaffRole_IsValid(role); ++role) {
     account::v1::Counterpart& place = filled.emplace_back();
     place.set_role(static_cast<type::v1::StaffRole>(role));
-    if (team != nullptr) {
-      for (const account::v1::TeamMember& member : team->members()) {
-        if (static_cast<int>(member.role()) == role) place.set_staff_id(member.staff_id());
+    const auto take = [&](const std::string& staff_id, bool is_default) {
+      if (!place.staff_id().empty() || staff_id.empty()) return;
+      if (left.contains(staff_id)) {
+        if (place.inactive_staff_id().empty()) place.set_inactive_staff_id(staff_id);
+        return;
       }
+      place.set_staff_id(staff_id);
+      place.set_is_default(is_default);
+    };
+    for (const account::v1::TeamMember& member : team.members()) {
+      if (static_cast<int>(member.role()) == role) take(member.staff_id(), false);
     }
-    if (!place.staff_id().empty()) continue;
     for (const account::v1::TeamDefault& one : policy.team_defaults()) {
-      if (static_cast<int>(one.role()) != role) continue;
-      place.set_staff_id(one.staff_id());
-      place.set_is_default(true);
+      if (static_cast<int>(one.role()) == role) take(one.staff_id(), true);
     }
   }
   return filled;

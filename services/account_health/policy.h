@@ -3,6 +3,8 @@
 #define TANDEM_SERVICES_ACCOUNT_HEALTH_POLICY_H_
 
 #include <memory>
+#include <set>
+#include <string>
 #include <vector>
 
 #include "common/corridor/errors.h"
@@ -28,9 +30,10 @@ using Policies = policy::Book<account::v1::AccountPolicy, account::v1::AccountPo
 std::unique_ptr<Policies> MakePolicies(const account::v1::AccountPolicy& built_in,
                                        Policies::Weigh weigh, Policies::OnApplied on_applied);
 
-// Every role of the team in the order of the roles, the policy's stand-ins filled in. `team` may be
-// null.
-std::vector<account::v1::Counterpart> FillTeam(const records::TeamRecord* team,
+// Every role of the team in the order of the roles. The policy's stand-ins fill empty places and
+// those of staff who left; who of them left too fills none.
+std::vector<account::v1::Counterpart> FillTeam(const records::TeamRecord& team,
+                                               const std::set<std::string>& left,
                                                const account::v1::AccountPolicy& policy);
 // The counterparts of a contact level out of a filled team, in the order of the matrix.
 std::vector<account::v1::Counterpart> CounterpartsOf(

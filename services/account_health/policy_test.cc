@@ -132,7 +132,7 @@ TEST(Team, FillsEmptyPlacesFromThePolicy) {
   member.set_role(type::v1::STAFF_ROLE_ACCOUNT_PM);
   member.set_staff_id("pm");
   const auto counterparts =
-      CounterpartsOf(type::v1::CONTACT_LEVEL_OWNER, FillTeam(&team, policy), policy);
+      CounterpartsOf(type::v1::CONTACT_LEVEL_OWNER, FillTeam(team, {}, policy), policy);
   ASSERT_EQ(counterparts.size(), 4u);
   EXPECT_EQ(counterparts[0].role(), type::v1::STAFF_ROLE_PRE_SALES_LEAD);
   EXPECT_EQ(counterparts[0].staff_id(), "");
@@ -144,7 +144,7 @@ TEST(Team, FillsEmptyPlacesFromThePolicy) {
 
 TEST(Team, TakesAnUnsaidLevelForMember) {
   const auto counterparts = CounterpartsOf(type::v1::CONTACT_LEVEL_UNSPECIFIED,
-                                           FillTeam(nullptr, DefaultPolicy()), DefaultPolicy());
+                                           FillTeam({}, {}, DefaultPolicy()), DefaultPolicy());
   ASSERT_EQ(counterparts.size(), 1u);
   EXPECT_EQ(counterparts[0].role(), type::v1::STAFF_ROLE_SUPPORT_AGENT);
 }

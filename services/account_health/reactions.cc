@@ -11,7 +11,9 @@
 #include "common/time/micros.h"
 #include "common/time/stamp.h"
 #include "services/account_health/budget.h"
+#include "services/account_health/clearance.h"
 #include "services/account_health/commands_work.h"
+#include "services/account_health/contacts.h"
 #include "services/account_health/health.h"
 #include "services/account_health/holds.h"
 #include "services/account_health/records.h"
@@ -25,6 +27,8 @@ using records::TicketRecord;
 
 // Accounts that one firing of the policy walk judges anew.
 constexpr int64_t kWalkPage = 50;
+// Clearances of somebody who left that one commit revokes.
+constexpr int64_t kRevokePage = 50;
 
 // Lets an entry wait until its ticket has an account.
 absl::Status Wait(Work& work, Drafts::Draft<TicketRecord>& draft, std::string_view ticket_id,
@@ -179,6 +183,18 @@ Decided ChangeTicket(const TicketEvent& what, const EventCall& call,
   return work.Finish();
 }
 
+// `is_breach`: told by the breach itself, whose instant counts before that of a correction.
+Decided MissCycle(const events::v1::SlaClockRef& clock, absl::Time at, bool is_breach,
+                  const EventCall& call) {
+  return ChangeTicket({clock.ticket_id(), clock.account_id()}, call, [&](TicketRecord& ticket) {
+    if (is_breach) DropBreach(ticket, clock.metric(), clock.cycle());
+    AddBreach(ticket, clock.metric(), clock.cycle(), at);
+    if (clock.metric() == type::v1::SLA_METRIC_RESOLUTION) {
+      ticket.set_flags(ticket.flags() | kBreached);
+    }
+  });
+}
+
 bool IsBad(const account::v1::BadSurvey& policy, type::v1::SurveyKind kind, int32_t score) {
   switch (kind) {
     case type::v1::SURVEY_KIND_CSAT:
@@ -189,6 +205,31 @@ bool IsBad(const account::v1::BadSurvey& policy, type::v1::SurveyKind kind, int3
       return score <= policy.nps_at_most();
     default:
       return false;
+  }
+}
+
+// Nobody makes contact under a clearance of somebody who left. A page now, the rest by a timer.
+absl::Status RevokeAllOf(Work& work, records::StaffTimer page, absl::Time now) {
+  for (;;) {
+    auto standing = SelectClearancesOf(work.drafts.view(), page.unnamed() ? "?" : page.staff_id(),
+                                       page.after_clearance_id(), time::ToMicros(now), kRevokePage);
+    if (!standing.ok()) return standing.status();
+    for (const auto& row : *standing) {
+      if (row->clearance().staff_id() != page.staff_id()) continue;
+      absl::Status status =
+          work.Revoke(row.key, {.reason = "staff_left", .cause_event_id = page.event_id()});
+      if (!status.ok()) return status;
+    }
+    if (static_cast<int64_t>(standing->size()) == kRevokePage) {
+      page.set_after_clearance_id(standing->back().key);
+      const std::string timer = absl::StrCat("staff_left:", page.staff_id());
+      const std::string key = page.staff_id();
+      work.decision.SetTimer(timer, now, "staff_left", key, std::move(page));
+      return absl::OkStatus();
+    }
+    if (page.unnamed()) return absl::OkStatus();
+    page.set_unnamed(true);
+    page.clear_after_clearance_id();
   }
 }
 
@@ -207,6 +248,7 @@ Decided OnTicketOpened(const events::v1::TicketOpened& opened, const EventCall& 
                         ticket.set_contact_id(opened.contact_id());
                         *ticket.mutable_watcher_contact_ids() = opened.watcher_contact_ids();
                         ticket.set_internal(opened.internal());
+                        ticket.set_suspected_spam(opened.suspected_spam());
                         ticket.set_state(type::v1::TICKET_STATE_OPEN);
                         if (!opened.frustration_rule().empty()) {
                           ticket.set_flags(ticket.flags() | kFrustrated);
@@ -233,6 +275,8 @@ Decided OnTicketUpdated(const events::v1::TicketUpdated& updated, const EventCal
                         if (!updated.contact_id().empty())
                           ticket.set_contact_id(updated.contact_id());
                         *ticket.mutable_watcher_contact_ids() = updated.watcher_contact_ids();
+                        ticket.set_internal(updated.internal());
+                        ticket.set_suspected_spam(updated.suspected_spam());
                       });
 }
 
@@ -262,8 +306,9 @@ Decided OnTicketReopened(const events::v1::TicketReopened& reopened, const Event
 }
 
 Decided OnTicketClosed(const events::v1::TicketClosed& closed, const EventCall& call) {
-  return ChangeTicket({closed.ticket_id(), closed.account_id()}, call, [](TicketRecord& ticket) {
+  return ChangeTicket({closed.ticket_id(), closed.account_id()}, call, [&](TicketRecord& ticket) {
     ticket.set_state(type::v1::TICKET_STATE_CLOSED);
+    ticket.set_spam(closed.reason() == type::v1::CLOSE_REASON_SPAM);
   });
 }
 
@@ -283,19 +328,17 @@ Decided OnSeverityChanged(const events::v1::SeverityChanged& changed, const Even
 }
 
 Decided OnSlaBreached(const events::v1::SlaBreached& breached, const EventCall& call) {
-  const events::v1::SlaClockRef& clock = breached.clock();
-  return ChangeTicket({clock.ticket_id(), clock.account_id()}, call, [&](TicketRecord& ticket) {
-    AddBreach(ticket, clock.metric(), clock.cycle(), time::Instant(breached.occurred_at()));
-    if (clock.metric() == type::v1::SLA_METRIC_RESOLUTION) {
-      ticket.set_flags(ticket.flags() | kBreached);
-    }
-  });
+  return MissCycle(breached.clock(), time::Instant(breached.occurred_at()), /*is_breach=*/true,
+                   call);
 }
 
 Decided OnSlaVerdictCorrected(const events::v1::SlaVerdictCorrected& corrected,
                               const EventCall& call) {
-  // A verdict that became a breach comes with its own SlaBreached, marked late.
   const events::v1::SlaClockRef& clock = corrected.clock();
+  // A cycle that is missed again, after it was corrected, has its own SlaBreached behind it.
+  if (corrected.to_verdict() == "breached") {
+    return MissCycle(clock, time::Instant(corrected.occurred_at()), /*is_breach=*/false, call);
+  }
   if (corrected.from_verdict() != "breached") {
     return NoteOnTimeline(clock.ticket_id(), clock.account_id(), call);
   }
@@ -318,8 +361,8 @@ Decided OnSurveyInvited(const events::v1::SurveyInvited& invited, const EventCal
   if (!invited.clearance_id().empty()) {
     auto clearance = work.drafts.Open(Clearances(), invited.clearance_id());
     if (!clearance.ok()) return clearance.status();
-    if ((*clearance)->exists() && !(**clearance)->clearance().has_used_at()) {
-      *(*clearance)->Change().mutable_clearance()->mutable_used_at() = time::Stamp(call.event.time);
+    if ((*clearance)->exists()) {
+      UseClearance((*clearance)->Change(), invited.survey().contact_id(), call.event.time);
     }
   }
   if (!invited.survey().contact_id().empty()) {
@@ -376,19 +419,8 @@ Decided OnSurveyWithdrawn(const events::v1::SurveyWithdrawn& withdrawn, const Ev
   absl::Status status = NoteSurvey(work, withdrawn.survey(), call.event);
   if (!status.ok()) return status;
   if (!withdrawn.clearance_id().empty()) {
-    auto clearance = work.drafts.Open(Clearances(), withdrawn.clearance_id());
-    if (!clearance.ok()) return clearance.status();
-    if ((*clearance)->exists() &&
-        (**clearance)->clearance().state() == account::v1::CLEARANCE_STATE_STANDING) {
-      (*clearance)->Change().mutable_clearance()->set_state(account::v1::CLEARANCE_STATE_RETURNED);
-      auto holds = work.drafts.Open(HoldRecords(), (**clearance)->clearance().account_id());
-      if (!holds.ok()) return holds.status();
-      for (int i = 0; i < (**holds)->clearances_size(); ++i) {
-        if ((**holds)->clearances(i).clearance_id() != withdrawn.clearance_id()) continue;
-        (*holds)->Change().mutable_clearances()->DeleteSubrange(i, 1);
-        break;
-      }
-    }
+    status = work.Return(withdrawn.clearance_id());
+    if (!status.ok()) return status;
     if (!withdrawn.survey().contact_id().empty()) {
       auto budget = work.drafts.Open(Budgets(), withdrawn.survey().contact_id());
       if (!budget.ok()) return budget.status();
@@ -447,6 +479,34 @@ Decided OnSurveyFollowUpClosed(const events::v1::SurveyFollowUpClosed& closed,
   return work.Finish();
 }
 
+Decided OnSurveyOptedOut(const events::v1::SurveyOptedOut& opted, const EventCall& call) {
+  Work work(call.policies, call.in, call.view);
+  auto draft = work.drafts.Open(Contacts(), opted.contact_id());
+  if (!draft.ok()) return draft.status();
+  if (!(*draft)->exists()) return work.Finish();
+  account::v1::Contact contact = ***draft;
+  absl::Status status = work.NoteEvent(contact.account_id(), call.event).status();
+  if (!status.ok()) return status;
+  std::set<int> topics(contact.opted_out().begin(), contact.opted_out().end());
+  for (const auto topic :
+       {type::v1::OUTREACH_TOPIC_SURVEY_TICKET, type::v1::OUTREACH_TOPIC_SURVEY_NPS}) {
+    if (opted.opted_out()) {
+      topics.insert(topic);
+    } else {
+      topics.erase(topic);
+    }
+  }
+  if (topics == std::set<int>(contact.opted_out().begin(), contact.opted_out().end())) {
+    return work.Finish();
+  }
+  *contact.mutable_opted_out() = {topics.begin(), topics.end()};
+  contact.set_version(contact.version() + 1);
+  *contact.mutable_updated_at() = time::Stamp(call.in.now);
+  status = PutContact(work, contact, call.event.id);
+  if (!status.ok()) return status;
+  return work.Finish();
+}
+
 Decided OnStaffChanged(const events::v1::StaffChanged& changed, const EventCall& call) {
   Work work(call.policies, call.in, call.view);
   auto staff = work.drafts.Open(Staff(), changed.staff_id());
@@ -455,7 +515,31 @@ Decided OnStaffChanged(const events::v1::StaffChanged& changed, const EventCall&
   records::StaffRecord& record = (*staff)->Change();
   record.set_version(changed.version());
   *record.mutable_roles() = changed.roles();
+  const bool has_left = !changed.active() && ((**staff)->left_us() == 0);
   record.set_active(changed.active());
+  if (changed.active()) {
+    record.clear_left_us();
+  } else if (has_left) {
+    record.set_left_us(time::ToMicros(call.event.time));
+  }
+  if (has_left) {
+    records::StaffTimer page;
+    page.set_staff_id(changed.staff_id());
+    page.set_event_id(call.event.id);
+    absl::Status status = RevokeAllOf(work, std::move(page), call.in.now);
+    if (!status.ok()) return status;
+  }
+  return work.Finish();
+}
+
+Decided OnStaffLeft(const corridor::FiredTimer&, const records::StaffTimer& payload,
+                    const Policies& policies, const corridor::Inputs& in, corridor::View& view) {
+  Work work(policies, in, view);
+  auto staff = work.drafts.Open(Staff(), payload.staff_id());
+  if (!staff.ok()) return staff.status();
+  if ((**staff)->active()) return work.Finish();
+  absl::Status status = RevokeAllOf(work, payload, in.now);
+  if (!status.ok()) return status;
   return work.Finish();
 }
 
@@ -523,6 +607,23 @@ Decided OnDecay(const corridor::FiredTimer& timer, const records::AccountTimer& 
                                health.set_decay_us(0);
                                Decay(health, timer.due, policy);
                              });
+  if (!status.ok()) return status;
+  return work.Finish();
+}
+
+Decided OnSettleDomain(const corridor::FiredTimer&, const records::DomainSettling& payload,
+                       const Policies& policies, const corridor::Inputs& in, corridor::View& view) {
+  Work work(policies, in, view);
+  absl::Status status = SettleDomain(work, in, payload);
+  if (!status.ok()) return status;
+  return work.Finish();
+}
+
+Decided OnIndexAddresses(const corridor::FiredTimer&, const records::AddressIndexing& payload,
+                         const Policies& policies, const corridor::Inputs& in,
+                         corridor::View& view) {
+  Work work(policies, in, view);
+  absl::Status status = IndexAddresses(work, in, payload);
   if (!status.ok()) return status;
   return work.Finish();
 }

@@ -52,6 +52,9 @@ Decided OnSurveyFollowUpRequested(const events::v1::SurveyFollowUpRequested& req
 Decided OnSurveyFollowUpClosed(const events::v1::SurveyFollowUpClosed& closed,
                                const EventCall& call);
 
+// A contact's word on surveys, given there instead of here.
+Decided OnSurveyOptedOut(const events::v1::SurveyOptedOut& opted, const EventCall& call);
+
 // ---- staff
 Decided OnStaffChanged(const events::v1::StaffChanged& changed, const EventCall& call);
 
@@ -71,6 +74,15 @@ Decided OnParking(const bus::Event& event, bool parked, const std::string& named
 // Facts leave their windows.
 Decided OnDecay(const corridor::FiredTimer& timer, const records::AccountTimer& payload,
                 const Policies& policies, const corridor::Inputs& in, corridor::View& view);
+// Somebody left who holds more clearances than one commit revokes.
+Decided OnStaffLeft(const corridor::FiredTimer& timer, const records::StaffTimer& payload,
+                    const Policies& policies, const corridor::Inputs& in, corridor::View& view);
+// Entries of the unresolved list that a mail domain settles; addresses to be indexed anew.
+Decided OnSettleDomain(const corridor::FiredTimer& timer, const records::DomainSettling& payload,
+                       const Policies& policies, const corridor::Inputs& in, corridor::View& view);
+Decided OnIndexAddresses(const corridor::FiredTimer& timer, const records::AddressIndexing& payload,
+                         const Policies& policies, const corridor::Inputs& in,
+                         corridor::View& view);
 // A new policy goes through the accounts, a page a firing.
 Decided OnPolicyWalk(const corridor::FiredTimer& timer, const records::PolicyWalk& payload,
                      const Policies& policies, const corridor::Inputs& in, corridor::View& view);

@@ -1,5 +1,6 @@
 #include "services/account_health/records.h"
 
+#include <algorithm>
 #include <utility>
 
 #include "absl/strings/ascii.h"
@@ -11,6 +12,8 @@
 #include "common/time/stamp.h"
 #include "google/protobuf/descriptor.h"
 #include "services/account_health/holds.h"
+#include "services/account_health/requesters.h"
+#include "services/account_health/tickets.h"
 #include "services/account_health/topics.h"
 
 namespace tandem::account_health {
@@ -96,7 +99,10 @@ const Table<records::NameRecord>& Names() {
 const Table<records::RequesterRecord>& Requesters() {
   static const auto& table = *new Table<records::RequesterRecord>(
       "requesters", {{"is_open", [](const auto& r) { return Number(r.contact_id().empty()); }},
-                     {"first_seen_us", [](const auto& r) { return Number(r.first_seen_us()); }}});
+                     {"first_seen_us", [](const auto& r) { return Number(r.first_seen_us()); }},
+                     {"domain", [](const auto& r) {
+                        return Text(DomainOf(CanonicalAddress(r.entry().address())));
+                      }}});
   return table;
 }
 
@@ -110,7 +116,8 @@ const Table<records::EntryRecord>& Timeline() {
 
 const Table<records::TicketRecord>& Tickets() {
   static const auto& table = *new Table<records::TicketRecord>(
-      "tickets", {{"account_id", [](const auto& r) { return Text(r.account_id()); }}});
+      "tickets", {{"account_id", [](const auto& r) { return Text(r.account_id()); }},
+                  {"is_unattributed", [](const auto& r) { return Number(IsUnattributed(r)); }}});
   return table;
 }
 
@@ -159,7 +166,8 @@ const Table<records::ClearanceRecord>& Clearances() {
        {"given_sequence", [](const auto& r) { return Number(r.clearance().given_sequence()); }},
        {"expires_us",
         [](const auto& r) { return Number(time::MicrosOf(r.clearance().expires_at())); }},
-       {"state", [](const auto& r) { return Number(r.clearance().state()); }}});
+       {"state", [](const auto& r) { return Number(r.clearance().state()); }},
+       {"staff_id", [](const auto& r) { return Text(r.clearance().staff_id()); }}});
   return table;
 }
 
@@ -226,6 +234,18 @@ Rows<account::v1::Contact> SelectContacts(View& view, std::string_view account_i
                                           std::string_view after, int64_t limit) {
   return view.Select(Contacts(), "WHERE account_id=$1 AND key > $2 ORDER BY key LIMIT $3",
                      {Text(account_id), Text(after), Number(limit)});
+}
+
+Rows<account::v1::Contact> SelectAllContacts(View& view, std::string_view after, int64_t limit) {
+  return view.Select(Contacts(), "WHERE key > $1 ORDER BY key LIMIT $2",
+                     {Text(after), Number(limit)});
+}
+
+Rows<records::RequesterRecord> SelectOpenByDomain(View& view, std::string_view column,
+                                                  std::string_view after, int64_t limit) {
+  return view.Select(Requesters(),
+                     "WHERE is_open=1 AND domain=$1 AND key > $2 ORDER BY key LIMIT $3",
+                     {Text(column), Text(after), Number(limit)});
 }
 
 Rows<records::RequesterRecord> SelectOpenRequesters(View& view, int64_t after_us,
@@ -323,6 +343,34 @@ Rows<records::ClearanceRecord> SelectClearancesAt(View& view, std::string_view a
                      "WHERE account_id=$1 AND topic=$2 AND given_us <= $3 AND expires_us > $3 "
                      "ORDER BY given_sequence DESC LIMIT $4",
                      {Text(account_id), Number(topic), Number(at_us), Number(limit)});
+}
+
+Rows<records::ClearanceRecord> SelectClearancesOf(View& view, std::string_view column,
+                                                  std::string_view after, int64_t now_us,
+                                                  int64_t limit) {
+  // 1 = STANDING
+  return view.Select(Clearances(),
+                     "WHERE state=1 AND staff_id=$1 AND expires_us > $2 AND key > $3 "
+                     "ORDER BY key LIMIT $4",
+                     {Text(column), Number(now_us), Text(after), Number(limit)});
+}
+
+absl::StatusOr<int64_t> CountUnattributed(View& view) {
+  int64_t count = 0;
+  absl::Status status = view.Query(
+      {absl::StrCat("SELECT COUNT(*) FROM (SELECT 1 FROM tickets WHERE account_id='' AND "
+                    "is_unattributed=1 LIMIT ",
+                    kMostUnattributed, ") AS open"),
+       {}},
+      [&](const store::RowView& row) { count = row.Int(0); });
+  if (!status.ok()) return status;
+  // 2 = last changed before the column was there.
+  auto rows =
+      view.Select(Tickets(), "WHERE account_id='' AND is_unattributed=2 ORDER BY key LIMIT $1",
+                  {Number(kMostUnattributed)});
+  if (!rows.ok()) return rows.status();
+  for (const auto& row : *rows) count += IsUnattributed(*row) ? 1 : 0;
+  return std::min(count, kMostUnattributed);
 }
 
 Rows<records::TouchRecord> SelectTouchesBefore(View& view, std::string_view account_id,
@@ -439,7 +487,7 @@ std::vector<corridor::ServiceDefinition::Measure> Measures() {
            ", COUNT(*) FROM clearances WHERE expires_us > $1 AND state = 1 GROUP BY topic")},
       {"tandem_clearances_last_hour",
        "Outreach clearances given within the last hour, by what became of them: kept, revoked, "
-       "returned.",
+       "returned, released.",
        {"outcome"},
        absl::StrCat("SELECT CASE state WHEN 1 THEN 'kept' ELSE ",
                     WordBy("state", account::v1::ClearanceState_descriptor(), "CLEARANCE_STATE_"),
@@ -454,6 +502,15 @@ std::vector<corridor::ServiceDefinition::Measure> Measures() {
        "Requesters that wait to be assigned to a contact.",
        {},
        "SELECT COUNT(*) FROM requesters WHERE is_open = 1"},
+      {"tandem_requester_oldest_unresolved_seconds",
+       "For how long the requester who waits longest has waited to be assigned to a contact.",
+       {},
+       "SELECT CAST(COALESCE(($1 - MIN(first_seen_us)) / 1000000, 0) AS BIGINT) FROM requesters "
+       "WHERE is_open = 1"},
+      {"tandem_tickets_unattributed",
+       "Open tickets that belong to no account because nobody knows their requester.",
+       {},
+       "SELECT COUNT(*) FROM tickets WHERE account_id = '' AND is_unattributed = 1"},
   };
 }
 

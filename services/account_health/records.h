@@ -45,7 +45,7 @@ const store::Table<records::FollowUpRecord>& FollowUps();
 
 // ---- keys. Neither an address nor an external id stands in one as it is: keys go into errors and
 // logs.
-std::string AddressKey(std::string_view normal_address);
+std::string AddressKey(std::string_view canonical_address);
 // `kind` is "account", "contact" or "requester".
 std::string NameKey(std::string_view kind, const type::v1::ExternalId& name);
 // Of an account's issue, or of what is held for one of its contacts.
@@ -68,6 +68,13 @@ Rows<records::AccountRecord> SelectAccounts(corridor::View& view, const std::vec
 // Contacts of an account by id after `after`.
 Rows<account::v1::Contact> SelectContacts(corridor::View& view, std::string_view account_id,
                                           std::string_view after, int64_t limit);
+// All contacts by id after `after`.
+Rows<account::v1::Contact> SelectAllContacts(corridor::View& view, std::string_view after,
+                                             int64_t limit);
+// Open entries of the unresolved list by id after `after`, of whose address the column says this
+// domain.
+Rows<records::RequesterRecord> SelectOpenByDomain(corridor::View& view, std::string_view column,
+                                                  std::string_view after, int64_t limit);
 // Open entries of the unresolved list, oldest first, after (first_seen_us, requester_id).
 Rows<records::RequesterRecord> SelectOpenRequesters(corridor::View& view, int64_t after_us,
                                                     std::string_view after_id, int64_t limit);
@@ -100,6 +107,13 @@ Rows<records::ClearanceRecord> SelectClearances(corridor::View& view, std::strin
 Rows<records::ClearanceRecord> SelectClearancesAt(corridor::View& view, std::string_view account_id,
                                                   type::v1::OutreachTopic topic, int64_t at_us,
                                                   int64_t limit);
+// Clearances that stand at `now_us` by id after `after`, whose column names that holder.
+Rows<records::ClearanceRecord> SelectClearancesOf(corridor::View& view, std::string_view column,
+                                                  std::string_view after, int64_t now_us,
+                                                  int64_t limit);
+// Open tickets that nobody knows the account of, counted up to kMostUnattributed.
+inline constexpr int64_t kMostUnattributed = 1000;
+absl::StatusOr<int64_t> CountUnattributed(corridor::View& view);
 // Touches of an account with sequence < before, newest first, that happened in [from_us, to_us).
 Rows<records::TouchRecord> SelectTouchesBefore(corridor::View& view, std::string_view account_id,
                                                int64_t before, int64_t from_us, int64_t to_us,

@@ -1,11 +1,18 @@
 #include "services/account_health/requesters.h"
 
 #include <algorithm>
+#include <utility>
 
+#include "absl/status/statusor.h"
 #include "absl/strings/ascii.h"
-#include "absl/strings/str_split.h"
+#include "common/address/address.h"
 
 namespace tandem::account_health {
+
+std::string CanonicalAddress(std::string_view stored) {
+  absl::StatusOr<address::Address> parsed = address::Parse(stored);
+  return parsed.ok() ? std::move(parsed->canonical) : NormalAddress(stored);
+}
 
 std::string NormalAddress(std::string_view address) {
   std::string normal = absl::AsciiStrToLower(std::string(address));
@@ -24,29 +31,14 @@ std::string NormalAddress(std::string_view address) {
   return digits.empty() ? normal : digits;
 }
 
-std::string DomainOf(std::string_view normal_address) {
-  const size_t at = normal_address.rfind('@');
-  if (at == std::string_view::npos || at == 0) return "";
-  std::string domain(normal_address.substr(at + 1));
-  return IsDomain(domain) ? domain : "";
+std::string DomainOf(std::string_view canonical) {
+  if (canonical.empty() || canonical.front() == '@') return "";
+  return IsDomain(address::DomainOf(canonical)) ? std::string(address::DomainOf(canonical)) : "";
 }
 
 bool IsDomain(std::string_view domain) {
-  if (domain.empty() || domain.size() > 253 || domain.find('.') == std::string_view::npos) {
-    return false;
-  }
-  const std::vector<std::string> labels = absl::StrSplit(std::string(domain), '.');
-  for (const std::string& label : labels) {
-    if (label.empty() || label.size() > 63 || label.front() == '-' || label.back() == '-') {
-      return false;
-    }
-    const bool is_clean = std::all_of(label.begin(), label.end(), [](char c) {
-      return absl::ascii_islower(static_cast<unsigned char>(c)) ||
-             absl::ascii_isdigit(static_cast<unsigned char>(c)) || c == '-';
-    });
-    if (!is_clean) return false;
-  }
-  return true;
+  const absl::StatusOr<std::string> parsed = address::ParseDomain(domain);
+  return parsed.ok() && *parsed == domain;
 }
 
 bool IsPublicMail(std::string_view domain, const account::v1::AccountPolicy& policy) {
@@ -54,7 +46,7 @@ bool IsPublicMail(std::string_view domain, const account::v1::AccountPolicy& pol
                    domain) != policy.public_mail_domains().end();
 }
 
-Match FindRequester(std::string_view normal_address, const records::AddressRecord* address,
+Match FindRequester(std::string_view canonical, const records::AddressRecord* address,
                     const records::DomainRecord* domain, const account::v1::AccountPolicy& policy) {
   if (address != nullptr && address->contact_ids_size() == 1) {
     return {Match::Kind::kContact, address->contact_ids(0), {}};
@@ -65,7 +57,7 @@ Match FindRequester(std::string_view normal_address, const records::AddressRecor
             "",
             {address->contact_ids().begin(), address->contact_ids().end()}};
   }
-  const std::string mail_domain = DomainOf(normal_address);
+  const std::string mail_domain = DomainOf(canonical);
   if (mail_domain.empty() || IsPublicMail(mail_domain, policy) || domain == nullptr) return {};
   if (domain->account_ids_size() == 1) {
     return {Match::Kind::kNewContact, domain->account_ids(0), {}};

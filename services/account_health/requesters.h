@@ -12,14 +12,15 @@
 
 namespace tandem::account_health {
 
-// One spelling for one address: mail addresses in lower case without blanks around them, phone
-// numbers without blanks, dots, dashes and brackets.
+// The form by which stored addresses are compared (common/address). What was stored before
+// addresses were parsed, and is none, keeps the form below.
+std::string CanonicalAddress(std::string_view stored);
+// The form by which addresses were compared before they were parsed: mail addresses in lower case
+// without blanks around them, phone numbers without blanks, dots, dashes and brackets.
 std::string NormalAddress(std::string_view address);
-// The mail domain of a normal address in lower case; empty for a phone number or what is no
-// address.
-std::string DomainOf(std::string_view normal_address);
-// Whether a text may stand as a company's mail domain: lower-case labels of [a-z0-9-] with dots
-// between.
+// The mail domain of a canonical address; empty for a phone number or what is no address.
+std::string DomainOf(std::string_view canonical);
+// Whether a text is a mail domain in its canonical form.
 bool IsDomain(std::string_view domain);
 bool IsPublicMail(std::string_view domain, const account::v1::AccountPolicy& policy);
 
@@ -33,9 +34,9 @@ struct Match {
   std::string id;
   std::vector<std::string> candidates;
 };
-// `address` and `domain` are what is stored under the normal address and its domain; null =
+// `address` and `domain` are what is stored under the canonical address and its domain; null =
 // nothing.
-Match FindRequester(std::string_view normal_address, const records::AddressRecord* address,
+Match FindRequester(std::string_view canonical, const records::AddressRecord* address,
                     const records::DomainRecord* domain, const account::v1::AccountPolicy& policy);
 
 }  // namespace tandem::account_health

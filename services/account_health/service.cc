@@ -36,8 +36,10 @@ Named NamedBy(const E& event) {
     return {event.clock().ticket_id(), event.clock().account_id()};
   } else if constexpr (requires { event.survey(); }) {
     return {event.survey().ticket_id(), event.survey().account_id()};
-  } else if constexpr (requires { event.account_id(); }) {
+  } else if constexpr (requires { event.account_id(), event.ticket_id(); }) {
     return {event.ticket_id(), event.account_id()};
+  } else if constexpr (requires { event.account_id(); }) {
+    return {"", event.account_id()};
   } else {
     return {};
   }
@@ -61,6 +63,17 @@ class Binder {
         method, [](const Request& request) { return Validate(request); },
         [policies = policies_, decide](const Request& request, const Inputs& in, View& view) {
           return decide(request, Call{*policies, in, view});
+        });
+  }
+
+  // What a repeated request is answered, by how things stand then.
+  template <typename Request, typename Response>
+  void Repeat(const std::string& method,
+              absl::StatusOr<Response> (*answer)(const Request&, const Response&, const Call&)) {
+    definition_->OnRepeat<Request, Response>(
+        method, [policies = policies_, answer](const Request& request, const Response& remembered,
+                                               const Inputs& in, View& view) {
+          return answer(request, remembered, Call{*policies, in, view});
         });
   }
 
@@ -152,6 +165,9 @@ std::unique_ptr<corridor::ServiceDefinition> Make(const Options& options) {
 
   const std::string outreach = "tandem.account.v1.OutreachService/";
   bind.Command(outreach + "CheckOutreach", CheckOutreach);
+  bind.Repeat(outreach + "CheckOutreach", CheckOutreachAgain);
+  bind.Query(outreach + "GetClearance", GetClearance);
+  bind.Command(outreach + "ReleaseClearance", ReleaseClearance);
   bind.Command(outreach + "RecordTouch", RecordTouch);
   bind.Query(outreach + "ListTouches", ListTouches);
   bind.Query(outreach + "ListClearances", ListClearances);
@@ -186,6 +202,7 @@ std::unique_ptr<corridor::ServiceDefinition> Make(const Options& options) {
   bind.Event(OnSurveyWithdrawn);
   bind.Event(OnSurveyFollowUpRequested);
   bind.Event(OnSurveyFollowUpClosed);
+  bind.Event(OnSurveyOptedOut);
   bind.Event(OnStaffChanged);
   bind.NotedEvent<events::v1::TicketStateChanged>();
   bind.NotedEvent<events::v1::TicketContextRequested>();
@@ -222,6 +239,9 @@ std::unique_ptr<corridor::ServiceDefinition> Make(const Options& options) {
 
   bind.Timer("decay", OnDecay);
   bind.Timer("policy_walk", OnPolicyWalk);
+  bind.Timer("staff_left", OnStaffLeft);
+  bind.Timer("settle_domain", OnSettleDomain);
+  bind.Timer("index_addresses", OnIndexAddresses);
   return definition;
 }
 

@@ -21,6 +21,7 @@
 #include "services/account_health/holds.h"
 #include "services/account_health/policy.h"
 #include "services/account_health/records.h"
+#include "services/account_health/requesters.h"
 #include "tandem/account/v1/account_service.pb.h"
 #include "tandem/account/v1/health_service.pb.h"
 #include "tandem/account/v1/outreach_service.pb.h"
@@ -31,6 +32,7 @@
 #include "tandem/events/v1/survey.pb.h"
 #include "tandem/events/v1/triage.pb.h"
 #include "tandem/intake/v1/ticket_service.pb.h"
+#include "tandem/triage/v1/staff_service.pb.h"
 
 namespace tandem::account_health {
 namespace {
@@ -50,6 +52,8 @@ using ::testing::SizeIs;
 constexpr auto kRenewal = type::v1::OUTREACH_TOPIC_RENEWAL;
 constexpr auto kTraining = type::v1::OUTREACH_TOPIC_TRAINING;
 constexpr auto kSurvey = type::v1::OUTREACH_TOPIC_SURVEY_TICKET;
+constexpr auto kUpsell = type::v1::OUTREACH_TOPIC_UPSELL;
+constexpr char kGetStaff[] = "tandem.triage.v1.StaffService/GetStaff";
 constexpr char kListTickets[] = "tandem.intake.v1.TicketService/ListTickets";
 
 // Health by support alone, so that a few facts already give a number.
@@ -116,6 +120,18 @@ class AccountHealth : public ::testing::Test {
  protected:
   explicit AccountHealth(av::AccountPolicy policy = SupportAlone())
       : harness_([policy] { return Make({.built_in_policy = policy}); }, Quiet()) {
+    // Triage knows everybody but a stranger; "gone" has left.
+    harness_.peer().On<triage::v1::GetStaffRequest, triage::v1::GetStaffResponse>(
+        kGetStaff,
+        [](const triage::v1::GetStaffRequest& request)
+            -> absl::StatusOr<triage::v1::GetStaffResponse> {
+          if (request.staff_id() == "stranger") return absl::NotFoundError("unknown");
+          triage::v1::GetStaffResponse answer;
+          answer.mutable_staff()->set_staff_id(request.staff_id());
+          answer.mutable_staff()->set_active(request.staff_id() != "gone");
+          answer.mutable_staff()->add_roles(type::v1::STAFF_ROLE_CSM);
+          return answer;
+        });
     PutAccount("acme", {"acme.com"});
     PutContact("acme", "anna", "anna@acme.com");
     PutContact("acme", "bert", "bert@acme.com");
@@ -213,13 +229,76 @@ class AccountHealth : public ::testing::Test {
     event.set_contact_id(contact);
     harness_.Deliver("ticket_intake", ticket, keys_[ticket], event);
   }
-  void StaffIs(const std::string& staff, type::v1::StaffRole role) {
+  void StaffIs(const std::string& staff, type::v1::StaffRole role, bool active = true) {
     ev::StaffChanged event;
     event.set_staff_id(staff);
-    event.set_version(1);
+    event.set_version(++staff_versions_[staff]);
     event.add_roles(role);
-    event.set_active(true);
+    event.set_active(active);
     harness_.Deliver("triage", staff, staff, event);
+  }
+  void Updated(const std::string& ticket, bool internal, bool suspected_spam) {
+    ev::TicketUpdated event;
+    event.set_ticket_id(ticket);
+    event.set_account_id("acme");
+    event.set_contact_id("anna");
+    event.set_internal(internal);
+    event.set_suspected_spam(suspected_spam);
+    harness_.Deliver("ticket_intake", ticket, keys_[ticket], event);
+  }
+  void Closed(const std::string& ticket, type::v1::CloseReason reason) {
+    ev::TicketClosed event;
+    event.set_ticket_id(ticket);
+    event.set_reason(reason);
+    harness_.Deliver("ticket_intake", ticket, keys_[ticket], event);
+  }
+  // Changes the fields of a contact that are set.
+  av::PutContactResponse ChangeContact(const std::string& id, av::Contact values,
+                                       const std::vector<std::string>& mask = {},
+                                       const std::string& account = "acme") {
+    av::PutContactRequest request;
+    *request.mutable_contact() = std::move(values);
+    request.mutable_contact()->set_contact_id(id);
+    request.mutable_contact()->set_account_id(account);
+    for (const std::string& path : mask) request.mutable_update_mask()->add_paths(path);
+    return Must<av::PutContactResponse>("AccountService/PutContact", request);
+  }
+  void OptOut(const std::string& contact, type::v1::OutreachTopic topic) {
+    av::Contact values;
+    values.add_opted_out(topic);
+    ChangeContact(contact, values);
+  }
+  av::Contact ContactOf(const std::string& id) {
+    av::GetContactRequest request;
+    request.set_contact_id(id);
+    return Must<av::GetContactResponse>("AccountService/GetContact", request).contact();
+  }
+  av::ResolveRequesterResponse Resolve(const std::string& address, const std::string& ticket = "") {
+    av::ResolveRequesterRequest request;
+    request.set_address(address);
+    request.set_ticket_id(ticket);
+    return Must<av::ResolveRequesterResponse>("AccountService/ResolveRequester", request);
+  }
+  std::vector<std::string> Unresolved() {
+    av::ListUnresolvedRequestersRequest list;
+    list.set_page_size(500);
+    std::vector<std::string> addresses;
+    const auto open =
+        Must<av::ListUnresolvedRequestersResponse>("AccountService/ListUnresolvedRequesters", list);
+    for (const auto& one : open.requesters()) addresses.push_back(one.address());
+    return addresses;
+  }
+  av::Clearance ClearanceOf(const std::string& id) {
+    av::GetClearanceRequest request;
+    request.set_clearance_id(id);
+    return Must<av::GetClearanceResponse>("OutreachService/GetClearance", request).clearance();
+  }
+  absl::StatusOr<av::ReleaseClearanceResponse> TryRelease(const std::string& id,
+                                                          const std::string& staff = "csm") {
+    av::ReleaseClearanceRequest request;
+    request.set_clearance_id(id);
+    request.set_staff_id(staff);
+    return Try<av::ReleaseClearanceResponse>("OutreachService/ReleaseClearance", request);
   }
 
   // An event whose body nobody can read, and what an operator does about it.
@@ -256,28 +335,38 @@ class AccountHealth : public ::testing::Test {
   }
 
   // ---- calls
-  absl::StatusOr<av::GrantOutreachExceptionResponse> TryGrant(type::v1::OutreachTopic topic) {
+  absl::StatusOr<av::GrantOutreachExceptionResponse> TryGrant(
+      type::v1::OutreachTopic topic, absl::Duration stands = absl::Hours(1)) {
     av::GrantOutreachExceptionRequest request;
     request.set_account_id("acme");
     request.set_topic(topic);
     request.set_reason("agreed with the customer");
-    *request.mutable_until() = time::Stamp(harness_.Now() + absl::Hours(1));
+    *request.mutable_until() = time::Stamp(harness_.Now() + stands);
     request.set_staff_id("lead");
     return Try<av::GrantOutreachExceptionResponse>("OutreachService/GrantOutreachException",
                                                    request);
   }
-  void Grant(type::v1::OutreachTopic topic) {
-    const auto granted = TryGrant(topic);
+  void Grant(type::v1::OutreachTopic topic, absl::Duration stands = absl::Hours(1)) {
+    const auto granted = TryGrant(topic, stands);
     EXPECT_TRUE(granted.ok()) << granted.status();
   }
-  av::CheckOutreachResponse Check(type::v1::OutreachTopic topic,
-                                  const std::string& contact = "anna") {
+  static av::CheckOutreachRequest CheckOf(type::v1::OutreachTopic topic,
+                                          const std::string& contact = "anna",
+                                          const std::string& staff = "csm") {
     av::CheckOutreachRequest request;
     request.set_account_id("acme");
     request.set_contact_id(contact);
     request.set_topic(topic);
-    request.set_staff_id("csm");
+    request.set_staff_id(staff);
+    return request;
+  }
+  av::CheckOutreachResponse Check(const av::CheckOutreachRequest& request) {
     return Must<av::CheckOutreachResponse>("OutreachService/CheckOutreach", request);
+  }
+  av::CheckOutreachResponse Check(type::v1::OutreachTopic topic,
+                                  const std::string& contact = "anna",
+                                  const std::string& staff = "csm") {
+    return Check(CheckOf(topic, contact, staff));
   }
   av::RecordTouchResponse Touch(type::v1::OutreachTopic topic, const std::string& contact = "anna",
                                 absl::Time at = absl::InfiniteFuture(), bool inbound = false) {
@@ -338,6 +427,7 @@ class AccountHealth : public ::testing::Test {
 
   ServiceHarness harness_;
   std::map<std::string, std::string> keys_;
+  std::map<std::string, int> staff_versions_;
   int requests_ = 0;
 };
 
@@ -857,6 +947,16 @@ TEST_F(AccountHealth, ShowsOperatorsTheUnresolvedRequesters) {
   request.set_address("zoe@gmail.com");
   Must<av::ResolveRequesterResponse>("AccountService/ResolveRequester", request);
   EXPECT_THAT(harness_.Metrics(), HasSubstr(Series("tandem_requesters_unresolved", 1)));
+  harness_.Advance(absl::Hours(2));
+  EXPECT_THAT(harness_.Metrics(),
+              HasSubstr(Series("tandem_requester_oldest_unresolved_seconds", 7200)));
+  Opened("t1", "", "", "t1");
+  EXPECT_THAT(harness_.Metrics(), HasSubstr(Series("tandem_tickets_unattributed", 1)));
+  PutContact("acme", "zoe", "zoe@gmail.com");
+  Attributed("t1", "acme", "zoe");
+  const std::string metrics = harness_.Metrics();
+  EXPECT_THAT(metrics, HasSubstr(Series("tandem_requester_oldest_unresolved_seconds", 0)));
+  EXPECT_THAT(metrics, HasSubstr(Series("tandem_tickets_unattributed", 0)));
 }
 
 TEST_F(AccountHealth, MeasuresByIndexesAndWalksNoTable) {
@@ -891,7 +991,7 @@ TEST_F(AccountHealth, AnswersAViolationAndProvesIt) {
   harness_.Advance(absl::Minutes(10));
   Opened("t1", "bert");
   Triaged("t1", type::v1::SEVERITY_CRITICAL);
-  const auto violation = Touch(kRenewal);
+  const auto violation = Touch(kRenewal, "bert");
   EXPECT_EQ(violation.verdict(), av::TOUCH_VERDICT_VIOLATION);
   EXPECT_EQ(Touch(kRenewal, "anna", before).verdict(), av::TOUCH_VERDICT_CLEARED)
       << "the clearance stood at that instant";
@@ -949,13 +1049,15 @@ TEST_F(AccountHealth, LetsASupportLeadGrantAnException) {
   request.set_topic(kRenewal);
   request.set_reason("agreed with the customer");
   *request.mutable_until() = time::Stamp(harness_.Now() + absl::Hours(1));
-  for (const char* staff : {"agent", "nobody"}) {
+  for (const auto& [staff, code] : {std::pair("agent", absl::StatusCode::kPermissionDenied),
+                                    std::pair("stranger", absl::StatusCode::kNotFound),
+                                    std::pair("gone", absl::StatusCode::kFailedPrecondition)}) {
     request.set_staff_id(staff);
     EXPECT_EQ(
         Try<av::GrantOutreachExceptionResponse>("OutreachService/GrantOutreachException", request)
             .status()
             .code(),
-        absl::StatusCode::kPermissionDenied)
+        code)
         << staff;
   }
   request.set_staff_id("lead");
@@ -980,9 +1082,9 @@ TEST_F(AccountHealth, LetsASupportLeadGrantAnException) {
 // ---- budget
 
 TEST_F(AccountHealth, KeepsAContactsBudgetInOneLedger) {
-  const auto survey = Check(kSurvey);
+  const auto survey = Check(kSurvey, "anna", "");
   ASSERT_EQ(survey.verdict(), av::OUTREACH_VERDICT_ALLOW);
-  EXPECT_THAT(Rules(Check(kSurvey)), ElementsAre("fatigue")) << "one survey in 30 days";
+  EXPECT_THAT(Rules(Check(kSurvey, "anna", "")), ElementsAre("fatigue")) << "one survey in 30 days";
   EXPECT_EQ(Check(kRenewal).verdict(), av::OUTREACH_VERDICT_ALLOW);
   EXPECT_THAT(Rules(Check(kTraining)), ElementsAre("fatigue")) << "all four units are reserved";
   EXPECT_EQ(Check(kTraining, "bert").verdict(), av::OUTREACH_VERDICT_ALLOW);
@@ -1009,17 +1111,767 @@ TEST_F(AccountHealth, KeepsAContactsBudgetInOneLedger) {
 TEST_F(AccountHealth, ReservesOfEveryContactWhenAllAreReached) {
   EXPECT_EQ(Check(kRenewal, "").verdict(), av::OUTREACH_VERDICT_ALLOW);
   EXPECT_EQ(Check(kRenewal, "anna").verdict(), av::OUTREACH_VERDICT_ALLOW);
-  EXPECT_THAT(Rules(Check(kRenewal, "anna")), ElementsAre("fatigue"));
+  EXPECT_THAT(Rules(Check(kUpsell, "anna")), ElementsAre("fatigue"));
   EXPECT_THAT(Rules(Check(kTraining, "")), ElementsAre("fatigue"));
   EXPECT_EQ(Check(kRenewal, "bert").verdict(), av::OUTREACH_VERDICT_ALLOW);
 }
 
 TEST_F(AccountHealth, GivesBackWhatARevokedClearanceDidNotUse) {
   Check(kRenewal);
-  Check(kRenewal);
+  Check(kUpsell);
   ASSERT_THAT(Rules(Check(kTraining)), ElementsAre("fatigue"));
   Opened("t1");
   EXPECT_EQ(Check(kTraining).verdict(), av::OUTREACH_VERDICT_ALLOW);
+}
+
+// ---- a clearance ends with what it rests on
+
+TEST_F(AccountHealth, EndsAClearanceWithTheExceptionThatItRestsOn) {
+  StaffIs("lead", type::v1::STAFF_ROLE_SUPPORT_LEAD);
+  Opened("t1", "bert");
+  Triaged("t1", type::v1::SEVERITY_URGENT);
+  SetOpenTickets({{"t1", "bert"}});
+  Grant(kRenewal, absl::Seconds(3));
+  const absl::Time until = harness_.Now() + absl::Seconds(3);
+  av::CheckOutreachRequest request = CheckOf(kRenewal);
+  request.set_request_id("once");
+  const auto allowed = Check(request);
+  ASSERT_EQ(allowed.verdict(), av::OUTREACH_VERDICT_ALLOW);
+  EXPECT_EQ(time::Instant(allowed.expires_at()), until);
+  harness_.Advance(absl::Seconds(3));
+  EXPECT_EQ(ClearanceOf(allowed.clearance_id()).state(), av::CLEARANCE_STATE_EXPIRED);
+  const auto again = Check(request);
+  EXPECT_EQ(again.verdict(), av::OUTREACH_VERDICT_HOLD);
+  EXPECT_EQ(again.clearance_state(), av::CLEARANCE_STATE_EXPIRED);
+  EXPECT_THAT(Rules(again), ElementsAre("clearance_expired"));
+  EXPECT_EQ(Touch(kRenewal).verdict(), av::TOUCH_VERDICT_VIOLATION);
+}
+
+TEST_F(AccountHealth, EndsWhatStandsForAContactWhoOptsOut) {
+  av::CheckOutreachRequest request = CheckOf(kRenewal);
+  request.set_request_id("once");
+  const auto anna = Check(request);
+  const auto all = Check(kRenewal, "", "another");
+  const auto bert = Check(kTraining, "bert");
+  const int64_t before = HoldVersion();
+  OptOut("anna", kRenewal);
+  EXPECT_EQ(HoldVersion(), before + 1) << "who read the contacts before reads them again";
+  const auto revoked = harness_.Published<ev::ClearanceRevoked>();
+  ASSERT_THAT(revoked, SizeIs(2));
+  EXPECT_EQ(revoked[0].clearance_id(), anna.clearance_id());
+  EXPECT_EQ(revoked[1].clearance_id(), all.clearance_id()) << "anna is one of all";
+  EXPECT_EQ(revoked[0].reason(), "opt_out");
+  EXPECT_THAT(TimelineTypes(), Contains("ClearanceRevoked"));
+  EXPECT_EQ(ClearanceOf(anna.clearance_id()).revoked_reason(), "opt_out");
+  EXPECT_EQ(ClearanceOf(bert.clearance_id()).state(), av::CLEARANCE_STATE_STANDING);
+  const auto again = Check(request);
+  EXPECT_EQ(again.verdict(), av::OUTREACH_VERDICT_HOLD);
+  EXPECT_EQ(again.clearance_id(), anna.clearance_id());
+  EXPECT_EQ(again.clearance_state(), av::CLEARANCE_STATE_REVOKED);
+  EXPECT_EQ(Touch(kRenewal).verdict(), av::TOUCH_VERDICT_VIOLATION);
+  EXPECT_EQ(Check(kUpsell).verdict(), av::OUTREACH_VERDICT_ALLOW) << "its units are free again";
+}
+
+TEST_F(AccountHealth, EndsAClearanceForAllWhenSomebodyJoinsWhoOptedOut) {
+  const auto all = Check(kRenewal, "");
+  PutContact("acme", "carl", "carl@acme.com");
+  EXPECT_EQ(ClearanceOf(all.clearance_id()).state(), av::CLEARANCE_STATE_STANDING);
+  PutContact("acme", "dora", "dora@acme.com", {kRenewal});
+  const auto revoked = harness_.Published<ev::ClearanceRevoked>();
+  ASSERT_THAT(revoked, SizeIs(1));
+  EXPECT_EQ(revoked[0].clearance_id(), all.clearance_id());
+  EXPECT_EQ(revoked[0].reason(), "contact_added");
+}
+
+TEST_F(AccountHealth, AnswersARepeatedCheckByWhatStandsNow) {
+  av::CheckOutreachRequest request = CheckOf(kRenewal);
+  request.set_request_id("once");
+  const auto first = Check(request);
+  auto again = Check(request);
+  EXPECT_EQ(again.verdict(), av::OUTREACH_VERDICT_ALLOW);
+  EXPECT_EQ(again.clearance_id(), first.clearance_id());
+  EXPECT_EQ(again.clearance_state(), av::CLEARANCE_STATE_STANDING);
+  Opened("t1", "bert");
+  harness_.Restart();
+  again = Check(request);
+  EXPECT_EQ(again.verdict(), av::OUTREACH_VERDICT_HOLD);
+  EXPECT_EQ(again.clearance_id(), first.clearance_id());
+  EXPECT_EQ(again.clearance_state(), av::CLEARANCE_STATE_REVOKED);
+  ASSERT_THAT(Rules(again), ElementsAre("clearance_revoked"));
+  EXPECT_EQ(again.blocks(0).subject_id(), "t1");
+  EXPECT_THAT(harness_.Published<ev::ClearanceGiven>(), SizeIs(1));
+}
+
+TEST_F(AccountHealth, RemembersNoHold) {
+  SetOpenTickets({{"t1", "anna"}});
+  av::CheckOutreachRequest request = CheckOf(kRenewal);
+  request.set_request_id("once");
+  EXPECT_EQ(Check(request).verdict(), av::OUTREACH_VERDICT_HOLD);
+  SetOpenTickets({});
+  EXPECT_EQ(Check(request).verdict(), av::OUTREACH_VERDICT_ALLOW);
+}
+
+TEST_F(AccountHealth, AsksWithoutCostByAPreview) {
+  av::CheckOutreachRequest request = CheckOf(kRenewal);
+  request.set_preview(true);
+  request.set_request_id("look");
+  for (int i = 0; i < 3; ++i) {
+    const auto seen = Check(request);
+    EXPECT_EQ(seen.verdict(), av::OUTREACH_VERDICT_ALLOW);
+    EXPECT_EQ(seen.clearance_id(), "");
+    EXPECT_EQ(seen.units(), 2);
+  }
+  EXPECT_THAT(harness_.Published<ev::ClearanceGiven>(), IsEmpty());
+  EXPECT_EQ(Touch(kRenewal).verdict(), av::TOUCH_VERDICT_VIOLATION) << "a look clears nothing";
+  SetOpenTickets({{"t1", "anna"}});
+  EXPECT_EQ(Check(request).verdict(), av::OUTREACH_VERDICT_HOLD) << "under the same request id";
+}
+
+TEST_F(AccountHealth, GivesTheClearanceAgainThatItsHolderHasNotUsed) {
+  const auto first = Check(kRenewal);
+  for (int i = 0; i < 3; ++i) {
+    const auto again = Check(kRenewal);
+    EXPECT_EQ(again.clearance_id(), first.clearance_id());
+    EXPECT_EQ(time::Instant(again.expires_at()), time::Instant(first.expires_at()));
+  }
+  EXPECT_THAT(harness_.Published<ev::ClearanceGiven>(), SizeIs(1));
+  EXPECT_NE(Check(kRenewal, "anna", "another").clearance_id(), first.clearance_id())
+      << "somebody else's is another";
+  harness_.Advance(absl::Hours(5));
+  EXPECT_EQ(Check(kRenewal).verdict(), av::OUTREACH_VERDICT_ALLOW);
+  Touch(kRenewal);
+  const auto second = Check(kRenewal);
+  EXPECT_EQ(second.verdict(), av::OUTREACH_VERDICT_ALLOW);
+  EXPECT_THAT(harness_.Published<ev::ClearanceGiven>(), SizeIs(4)) << "one that is used is not";
+}
+
+TEST_F(AccountHealth, GivesAClearanceForAllAnewWhenSomebodyJoined) {
+  const auto first = Check(kRenewal, "");
+  PutContact("acme", "carl", "carl@acme.com");
+  const auto second = Check(kRenewal, "");
+  EXPECT_NE(second.clearance_id(), first.clearance_id());
+  EXPECT_EQ(ClearanceOf(first.clearance_id()).state(), av::CLEARANCE_STATE_RELEASED);
+  EXPECT_EQ(Touch(kRenewal, "carl").clearance_id(), second.clearance_id());
+}
+
+TEST_F(AccountHealth, FreesTheUnitsOfAReleasedClearance) {
+  const auto renewal = Check(kRenewal);
+  Check(kUpsell);
+  ASSERT_THAT(Rules(Check(kTraining)), ElementsAre("fatigue"));
+  EXPECT_EQ(TryRelease(renewal.clearance_id(), "another").status().code(),
+            absl::StatusCode::kPermissionDenied);
+  EXPECT_EQ(TryRelease("clr_none").status().code(), absl::StatusCode::kNotFound);
+  const auto released = TryRelease(renewal.clearance_id());
+  ASSERT_TRUE(released.ok()) << released.status();
+  EXPECT_EQ(released->units(), 2);
+  const auto told = harness_.Published<ev::ClearanceReleased>();
+  ASSERT_THAT(told, SizeIs(1));
+  EXPECT_EQ(told[0].units(), 2);
+  EXPECT_EQ(told[0].contact_id(), "anna");
+  EXPECT_THAT(TimelineTypes(), Contains("ClearanceReleased"));
+  const auto clearance = ClearanceOf(renewal.clearance_id());
+  EXPECT_EQ(clearance.state(), av::CLEARANCE_STATE_RELEASED);
+  EXPECT_EQ(time::Instant(clearance.revoked_at()), time::Instant(released->released_at()));
+  EXPECT_THAT(std::string(TryRelease(renewal.clearance_id()).status().message()),
+              HasSubstr("clearance_released"));
+  EXPECT_EQ(Check(kTraining).verdict(), av::OUTREACH_VERDICT_ALLOW);
+  EXPECT_EQ(Touch(kRenewal).verdict(), av::TOUCH_VERDICT_VIOLATION);
+}
+
+TEST_F(AccountHealth, ReleasesNothingThatWasUsed) {
+  const auto allowed = Check(kRenewal);
+  Touch(kRenewal);
+  EXPECT_EQ(TryRelease(allowed.clearance_id()).status().code(),
+            absl::StatusCode::kFailedPrecondition);
+  // One for all was used with anna alone: bert's units are free again.
+  const auto all = Check(kTraining, "");
+  Touch(kTraining, "anna");
+  const auto released = TryRelease(all.clearance_id());
+  ASSERT_TRUE(released.ok()) << released.status();
+  EXPECT_EQ(released->units(), 1);
+}
+
+TEST_F(AccountHealth, CoversOneTouchWithAContactAndReservesForEachFurtherOne) {
+  const auto allowed = Check(kRenewal);
+  auto touch = Touch(kRenewal);
+  EXPECT_EQ(touch.verdict(), av::TOUCH_VERDICT_CLEARED);
+  touch = Touch(kRenewal);
+  EXPECT_EQ(touch.verdict(), av::TOUCH_VERDICT_CLEARED) << "two more of four units";
+  EXPECT_EQ(touch.clearance_id(), allowed.clearance_id());
+  for (int i = 0; i < 3; ++i) {
+    touch = Touch(kRenewal);
+    EXPECT_EQ(touch.verdict(), av::TOUCH_VERDICT_VIOLATION) << "no units are left";
+    EXPECT_EQ(touch.clearance_id(), "");
+  }
+}
+
+TEST_F(AccountHealth, CoversOneTouchWithEachContactByAClearanceForAll) {
+  Check(kRenewal, "");
+  EXPECT_EQ(Touch(kRenewal, "anna").verdict(), av::TOUCH_VERDICT_CLEARED);
+  EXPECT_EQ(Touch(kRenewal, "bert").verdict(), av::TOUCH_VERDICT_CLEARED);
+  EXPECT_EQ(Touch(kUpsell, "bert").verdict(), av::TOUCH_VERDICT_VIOLATION);
+  EXPECT_EQ(Touch(kRenewal, "bert").verdict(), av::TOUCH_VERDICT_VIOLATION)
+      << "bert's four units are used";
+  EXPECT_EQ(Touch(kRenewal, "anna").verdict(), av::TOUCH_VERDICT_CLEARED);
+  // Somebody who joined was not reserved for: the touch reserves by itself.
+  PutContact("acme", "carl", "carl@acme.com");
+  EXPECT_EQ(Touch(kRenewal, "carl").verdict(), av::TOUCH_VERDICT_CLEARED);
+}
+
+TEST_F(AccountHealth, CoversALateTouchWhoseReservationIsOver) {
+  Check(kRenewal);
+  const absl::Time then = harness_.Now() + absl::Hours(1);
+  harness_.Advance(absl::Hours(5));
+  Touch(kUpsell);
+  Touch(kUpsell);
+  EXPECT_EQ(Touch(kRenewal, "anna", then).verdict(), av::TOUCH_VERDICT_CLEARED)
+      << "it stood, and was not used before";
+  EXPECT_EQ(Touch(kRenewal, "anna", then).verdict(), av::TOUCH_VERDICT_VIOLATION);
+}
+
+TEST_F(AccountHealth, CoversNoTouchByAClearanceThatWasReturned) {
+  const auto survey = Check(kSurvey, "anna", "");
+  harness_.Advance(absl::Minutes(1));
+  ev::SurveyWithdrawn withdrawn;
+  withdrawn.mutable_survey()->set_survey_id("s1");
+  withdrawn.mutable_survey()->set_account_id("acme");
+  withdrawn.mutable_survey()->set_contact_id("anna");
+  withdrawn.set_clearance_id(survey.clearance_id());
+  harness_.Deliver("survey", "s1", "acme", withdrawn);
+  EXPECT_EQ(ClearanceOf(survey.clearance_id()).state(), av::CLEARANCE_STATE_RETURNED);
+  EXPECT_EQ(Touch(kSurvey).verdict(), av::TOUCH_VERDICT_VIOLATION);
+}
+
+TEST_F(AccountHealth, SaysWhyAClearanceWasRevoked) {
+  Check(kRenewal);
+  Opened("t1", "bert");
+  Check(kTraining);
+  Park("t2", "acme");
+  const auto revoked = harness_.Published<ev::ClearanceRevoked>();
+  ASSERT_THAT(revoked, SizeIs(2));
+  EXPECT_EQ(revoked[0].reason(), "ticket");
+  EXPECT_EQ(revoked[1].reason(), "account_parked");
+}
+
+// ---- staff
+
+TEST_F(AccountHealth, RevokesWhatSomebodyHoldsWhoLeaves) {
+  const auto renewal = Check(kRenewal);
+  const auto follow_up = Check(type::v1::OUTREACH_TOPIC_RESOLUTION_FOLLOW_UP);
+  const auto other = Check(kTraining, "anna", "another");
+  StaffIs("csm", type::v1::STAFF_ROLE_CSM);
+  EXPECT_THAT(harness_.Published<ev::ClearanceRevoked>(), IsEmpty());
+  StaffIs("csm", type::v1::STAFF_ROLE_CSM, false);
+  const auto revoked = harness_.Published<ev::ClearanceRevoked>();
+  ASSERT_THAT(revoked, SizeIs(2));
+  EXPECT_EQ(revoked[0].reason(), "staff_left");
+  EXPECT_EQ(ClearanceOf(renewal.clearance_id()).state(), av::CLEARANCE_STATE_REVOKED);
+  EXPECT_EQ(ClearanceOf(follow_up.clearance_id()).state(), av::CLEARANCE_STATE_REVOKED);
+  EXPECT_EQ(ClearanceOf(other.clearance_id()).state(), av::CLEARANCE_STATE_STANDING);
+}
+
+TEST_F(AccountHealth, RevokesAllThatSomebodyHeldHoweverMuchItWas) {
+  for (int i = 0; i < 120; ++i) {
+    PutContact("acme", absl::StrCat("c", i), absl::StrCat("c", i, "@acme.com"));
+    Check(kRenewal, absl::StrCat("c", i));
+  }
+  StaffIs("csm", type::v1::STAFF_ROLE_CSM, false);
+  harness_.Settle();
+  EXPECT_THAT(harness_.Published<ev::ClearanceRevoked>(), SizeIs(120));
+}
+
+TEST_F(AccountHealth, NamesTheDefaultForATeamMemberWhoLeft) {
+  av::AccountPolicy policy = SupportAlone();
+  policy.clear_team_defaults();
+  auto& stand_in = *policy.add_team_defaults();
+  stand_in.set_role(type::v1::STAFF_ROLE_CSM);
+  stand_in.set_staff_id("desk");
+  av::ApplyPolicyRequest apply;
+  *apply.mutable_policy() = policy;
+  Must<av::ApplyPolicyResponse>("PolicyService/ApplyPolicy", apply);
+  av::PutAccountTeamRequest team;
+  team.set_account_id("acme");
+  auto& member = *team.add_members();
+  member.set_role(type::v1::STAFF_ROLE_CSM);
+  member.set_staff_id("csm-7");
+  Must<av::PutAccountTeamResponse>("AccountService/PutAccountTeam", team);
+  const auto csm = [&] {
+    av::GetAccountTeamRequest request;
+    request.set_account_id("acme");
+    const auto answer = Must<av::GetAccountTeamResponse>("AccountService/GetAccountTeam", request);
+    for (const av::Counterpart& place : answer.team()) {
+      if (place.role() == type::v1::STAFF_ROLE_CSM) return place;
+    }
+    return av::Counterpart();
+  };
+  EXPECT_EQ(csm().staff_id(), "csm-7");
+  StaffIs("csm-7", type::v1::STAFF_ROLE_CSM, false);
+  EXPECT_EQ(csm().staff_id(), "desk");
+  EXPECT_TRUE(csm().is_default());
+  EXPECT_EQ(csm().inactive_staff_id(), "csm-7");
+  StaffIs("desk", type::v1::STAFF_ROLE_CSM, false);
+  EXPECT_EQ(csm().staff_id(), "") << "nobody is named who is not there";
+}
+
+TEST_F(AccountHealth, TakesOnlyStaffWhoWorkHere) {
+  const auto check = [&](const std::string& staff) {
+    return Try<av::CheckOutreachResponse>("OutreachService/CheckOutreach",
+                                          CheckOf(kTraining, "anna", staff))
+        .status();
+  };
+  EXPECT_EQ(check("stranger").code(), absl::StatusCode::kNotFound);
+  EXPECT_EQ(check("gone").code(), absl::StatusCode::kFailedPrecondition);
+  EXPECT_THAT(std::string(check("gone").message()), HasSubstr("gone"));
+  av::PutAccountTeamRequest team;
+  team.set_account_id("acme");
+  auto& member = *team.add_members();
+  member.set_role(type::v1::STAFF_ROLE_CSM);
+  member.set_staff_id("gone");
+  EXPECT_EQ(Try<av::PutAccountTeamResponse>("AccountService/PutAccountTeam", team).status().code(),
+            absl::StatusCode::kFailedPrecondition);
+  av::AdvanceJourneyRequest advance;
+  advance.set_account_id("acme");
+  advance.set_to_stage(type::v1::JOURNEY_STAGE_RENEWAL);
+  advance.set_staff_id("stranger");
+  EXPECT_EQ(
+      Try<av::AdvanceJourneyResponse>("AccountService/AdvanceJourney", advance).status().code(),
+      absl::StatusCode::kNotFound);
+  av::AssignRequesterRequest assign;
+  assign.set_requester_id(Resolve("zoe@gmail.com").requester_id());
+  assign.set_account_id("acme");
+  assign.set_staff_id("stranger");
+  EXPECT_EQ(
+      Try<av::AssignRequesterResponse>("AccountService/AssignRequester", assign).status().code(),
+      absl::StatusCode::kNotFound);
+}
+
+TEST_F(AccountHealth, RecordsATouchOfSomebodyWhoLeftLater) {
+  StaffIs("csm", type::v1::STAFF_ROLE_CSM);
+  const absl::Time worked = harness_.Now();
+  harness_.Advance(absl::Hours(1));
+  StaffIs("csm", type::v1::STAFF_ROLE_CSM, false);
+  harness_.Advance(absl::Hours(1));
+  Touch(kTraining, "anna", worked);
+  av::RecordTouchRequest late;
+  late.set_account_id("acme");
+  late.set_contact_id("anna");
+  late.set_topic(kTraining);
+  late.set_staff_id("csm");
+  EXPECT_EQ(Try<av::RecordTouchResponse>("OutreachService/RecordTouch", late).status().code(),
+            absl::StatusCode::kFailedPrecondition);
+  late.clear_request_id();
+  late.set_staff_id("stranger");
+  EXPECT_EQ(Try<av::RecordTouchResponse>("OutreachService/RecordTouch", late).status().code(),
+            absl::StatusCode::kNotFound);
+}
+
+TEST_F(AccountHealth, AsksTriageAboutAMissAlone) {
+  StaffIs("csm", type::v1::STAFF_ROLE_CSM);
+  harness_.peer().Down(kGetStaff);
+  EXPECT_EQ(Check(kTraining).verdict(), av::OUTREACH_VERDICT_ALLOW);
+  EXPECT_EQ(harness_.peer().Asked(kGetStaff), 0);
+  EXPECT_EQ(Try<av::CheckOutreachResponse>("OutreachService/CheckOutreach",
+                                           CheckOf(kTraining, "anna", "unseen"))
+                .status()
+                .code(),
+            absl::StatusCode::kUnavailable);
+}
+
+TEST_F(AccountHealth, RefusesAContactOfAnotherAccount) {
+  PutAccount("beta", {});
+  PutContact("beta", "bea", "bea@beta.com");
+  EXPECT_EQ(
+      Try<av::CheckOutreachResponse>("OutreachService/CheckOutreach", CheckOf(kTraining, "bea"))
+          .status()
+          .code(),
+      absl::StatusCode::kNotFound);
+}
+
+// ---- puts
+
+TEST_F(AccountHealth, KeepsWhatAPutDoesNotName) {
+  OptOut("anna", kRenewal);
+  av::Contact values;
+  values.set_champion(true);
+  ChangeContact("anna", values);
+  av::Contact anna = ContactOf("anna");
+  EXPECT_TRUE(anna.champion());
+  EXPECT_THAT(anna.addresses(), ElementsAre("anna@acme.com"));
+  EXPECT_EQ(anna.level(), type::v1::CONTACT_LEVEL_MEMBER);
+  EXPECT_THAT(Rules(Check(kRenewal)), ElementsAre("opt_out"));
+  ChangeContact("anna", {}, {"opted_out"});
+  EXPECT_EQ(Check(kRenewal).verdict(), av::OUTREACH_VERDICT_ALLOW);
+
+  av::PutAccountRequest seats;
+  seats.mutable_account()->set_account_id("acme");
+  seats.mutable_account()->set_seats(50);
+  Must<av::PutAccountResponse>("AccountService/PutAccount", seats);
+  av::GetAccountRequest get;
+  get.set_account_id("acme");
+  av::Account account = Must<av::GetAccountResponse>("AccountService/GetAccount", get).account();
+  EXPECT_EQ(account.seats(), 50);
+  EXPECT_THAT(account.domains(), ElementsAre("acme.com"));
+  EXPECT_EQ(account.segment(), type::v1::SEGMENT_MID);
+  EXPECT_EQ(Resolve("new@acme.com").account_id(), "acme");
+  seats.clear_request_id();
+  seats.mutable_account()->set_seats(60);
+  seats.mutable_update_mask()->add_paths("*");
+  Must<av::PutAccountResponse>("AccountService/PutAccount", seats);
+  account = Must<av::GetAccountResponse>("AccountService/GetAccount", get).account();
+  EXPECT_THAT(account.domains(), IsEmpty()) << "replaced whole, as asked";
+  EXPECT_EQ(account.stage(), type::v1::JOURNEY_STAGE_LOYALTY) << "the journey moves it alone";
+}
+
+TEST_F(AccountHealth, ChecksWhatAPutMakesOfTheWhole) {
+  av::PutAccountRequest put;
+  put.mutable_account()->set_account_id("acme");
+  put.mutable_account()->set_arr_minor(100);
+  EXPECT_THAT(
+      std::string(Try<av::PutAccountResponse>("AccountService/PutAccount", put).status().message()),
+      HasSubstr("account.currency"));
+  put.clear_request_id();
+  put.mutable_account()->set_currency("EUR");
+  Must<av::PutAccountResponse>("AccountService/PutAccount", put);
+  put.clear_request_id();
+  put.mutable_account()->clear_currency();
+  put.mutable_account()->set_arr_minor(200);
+  Must<av::PutAccountResponse>("AccountService/PutAccount", put);
+  put.clear_request_id();
+  put.mutable_update_mask()->add_paths("account_id");
+  put.mutable_update_mask()->add_paths("seat");
+  const std::string problems(
+      Try<av::PutAccountResponse>("AccountService/PutAccount", put).status().message());
+  EXPECT_THAT(problems, HasSubstr("update_mask.paths[0]"));
+  EXPECT_THAT(problems, HasSubstr("update_mask.paths[1]"));
+}
+
+TEST_F(AccountHealth, ChangesThePlacesOfATeamThatAPutNames) {
+  const auto put = [&](std::vector<std::pair<type::v1::StaffRole, std::string>> members,
+                       bool whole) {
+    av::PutAccountTeamRequest request;
+    request.set_account_id("acme");
+    for (const auto& [role, staff] : members) {
+      request.add_members()->set_role(role);
+      request.mutable_members()->rbegin()->set_staff_id(staff);
+    }
+    if (whole) request.mutable_update_mask()->add_paths("*");
+    Must<av::PutAccountTeamResponse>("AccountService/PutAccountTeam", request);
+    av::GetAccountTeamRequest get;
+    get.set_account_id("acme");
+    std::map<type::v1::StaffRole, std::string> team;
+    const auto answer = Must<av::GetAccountTeamResponse>("AccountService/GetAccountTeam", get);
+    for (const av::Counterpart& place : answer.team()) {
+      if (!place.staff_id().empty()) team[place.role()] = place.staff_id();
+    }
+    return team;
+  };
+  constexpr auto kCsm = type::v1::STAFF_ROLE_CSM;
+  constexpr auto kLead = type::v1::STAFF_ROLE_SUPPORT_LEAD;
+  using Team = std::map<type::v1::StaffRole, std::string>;
+  EXPECT_EQ(put({{kCsm, "cid"}, {kLead, "lea"}}, false), (Team{{kCsm, "cid"}, {kLead, "lea"}}));
+  EXPECT_EQ(put({{kCsm, "carol"}}, false), (Team{{kCsm, "carol"}, {kLead, "lea"}}));
+  EXPECT_EQ(put({{kLead, ""}}, false), (Team{{kCsm, "carol"}}));
+  EXPECT_EQ(put({{kLead, "leo"}}, true), (Team{{kLead, "leo"}}));
+}
+
+// ---- requesters who came before their contact
+
+TEST_F(AccountHealth, SettlesARequesterWhenAContactGetsTheAddress) {
+  const auto unknown = Resolve("zoe@gmail.com", "t1");
+  Opened("t1", "", "", "t1");
+  Triaged("t1", type::v1::SEVERITY_CRITICAL);
+  EXPECT_EQ(Check(kRenewal, "bert").unattributed_tickets(), 1);
+  const auto allowed = Check(kRenewal, "bert");
+  const int64_t before = HoldVersion();
+  av::Contact values;
+  values.add_addresses("anna@acme.com");
+  values.add_addresses("Zoe <ZOE@gmail.com.>");
+  ChangeContact("anna", values);
+  const auto assigned = harness_.Published<ev::RequesterAssigned>();
+  ASSERT_THAT(assigned, SizeIs(1));
+  EXPECT_EQ(assigned[0].requester_id(), unknown.requester_id());
+  EXPECT_EQ(assigned[0].contact_id(), "anna");
+  EXPECT_THAT(assigned[0].ticket_ids(), ElementsAre("t1"));
+  EXPECT_EQ(HoldVersion(), before + 1);
+  EXPECT_THAT(Unresolved(), IsEmpty());
+  EXPECT_EQ(Resolve("zoe@gmail.com").contact_id(), "anna");
+  // Intake attributes the ticket: it revokes like one that is opened now.
+  harness_.Advance(absl::Seconds(1));
+  Attributed("t1", "acme", "anna");
+  EXPECT_EQ(ClearanceOf(allowed.clearance_id()).state(), av::CLEARANCE_STATE_REVOKED);
+  EXPECT_EQ(Check(kTraining, "bert").unattributed_tickets(), 0);
+}
+
+TEST_F(AccountHealth, SettlesTheRequestersOfADomainThatAnAccountGets) {
+  for (int i = 0; i < 50; ++i) Resolve(absl::StrCat("p", i, "@beta.com"), absl::StrCat("t", i));
+  Resolve("x@gamma.com");
+  PutAccount("beta", {"beta.com"});
+  harness_.Settle();
+  EXPECT_THAT(harness_.Published<ev::RequesterAssigned>(), SizeIs(50));
+  EXPECT_THAT(Unresolved(), ElementsAre("x@gamma.com"));
+  EXPECT_EQ(Resolve("p7@beta.com").account_id(), "beta");
+}
+
+TEST_F(AccountHealth, SettlesByADomainThatTheOtherAccountGivesUp) {
+  PutAccount("beta", {"shared.com"});
+  PutAccount("gamma", {"shared.com"});
+  EXPECT_EQ(Resolve("x@shared.com", "t1").contact_id(), "");
+  av::PutAccountRequest put;
+  put.mutable_account()->set_account_id("beta");
+  put.mutable_update_mask()->add_paths("domains");
+  Must<av::PutAccountResponse>("AccountService/PutAccount", put);
+  const auto assigned = harness_.Published<ev::RequesterAssigned>();
+  ASSERT_THAT(assigned, SizeIs(1));
+  EXPECT_EQ(assigned[0].account_id(), "gamma");
+}
+
+TEST_F(AccountHealth, SettlesByAnAddressThatTheOtherContactGivesUp) {
+  PutAccount("beta", {});
+  PutContact("beta", "bea", "shared@gmail.com");
+  PutContact("acme", "carl", "shared@gmail.com");
+  EXPECT_EQ(Resolve("shared@gmail.com", "t1").contact_id(), "") << "it may be either";
+  ChangeContact("carl", {}, {"addresses"});
+  const auto assigned = harness_.Published<ev::RequesterAssigned>();
+  ASSERT_THAT(assigned, SizeIs(1));
+  EXPECT_EQ(assigned[0].contact_id(), "bea");
+  EXPECT_EQ(Resolve("shared@gmail.com").account_id(), "beta") << "an address that moved";
+}
+
+TEST_F(AccountHealth, SettlesByAnExternalIdAndByTheIdOfAContact) {
+  av::ResolveRequesterRequest by_name;
+  by_name.mutable_external_id()->set_system("crm");
+  by_name.mutable_external_id()->set_id("42");
+  by_name.set_ticket_id("t1");
+  Must<av::ResolveRequesterResponse>("AccountService/ResolveRequester", by_name);
+  av::ResolveRequesterRequest by_id;
+  by_id.set_contact_id("carl");
+  by_id.set_ticket_id("t2");
+  Must<av::ResolveRequesterResponse>("AccountService/ResolveRequester", by_id);
+  av::Contact values;
+  *values.add_external_ids() = by_name.external_id();
+  ChangeContact("anna", values);
+  PutContact("acme", "carl", "carl@acme.com");
+  const auto assigned = harness_.Published<ev::RequesterAssigned>();
+  ASSERT_THAT(assigned, SizeIs(2));
+  EXPECT_THAT(assigned[0].ticket_ids(), ElementsAre("t1"));
+  EXPECT_EQ(assigned[1].contact_id(), "carl");
+  EXPECT_THAT(assigned[1].ticket_ids(), ElementsAre("t2"));
+  EXPECT_THAT(Unresolved(), IsEmpty());
+}
+
+// ---- addresses
+
+TEST_F(AccountHealth, ComparesAddressesByTheirCanonicalForm) {
+  av::Contact values;
+  values.add_addresses("Carl C <Carl@B\u00fccher.example.>");
+  PutAccount("books", {"B\u00dcCHER.example"});
+  ChangeContact("carl", values, {}, "books");
+  EXPECT_THAT(ContactOf("carl").addresses(), ElementsAre("Carl@xn--bcher-kva.example"));
+  for (const char* same : {"carl@b\u00fccher.example", "CARL@xn--bcher-kva.EXAMPLE",
+                           "\"Carl\" <carl@b\u00fccher.example.>"}) {
+    EXPECT_EQ(Resolve(same).contact_id(), "carl") << same;
+  }
+  EXPECT_EQ(Resolve("new@b\u00fccher.example").account_id(), "books");
+  EXPECT_EQ(Resolve("+49 (30) 123-45.67").requester_id(), Resolve("+49301234567").requester_id());
+}
+
+// As a former version stored it: the address as it was typed, indexed by its bytes in lower case.
+TEST_F(AccountHealth, IndexesAnewWhatWasStoredBeforeAddressesWereParsed) {
+  const std::string typed = "Carl C <carl@old.example>";
+  const std::string stranger = "zoe <zoe@gmail.com>";
+  av::Contact carl;
+  carl.set_contact_id("carl");
+  carl.set_account_id("acme");
+  carl.set_version(1);
+  carl.add_addresses(typed);
+  records::AddressRecord of_carl, of_stranger;
+  of_carl.add_contact_ids("carl");
+  of_stranger.set_requester_id("req_1");
+  records::RequesterRecord requester;
+  requester.mutable_entry()->set_requester_id("req_1");
+  requester.mutable_entry()->set_address(stranger);
+  requester.mutable_entry()->add_ticket_ids("t1");
+  const auto insert = [](const char* table, const std::string& columns, const std::string& values,
+                         const std::string& key, const google::protobuf::Message& body) {
+    return store::Write{table,
+                        key,
+                        {absl::StrCat("INSERT INTO ", table, " (key, version, body", columns,
+                                      ") VALUES ($1, 1, $2", values, ")"),
+                         {store::Value(key), store::Value(store::Blob{body.SerializeAsString()})}},
+                        store::Expect::kOneRow};
+  };
+  const auto stored = harness_.store().Commit(
+      {insert("contacts", ", account_id", ", 'acme'", "carl", carl),
+       insert("addresses", "", "", AddressKey(NormalAddress(typed)), of_carl),
+       insert("addresses", "", "", AddressKey(NormalAddress(stranger)), of_stranger),
+       insert("requesters", ", is_open, first_seen_us", ", 1, 0", "req_1", requester),
+       {"timers",
+        "index_addresses",
+        {"INSERT INTO timers (id, due, kind, key, bound, payload, traceparent) VALUES "
+         "('index_addresses', 0, 'index_addresses', 'index_addresses', -1, x'', '')",
+         {}},
+        store::Expect::kOneRow}});
+  ASSERT_EQ(stored.kind, store::CommitResult::Kind::kCommitted) << stored.status;
+  harness_.Restart();
+  harness_.Advance(absl::Seconds(1));
+  EXPECT_THAT(ContactOf("carl").addresses(), ElementsAre(typed)) << "readable as it was";
+  EXPECT_EQ(Resolve("CARL@old.example.").contact_id(), "carl");
+  EXPECT_EQ(Resolve("zoe@gmail.com", "t2").requester_id(), "req_1") << "the same entry";
+  PutContact("acme", "zoe", "zoe@gmail.com");
+  ASSERT_THAT(harness_.Published<ev::RequesterAssigned>(), SizeIs(1));
+  EXPECT_THAT(harness_.Published<ev::RequesterAssigned>()[0].ticket_ids(), ElementsAre("t1", "t2"));
+  // Changing it finds both forms.
+  ChangeContact("carl", {}, {"addresses"});
+  EXPECT_NE(Resolve("carl@old.example").contact_id(), "carl");
+}
+
+TEST_F(AccountHealth, RefusesWhatIsNoAddress) {
+  av::ResolveRequesterRequest resolve;
+  resolve.set_address("a@b@c.example");
+  EXPECT_EQ(
+      Try<av::ResolveRequesterResponse>("AccountService/ResolveRequester", resolve).status().code(),
+      absl::StatusCode::kInvalidArgument);
+  av::PutContactRequest put;
+  put.mutable_contact()->set_account_id("acme");
+  put.mutable_contact()->set_contact_id("eve");
+  put.mutable_contact()->add_addresses("030/1234");
+  put.mutable_contact()->add_addresses("eve@acme.com");
+  put.mutable_contact()->add_addresses("Eve <EVE@acme.com>");
+  const std::string problems(
+      Try<av::PutContactResponse>("AccountService/PutContact", put).status().message());
+  EXPECT_THAT(problems, HasSubstr("contact.addresses[0]"));
+  EXPECT_THAT(problems, HasSubstr("contact.addresses[2]: stands twice"));
+  av::PutAccountRequest account;
+  account.mutable_account()->set_account_id("acme");
+  account.mutable_account()->add_domains("no domain");
+  EXPECT_EQ(Try<av::PutAccountResponse>("AccountService/PutAccount", account).status().code(),
+            absl::StatusCode::kInvalidArgument);
+}
+
+TEST_F(AccountHealth, LooksARequesterUpAndStoresNothing) {
+  av::ResolveRequesterRequest look;
+  look.set_lookup_only(true);
+  look.set_address("new@acme.com");
+  auto seen = Must<av::ResolveRequesterResponse>("AccountService/ResolveRequester", look);
+  EXPECT_EQ(seen.contact_id(), "");
+  EXPECT_EQ(seen.requester_id(), "");
+  look.set_address("anna@acme.com");
+  EXPECT_EQ(
+      Must<av::ResolveRequesterResponse>("AccountService/ResolveRequester", look).contact_id(),
+      "anna");
+  look.set_address("zoe@gmail.com");
+  Must<av::ResolveRequesterResponse>("AccountService/ResolveRequester", look);
+  EXPECT_THAT(Unresolved(), IsEmpty());
+  EXPECT_EQ(harness_.Number("SELECT COUNT(*) FROM contacts"), 2);
+  look.clear_address();
+  look.set_contact_id("nobody");
+  EXPECT_EQ(
+      Try<av::ResolveRequesterResponse>("AccountService/ResolveRequester", look).status().code(),
+      absl::StatusCode::kNotFound);
+}
+
+// Who remembers whose address it is has to ask again.
+TEST_F(AccountHealth, TellsTheContactWhoseAddressAnotherOneGets) {
+  PutAccount("beta", {});
+  const auto told = [&](const std::string& contact) {
+    int64_t count = 0;
+    for (const auto& event : harness_.Published<ev::ContactChanged>()) {
+      count += event.contact_id() == contact ? 1 : 0;
+    }
+    return count;
+  };
+  const int64_t before = told("anna");
+  PutContact("beta", "bea", "anna@acme.com");
+  EXPECT_EQ(told("anna"), before + 1);
+  EXPECT_EQ(ContactOf("anna").version(), 1) << "anna's own record is as it was";
+}
+
+// ---- what is no request
+
+TEST_F(AccountHealth, LeavesSpamOutOfHealthAlsoWhereItHadBreached) {
+  Opened("t1");
+  Triaged("t1", type::v1::SEVERITY_CRITICAL);
+  Breached("t1", type::v1::SLA_METRIC_FIRST_RESPONSE);
+  Reopened("t1");
+  EXPECT_LT(Health().score(), 10000);
+  Closed("t1", type::v1::CLOSE_REASON_SPAM);
+  EXPECT_EQ(Health().score(), 10000);
+  Breached("t1", type::v1::SLA_METRIC_RESOLUTION);
+  EXPECT_EQ(Health().score(), 10000) << "nor what comes late";
+  EXPECT_EQ(Check(kRenewal).verdict(), av::OUTREACH_VERDICT_ALLOW);
+}
+
+TEST_F(AccountHealth, FollowsATicketThatBecomesInternalAndBack) {
+  Opened("t1");
+  Triaged("t1", type::v1::SEVERITY_URGENT);
+  Breached("t1", type::v1::SLA_METRIC_FIRST_RESPONSE);
+  Updated("t1", /*internal=*/true, false);
+  EXPECT_EQ(Health().score(), 10000);
+  EXPECT_THAT(harness_.Published<ev::OutreachCleared>(), SizeIs(1));
+  const auto allowed = Check(kRenewal);
+  ASSERT_EQ(allowed.verdict(), av::OUTREACH_VERDICT_ALLOW);
+  harness_.Advance(absl::Minutes(1));
+  Updated("t1", /*internal=*/false, false);
+  EXPECT_LT(Health().score(), 10000);
+  EXPECT_EQ(ClearanceOf(allowed.clearance_id()).state(), av::CLEARANCE_STATE_REVOKED);
+  EXPECT_THAT(harness_.Published<ev::OutreachHeld>(), SizeIs(2));
+}
+
+TEST_F(AccountHealth, ShowsSuspectedSpamAsAdviceUntilAnAgentConfirmsIt) {
+  ev::TicketOpened opened;
+  opened.set_ticket_id("t1");
+  opened.set_account_id("acme");
+  opened.set_contact_id("anna");
+  opened.set_suspected_spam(true);
+  keys_["t1"] = "acme";
+  harness_.Deliver("ticket_intake", "t1", "acme", opened);
+  Triaged("t1", type::v1::SEVERITY_CRITICAL);
+  EXPECT_EQ(Health().score(), 10000);
+  EXPECT_THAT(harness_.Published<ev::OutreachHeld>(), IsEmpty());
+  for (const auto topic : {kRenewal, kTraining}) {
+    const auto allowed = Check(topic, "bert");
+    ASSERT_EQ(allowed.verdict(), av::OUTREACH_VERDICT_ALLOW);
+    ASSERT_THAT(allowed.advice(), SizeIs(1));
+    EXPECT_EQ(allowed.advice(0).rule(), "suspected_spam");
+    EXPECT_EQ(allowed.advice(0).subject_id(), "t1");
+  }
+  const int64_t before = HoldVersion();
+  harness_.Advance(absl::Minutes(1));
+  Updated("t1", false, /*suspected_spam=*/false);
+  EXPECT_EQ(HoldVersion(), before + 1);
+  EXPECT_LT(Health().score(), 10000);
+  EXPECT_THAT(harness_.Published<ev::ClearanceRevoked>(), SizeIs(1)) << "the renewal";
+  ExpectHoldsAsIssuesSay(harness_, SupportAlone().outreach());
+  Closed("t1", type::v1::CLOSE_REASON_SPAM);
+  EXPECT_EQ(Health().score(), 10000);
+}
+
+// ---- a survey's opt-out
+
+TEST_F(AccountHealth, TakesAnOptOutThatASurveyWasGiven) {
+  const auto survey = Check(kSurvey, "anna", "");
+  const auto renewal = Check(kRenewal);
+  ev::SurveyOptedOut opted;
+  opted.set_contact_id("anna");
+  opted.set_account_id("acme");
+  opted.set_opted_out(true);
+  const std::string event = harness_.Deliver("survey", "anna", "acme", opted);
+  EXPECT_THAT(ContactOf("anna").opted_out(),
+              ElementsAre(type::v1::OUTREACH_TOPIC_SURVEY_NPS, kSurvey));
+  const auto revoked = harness_.Published<ev::ClearanceRevoked>();
+  ASSERT_THAT(revoked, SizeIs(1));
+  EXPECT_EQ(revoked[0].clearance_id(), survey.clearance_id());
+  EXPECT_EQ(revoked[0].cause_event_id(), event);
+  EXPECT_EQ(ClearanceOf(renewal.clearance_id()).state(), av::CLEARANCE_STATE_STANDING);
+  EXPECT_THAT(TimelineTypes(), Contains("SurveyOptedOut"));
+  EXPECT_THAT(Rules(Check(kSurvey, "anna", "")), ElementsAre("opt_out"));
+  const size_t told = harness_.Published<ev::ContactChanged>().size();
+  harness_.Deliver("survey", "anna", "acme", opted);
+  EXPECT_THAT(harness_.Published<ev::ContactChanged>(), SizeIs(told)) << "it is so already";
+  opted.set_opted_out(false);
+  harness_.Deliver("survey", "anna", "acme", opted);
+  EXPECT_THAT(ContactOf("anna").opted_out(), IsEmpty());
+  EXPECT_EQ(Check(kSurvey, "anna", "").verdict(), av::OUTREACH_VERDICT_ALLOW);
 }
 
 // ---- health
@@ -1075,6 +1927,13 @@ TEST_F(AccountHealth, CountsABreachOnceAndTakesACorrectedOneBack) {
   EXPECT_EQ(Health().score(), before);
   SetOpenTickets({{"t1", "anna"}});
   EXPECT_EQ(Check(kRenewal, "bert").verdict(), av::OUTREACH_VERDICT_ALLOW);
+  // Missed after all: the cycle had its one SlaBreached already.
+  corrected.set_from_verdict("met");
+  corrected.set_to_verdict("breached");
+  *corrected.mutable_occurred_at() = time::Stamp(harness_.Now());
+  harness_.Deliver("sla_timer", "t1", "acme", corrected);
+  EXPECT_EQ(Health().groups(0).measures(1).counted(), 1);
+  EXPECT_THAT(Rules(Check(kRenewal, "bert")), ElementsAre("normal_ticket_breached"));
 }
 
 class DefaultWeights : public AccountHealth {
@@ -1302,7 +2161,7 @@ TEST_F(AccountHealth, RefusesAContactWhoseFieldsDoNotFitOnALine) {
       Try<av::PutContactResponse>("AccountService/PutContact", put).status();
   EXPECT_EQ(refused.code(), absl::StatusCode::kInvalidArgument);
   for (const char* field :
-       {"contact.addresses[0]: holds a control", "contact.display_name: holds a control",
+       {"contact.addresses[0]:", "contact.display_name: holds a control",
         "contact.business_role: holds a control", "contact.language: must be a BCP 47 tag",
         "contact.external_ids[0].id: holds a control"}) {
     EXPECT_THAT(std::string(refused.message()), HasSubstr(field));

@@ -17,6 +17,11 @@ using records::TicketRecord;
 // A ticket with more than so many of one kind says no more by the next one.
 constexpr int kMaxKept = 100;
 
+// What is suspected to be spam lowers no account's health until somebody has looked at it.
+bool CountsInHealth(const TicketRecord& ticket) {
+  return !IsLeftOut(ticket) && !ticket.suspected_spam() && !ticket.account_id().empty();
+}
+
 template <typename List>
 void KeepLast(List* list) {
   if (list->size() > kMaxKept) list->erase(list->begin(), list->end() - kMaxKept);
@@ -24,12 +29,21 @@ void KeepLast(List* list) {
 
 }  // namespace
 
+bool IsLeftOut(const TicketRecord& ticket) {
+  return ticket.internal() || ticket.spam() || ticket.state() == type::v1::TICKET_STATE_MERGED;
+}
+
+bool IsUnattributed(const TicketRecord& ticket) {
+  return ticket.account_id().empty() && !IsLeftOut(ticket) && !ticket.suspected_spam() &&
+         IsUnresolved(ticket.state());
+}
+
 std::optional<Issue> IssueOf(const TicketRecord& ticket) {
-  if (ticket.internal() || ticket.account_id().empty() || !IsUnresolved(ticket.state())) return {};
+  if (IsLeftOut(ticket) || ticket.account_id().empty() || !IsUnresolved(ticket.state())) return {};
   Issue issue;
   issue.set_subject_id(ticket.ticket_id());
   issue.set_severity(ticket.severity());
-  issue.set_flags(ticket.flags());
+  issue.set_flags(ticket.flags() | (ticket.suspected_spam() ? kSuspected : 0));
   issue.set_contact_id(ticket.contact_id());
   *issue.mutable_watcher_contact_ids() = ticket.watcher_contact_ids();
   return issue;
@@ -37,7 +51,7 @@ std::optional<Issue> IssueOf(const TicketRecord& ticket) {
 
 void CountTicket(records::HealthRecord& health, const TicketRecord& ticket, int32_t by,
                  const account::v1::HealthPolicy& policy) {
-  if (ticket.internal() || ticket.account_id().empty()) return;
+  if (!CountsInHealth(ticket)) return;
   if (IsUnresolved(ticket.state())) CountUnresolved(health, ticket.severity(), by);
   for (const records::Breach& breach : ticket.breaches()) {
     CountMissed(health, time::FromMicros(breach.at_us()), by, policy);
@@ -51,7 +65,7 @@ bool CountsTheSame(const TicketRecord& a, const TicketRecord& b) {
   const auto same_breach = [](const records::Breach& x, const records::Breach& y) {
     return x.at_us() == y.at_us();
   };
-  return a.account_id() == b.account_id() && a.internal() == b.internal() &&
+  return a.account_id() == b.account_id() && CountsInHealth(a) == CountsInHealth(b) &&
          IsUnresolved(a.state()) == IsUnresolved(b.state()) &&
          (!IsUnresolved(a.state()) || a.severity() == b.severity()) &&
          std::equal(a.breaches().begin(), a.breaches().end(), b.breaches().begin(),
@@ -66,7 +80,7 @@ void KeepSpans(TicketRecord& ticket, absl::Time at) {
       ticket.spans_size() == 0 ? nullptr : ticket.mutable_spans(ticket.spans_size() - 1);
   const bool lasts = last != nullptr && last->to_us() == 0;
   if (lasts && issue.has_value() && last->account_id() == ticket.account_id() &&
-      last->severity() == ticket.severity() && last->flags() == ticket.flags()) {
+      last->severity() == issue->severity() && last->flags() == issue->flags()) {
     return;
   }
   if (lasts) last->set_to_us(std::max(time::ToMicros(at), last->from_us()));
@@ -74,8 +88,8 @@ void KeepSpans(TicketRecord& ticket, absl::Time at) {
   IssueSpan& span = *ticket.add_spans();
   span.set_from_us(time::ToMicros(at));
   span.set_account_id(ticket.account_id());
-  span.set_severity(ticket.severity());
-  span.set_flags(ticket.flags());
+  span.set_severity(issue->severity());
+  span.set_flags(issue->flags());
   KeepLast(ticket.mutable_spans());
 }
 

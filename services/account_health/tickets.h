@@ -13,7 +13,13 @@
 
 namespace tandem::account_health {
 
-// The open issue that the ticket is; nothing when it is resolved, internal or nobody's.
+// Whether the ticket says nothing about its account: internal, spam, or merged into another one.
+bool IsLeftOut(const records::TicketRecord& ticket);
+// Whether it is open and might be anybody's: its requester is not known.
+bool IsUnattributed(const records::TicketRecord& ticket);
+
+// The open issue that the ticket is; nothing when it is resolved, left out or nobody's. What is
+// suspected to be spam is an issue that holds nothing.
 std::optional<records::Issue> IssueOf(const records::TicketRecord& ticket);
 
 // Adds (by = 1) or takes away (by = -1) all that the ticket counts in its account's health.

@@ -82,6 +82,13 @@ Judgement JudgeInvitation(const absl::Status& status, const av::CheckOutreachRes
     }
     return judgement;
   }
+  // Asked again under its request id, the question finds a clearance that has ended since.
+  if (answer->clearance_state() != av::CLEARANCE_STATE_UNSPECIFIED &&
+      answer->clearance_state() != av::CLEARANCE_STATE_STANDING) {
+    Judgement judgement;
+    judgement.kind = Kind::kAskAnew;
+    return judgement;
+  }
   // The contact's own word stands before the ledger's.
   if (Blocks(*answer, kOptOut)) return Never(kOptOut);
   if (Blocks(*answer, kFatigue)) return Never(kFatigue);

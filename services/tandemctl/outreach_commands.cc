@@ -169,6 +169,14 @@ std::vector<Entry> OutreachCommands() {
        .method = Method("ProveOutreach"),
        .rows = "touches",
        .show = &ShowProof});
+  add({.path = "outreach clearance",
+       .help = "Shows a clearance as it stands now.",
+       .method = Method("GetClearance"),
+       .arguments = {"clearance_id"}});
+  add({.path = "outreach release",
+       .help = "Gives an unused clearance back, so that its units are free again.",
+       .method = Method("ReleaseClearance"),
+       .arguments = {"clearance_id"}});
   add({.path = "outreach clearances",
        .help = "Lists the clearances of an account, newest first.",
        .method = Method("ListClearances"),

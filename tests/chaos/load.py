@@ -127,6 +127,9 @@ class Load:
             self.must("triage.v1.StaffService/PutStaff", staff=staff)
             self.must("triage.v1.StaffService/SetAvailability", staff_id=staff.staff_id, available=True)
             self.agents.append(staff.staff_id)
+        success = make("tandem.triage.v1.Staff", staff_id="stf_success", function=self.number("StaffFunction", "STAFF_FUNCTION_CSM"),
+                       roles=[self.number("StaffRole", "STAFF_ROLE_CSM")], display_name="Success", active=True)
+        self.must("triage.v1.StaffService/PutStaff", staff=success)
         for i in range(self.account_count):
             account = make("tandem.account.v1.Account", account_id=f"acct_company{i}", display_name=f"Company {i}", segment=1 + i % 3, stage=4, domains=[f"company{i}.example"])
             account_id = self.must("account.v1.AccountService/PutAccount", account=account).account_id

@@ -344,7 +344,17 @@ void Actors::Check(const std::string& account_id, const std::string& contact_id,
                               dice.Int(ty::OUTREACH_TOPIC_RENEWAL, ty::OUTREACH_TOPIC_ADVOCACY))
                         : static_cast<ty::OutreachTopic>(dice.Int(1, 10)));
   request.set_staff_id(kManager);
-  Call(kOutreach + "CheckOutreach", request);
+  request.set_preview(dice.Chance(0.1));
+  const bool gives_back = dice.Chance(0.15);
+  Call(kOutreach + "CheckOutreach", request, -1, [this, gives_back](const Message* reply) {
+    if (reply == nullptr || !gives_back) return;
+    const auto& answer = static_cast<const ac::CheckOutreachResponse&>(*reply);
+    if (answer.clearance_state() != ac::CLEARANCE_STATE_STANDING) return;
+    ac::ReleaseClearanceRequest release;
+    release.set_clearance_id(answer.clearance_id());
+    release.set_staff_id(kManager);
+    Call(kOutreach + "ReleaseClearance", release);
+  });
 }
 
 void Actors::Do(const Action& action) {
@@ -405,7 +415,8 @@ void Actors::Do(const Action& action) {
       request.set_account_id(dice.Pick(contacts_).account_id);
       request.set_topic(ty::OUTREACH_TOPIC_RENEWAL);
       request.set_reason(NewText("They asked us to"));
-      *request.mutable_until() = time::Stamp(world_.Now() + absl::Hours(2));
+      *request.mutable_until() = time::Stamp(
+          world_.Now() + (dice.Chance(0.5) ? absl::Hours(2) : absl::Seconds(dice.Int(3, 60))));
       request.set_staff_id(kLead);
       Call(kOutreach + "GrantOutreachException", request);
       return;
@@ -429,6 +440,7 @@ void Actors::Do(const Action& action) {
       contact.add_addresses(known.address);
       contact.set_level(static_cast<ty::ContactLevel>(dice.Int(1, 3)));
       if (dice.Chance(0.2)) contact.add_opted_out(ty::OUTREACH_TOPIC_UPSELL);
+      if (dice.Chance(0.5)) request.mutable_update_mask()->add_paths("*");
       Call(kAccounts + "PutContact", request);
       return;
     }

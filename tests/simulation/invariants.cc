@@ -495,7 +495,7 @@ void Watch::CheckClearances(const std::vector<store::Write>& batch) {
     for (const auto& [subject_id, issue] : issues) {
       for (const auto& standing : holds.clearances()) {
         if (!IsCommercial(standing.topic()) || !standing.exception_id().empty() ||
-            standing.expires_us() <= now_us ||
+            standing.expires_us() <= now_us || (issue.flags() & 32) != 0 ||  // suspected to be spam
             !Blocks(issue.severity(), issue.contact_id(), standing.contact_id())) {
           continue;
         }
@@ -704,7 +704,8 @@ class Look {
         [&](const std::string& key, const account_health::records::TicketRecord& ticket) {
           // Beside tickets stand stretches that one spent with an account that it has left.
           if (key != ticket.ticket_id()) return;
-          if (!ticket.internal() && IsUnresolved(ticket.state()) && !ticket.account_id().empty()) {
+          if (!ticket.internal() && !ticket.suspected_spam() && IsUnresolved(ticket.state()) &&
+              !ticket.account_id().empty()) {
             ++open[ticket.account_id()];
           }
         });

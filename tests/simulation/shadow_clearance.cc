@@ -68,6 +68,7 @@ class Course {
 struct Standing {
   std::string account_id;
   bool is_open = false;
+  bool is_left_out = false;        // internal, or suspected to be spam
   std::set<std::string> contacts;  // the requester and the customer contacts who watch
 };
 
@@ -78,7 +79,6 @@ struct Ticket {
   Course<bool> reopened{false};
   Course<bool> frustrated{false};
   Course<bool> breached{false};
-  bool internal = false;
 };
 
 struct FollowUp {
@@ -97,6 +97,7 @@ struct Use {
 struct Spending {
   std::string contact_id;  // empty = every contact
   std::string clearance_id;
+  std::string staff_id;  // who holds the clearance
   OutreachTopic topic = type::v1::OUTREACH_TOPIC_UNSPECIFIED;
   absl::Time from;         // may be known from here on
   absl::Time surely_from;  // is known from here on
@@ -110,6 +111,16 @@ struct Spending {
   absl::Time free_at = absl::InfiniteFuture();
 
   bool is_reserved() const { return reserved_to > absl::InfinitePast(); }
+  // Whether it is what the asker holds already for the same contact and topic: an unused clearance
+  // is given again, and stands in nobody's way.
+  bool IsOwnOf(const OutreachQuestion& question) const {
+    return !question.staff_id.empty() && staff_id == question.staff_id && topic == question.topic &&
+           contact_id == question.contact_id && is_reserved();
+  }
+  bool IsUsedBefore(absl::Time at) const {
+    return std::any_of(uses.begin(), uses.end(),
+                       [&](const auto& use) { return use.second.known_by < at; });
+  }
 
   struct End {
     absl::Time surely, at_the_latest;
@@ -174,7 +185,9 @@ class Reader {
                    Try<events::v1::SurveyWithdrawn>(known) &&
                    Try<events::v1::ContactChanged>(known) &&
                    Try<events::v1::ClearanceGiven>(known) &&
-                   Try<events::v1::ClearanceRevoked>(known) && Try<events::v1::TouchRecorded>(known)
+                   Try<events::v1::ClearanceRevoked>(known) &&
+                   Try<events::v1::ClearanceReleased>(known) &&
+                   Try<events::v1::TouchRecorded>(known)
                ? absl::OkStatus()
                : status_;
   }
@@ -211,13 +224,14 @@ class Reader {
     standing.is_open = true;
     standing.contacts.insert(body.watcher_contact_ids().begin(), body.watcher_contact_ids().end());
     standing.contacts.insert(body.contact_id());
+    standing.is_left_out = body.internal() || body.suspected_spam();
     Stand(body.ticket_id(), standing);
-    view_.tickets[body.ticket_id()].internal = body.internal();
     Frustrate(body);
   }
   void Take(const events::v1::TicketUpdated& body) {
     Standing standing = StandingOf(body.ticket_id());
     standing.account_id = body.account_id();
+    standing.is_left_out = body.internal() || body.suspected_spam();
     standing.contacts.clear();
     standing.contacts.insert(body.watcher_contact_ids().begin(), body.watcher_contact_ids().end());
     standing.contacts.insert(body.contact_id());
@@ -288,19 +302,22 @@ class Reader {
     if (body.account_id() != account_id_) return;
     view_.spendings.push_back({.contact_id = body.contact_id(),
                                .clearance_id = body.clearance_id(),
+                               .staff_id = body.staff_id(),
                                .topic = body.topic(),
                                .from = told_at_,
                                .surely_from = told_at_,
                                .reserved_to = time::Instant(body.expires_at()),
                                .uses = {}});
   }
-  void Take(const events::v1::ClearanceRevoked& body) {
+  void FreeUnused(const std::string& clearance_id) {
     for (Spending& spending : view_.spendings) {
-      if (spending.clearance_id == body.clearance_id() && spending.is_reserved()) {
+      if (spending.clearance_id == clearance_id && spending.is_reserved()) {
         spending.reserved_to = std::min(spending.reserved_to, told_at_);
       }
     }
   }
+  void Take(const events::v1::ClearanceRevoked& body) { FreeUnused(body.clearance_id()); }
+  void Take(const events::v1::ClearanceReleased& body) { FreeUnused(body.clearance_id()); }
   // A touch that was cleared uses what was reserved for whom it reached; without that, or the next
   // time, it costs anew. `surely_from`: of what costs anew.
   void Spend(const std::string& contact_id, const std::string& clearance_id, OutreachTopic topic,
@@ -308,6 +325,7 @@ class Reader {
     const auto costs_anew = [&](const std::string& whom) {
       view_.spendings.push_back({.contact_id = whom,
                                  .clearance_id = clearance_id,
+                                 .staff_id = "",
                                  .topic = topic,
                                  .from = told_at_,
                                  .surely_from = surely_from,
@@ -462,10 +480,10 @@ void HoldForTickets(const View& view, const AccountFacts& facts,
                     std::vector<ShadowHold>& holds) {
   const absl::Time first = question.asked_at, last = question.answered_at;
   for (const auto& [ticket_id, ticket] : view.tickets) {
-    if (ticket.internal) continue;
     ShadowHold hold{.subject_id = ticket_id, .rules = {}, .certain = true};
     for (const Standing& standing : ticket.standing.Between(first, last)) {
-      const bool is_open = standing.is_open && standing.account_id == facts.account_id;
+      const bool is_open =
+          standing.is_open && !standing.is_left_out && standing.account_id == facts.account_id;
       for (const Severity severity : ticket.severity.Between(first, last)) {
         for (const bool reopened : ticket.reopened.Between(first, last)) {
           for (const bool frustrated : ticket.frustrated.Between(first, last)) {
@@ -537,6 +555,9 @@ void HoldForPeople(const View& view, const account::v1::ContactBudget& budget,
     bool surveyed_surely = false, surveyed_maybe = false;
     for (const Spending& spending : view.spendings) {
       if (!spending.contact_id.empty() && spending.contact_id != contact_id) continue;
+      const bool is_own = spending.IsOwnOf(question);
+      if (is_own && spending.uses.empty()) continue;
+      const bool may_be_given_again = is_own && !spending.IsUsedBefore(question.asked_at);
       const auto counts = [&](absl::Duration window, bool surely_so) {
         const Spending::End end = spending.EndFor(contact_id, window, skew);
         return surely_so ? spending.surely_from < question.asked_at &&
@@ -546,18 +567,19 @@ void HoldForPeople(const View& view, const account::v1::ContactBudget& budget,
       };
       const int units = UnitsOf(spending.topic, budget);
       const absl::Duration window = time::Span(budget.window());
-      if (counts(window, true)) surely += units;
+      if (counts(window, true) && !may_be_given_again) surely += units;
       if (counts(window, false)) maybe += units;
       const absl::Duration survey_window = time::Span(budget.survey_window());
       if (IsSurvey(spending.topic) && survey_window > absl::ZeroDuration()) {
-        surveyed_surely = surveyed_surely || counts(survey_window, true);
+        surveyed_surely = surveyed_surely || (counts(survey_window, true) && !may_be_given_again);
         surveyed_maybe = surveyed_maybe || counts(survey_window, false);
       }
     }
     const int needed = UnitsOf(question.topic, budget);
     const bool survey = IsSurvey(question.topic);
-    if (surely + needed > budget.units() || (survey && surveyed_surely)) fatigue.certain = true;
-    if (maybe + needed > budget.units() || (survey && surveyed_maybe)) may_fatigue = true;
+    const auto exceeds = [&](int spent) { return needed > 0 && spent + needed > budget.units(); };
+    if (exceeds(surely) || (survey && surveyed_surely)) fatigue.certain = true;
+    if (exceeds(maybe) || (survey && surveyed_maybe)) may_fatigue = true;
   }
   if (may_opt_out) holds.push_back(std::move(opt_out));
   if (may_fatigue) holds.push_back(std::move(fatigue));
@@ -616,6 +638,60 @@ bool MayHold(const std::vector<ShadowHold>& holds) {
                      [](const ShadowHold& hold) { return !hold.excepted; });
 }
 
+namespace {
+
+// It stands as long as the policy says, but not longer than the exception that it rests on. Of an
+// exception whose caller was never answered the id is not known: it may be any of its topic.
+absl::Time ExpiryOf(const AccountFacts& facts, const account::v1::AccountPolicy& policy,
+                    const account::v1::Clearance& clearance) {
+  const absl::Time longest =
+      time::Instant(clearance.given_at()) + time::Span(policy.outreach().clearance_expiry());
+  if (clearance.exception_id().empty()) return longest;
+  for (const GrantedException& one : facts.exceptions) {
+    if (one.exception_id == clearance.exception_id()) return std::min(longest, one.until);
+  }
+  absl::Time expiry = longest;
+  for (const GrantedException& one : facts.exceptions) {
+    if (!one.exception_id.empty() || one.topic != clearance.topic()) continue;
+    expiry = std::min(longest, one.until);
+    if (expiry == time::Instant(clearance.expires_at())) break;
+  }
+  return expiry;
+}
+
+// A contact whom it reaches opts out of its topic, or joins having opted out (product §5.2: it ends
+// with the earliest of its grounds).
+void MayOptOut(const AccountFacts& facts, const account::v1::Clearance& clearance, absl::Time now,
+               ShadowClearance& fate) {
+  if (clearance.topic() == type::v1::OUTREACH_TOPIC_RESOLUTION_FOLLOW_UP) return;
+  const absl::Time given_at = time::Instant(clearance.given_at());
+  for (const KnownEvent& known : facts.events) {
+    if (known.event.type != events::v1::ContactChanged::descriptor()->full_name()) continue;
+    events::v1::ContactChanged changed;
+    if (!changed.ParseFromString(known.event.body)) continue;
+    const bool reaches =
+        changed.account_id() == facts.account_id &&
+        (clearance.contact_id().empty() || clearance.contact_id() == changed.contact_id());
+    const bool is_out = std::find(changed.opted_out().begin(), changed.opted_out().end(),
+                                  clearance.topic()) != changed.opted_out().end();
+    if (!reaches || !is_out || known.told_at < given_at - facts.skew ||
+        known.told_at > std::min(now, fate.expires_at + facts.skew)) {
+      continue;
+    }
+    fate.may_be_opted_out = true;
+    if (known.told_at <= given_at + facts.skew || known.told_at >= fate.expires_at - facts.skew) {
+      continue;
+    }
+    if (!fate.revoked_by.has_value() || known.told_at < *fate.revoked_by) {
+      fate.revoked_by = known.told_at;
+      fate.revoking_event_id = known.event.id;
+      fate.reason = "opt_out";
+    }
+  }
+}
+
+}  // namespace
+
 absl::StatusOr<ShadowClearance> FateOf(const AccountFacts& facts,
                                        const account::v1::AccountPolicy& policy,
                                        const account::v1::Clearance& clearance, absl::Time now) {
@@ -623,7 +699,8 @@ absl::StatusOr<ShadowClearance> FateOf(const AccountFacts& facts,
   const absl::Time given_at = time::Instant(clearance.given_at());
   const absl::Time as_of = time::Instant(clearance.as_of());
   const absl::Duration skew = time::Span(policy.outreach().allowed_skew());
-  fate.expires_at = given_at + time::Span(policy.outreach().clearance_expiry());
+  fate.expires_at = ExpiryOf(facts, policy, clearance);
+  MayOptOut(facts, clearance, now, fate);
   for (const ParkedTime& parked : facts.parked) {
     if (clearance.topic() == type::v1::OUTREACH_TOPIC_RESOLUTION_FOLLOW_UP) break;
     fate.may_revoke.insert(parked.event_id);

@@ -68,6 +68,7 @@ struct OutreachQuestion {
   std::string contact_id;  // empty = all contacts of the account
   absl::Time asked_at;
   absl::Time answered_at;
+  std::string staff_id = "";  // who asks; empty = a service
 };
 
 // Something that stands against outreach.
@@ -91,7 +92,8 @@ bool MayHold(const std::vector<ShadowHold>& holds);
 
 // What has to become of a clearance.
 struct ShadowClearance {
-  // It has to expire then; also what it covers ends then.
+  // It has to expire then, with the exception that it rests on at the latest; also what it covers
+  // ends then.
   absl::Time expires_at;
   // An event that revokes it was consumed for sure before it expired: the event, what it did, and
   // by when.
@@ -100,6 +102,8 @@ struct ShadowClearance {
   std::string reason;
   // Events that may have revoked it.
   std::set<std::string> may_revoke;
+  // A contact whom it reaches may have opted out of its topic while it stood.
+  bool may_be_opted_out = false;
 };
 
 // The fate of a clearance that was given, by what had happened until `now`.

@@ -426,10 +426,10 @@ absl::Status CompareConsumed(const std::string& name, const AccountFacts& facts,
         known.event.type != events::v1::TicketReopened::descriptor()->full_name()) {
       continue;
     }
-    const absl::StatusOr<std::vector<ShadowHold>> holds =
-        HoldsOn(facts, policy,
-                {check.request.topic(), check.request.contact_id(),
-                 std::max(check.asked_at, known.known_by), check.given_at});
+    const absl::StatusOr<std::vector<ShadowHold>> holds = HoldsOn(
+        facts, policy,
+        {check.request.topic(), check.request.contact_id(),
+         std::max(check.asked_at, known.known_by), check.given_at, check.request.staff_id()});
     if (!holds.ok()) return holds.status();
     for (const ShadowHold& hold : *holds) {
       if (hold.subject_id != known.event.subject || !hold.certain || hold.may_be_excepted) continue;
@@ -445,10 +445,22 @@ absl::Status CompareConsumed(const std::string& name, const AccountFacts& facts,
 absl::Status CompareCheck(const AccountFacts& facts, const account::v1::AccountPolicy& policy,
                           const OutreachCheck& check) {
   const std::string name = NameOf(facts.account_id, check);
-  const absl::StatusOr<std::vector<ShadowHold>> holds = HoldsOn(
-      facts, policy,
-      {check.request.topic(), check.request.contact_id(), check.asked_at, check.answered_at});
+  const absl::StatusOr<std::vector<ShadowHold>> holds =
+      HoldsOn(facts, policy,
+              {check.request.topic(), check.request.contact_id(), check.asked_at, check.answered_at,
+               check.request.staff_id()});
   if (!holds.ok()) return holds.status();
+  // Asked again under its request id, it is answered by what became of its clearance; that is
+  // compared by itself.
+  const account::v1::ClearanceState state = check.response.clearance_state();
+  if (state != account::v1::CLEARANCE_STATE_UNSPECIFIED &&
+      state != account::v1::CLEARANCE_STATE_STANDING) {
+    return check.response.verdict() == account::v1::OUTREACH_VERDICT_HOLD
+               ? absl::OkStatus()
+               : absl::FailedPreconditionError(
+                     absl::StrCat(name, ": was ALLOW by clearance ", check.response.clearance_id(),
+                                  ", which is ", account::v1::ClearanceState_Name(state)));
+  }
   if (check.response.verdict() == account::v1::OUTREACH_VERDICT_ALLOW) {
     if (MustHold(*holds)) {
       return absl::FailedPreconditionError(absl::StrCat(name, ": was ALLOW (",
@@ -491,6 +503,12 @@ absl::Status CompareFate(const AccountFacts& facts, const account::v1::AccountPo
   if (!same.ok()) return same;
   switch (clearance.state()) {
     case account::v1::CLEARANCE_STATE_REVOKED:
+      if (clearance.revoked_reason() == "opt_out" ||
+          clearance.revoked_reason() == "contact_added") {
+        if (fate->may_be_opted_out) return absl::OkStatus();
+        return absl::FailedPreconditionError(absl::StrCat(
+            name, ": revoked by an opt-out, by the rules nobody whom it reaches opted out"));
+      }
       if (fate->may_revoke.count(clearance.revoked_by_event_id()) > 0) return absl::OkStatus();
       if (tolerance.revokers_unknown) return absl::OkStatus();
       return absl::FailedPreconditionError(
@@ -537,7 +555,41 @@ bool Covers(const account::v1::Clearance& clearance, const account::v1::Touch& t
          (clearance.revoked_sequence() == 0 || clearance.revoked_sequence() > touch.sequence());
 }
 
+// Whether one of the two touches was with a contact of the other.
+bool Meet(const account::v1::Touch& a, const account::v1::Touch& b) {
+  return a.contact_id().empty() || b.contact_id().empty() || a.contact_id() == b.contact_id();
+}
+
+// Whether an earlier touch, or the invitation that it was given for, used what the clearance gives
+// the contact: it covers one touch with each (product §5.2).
+bool IsUsedBefore(const account::v1::Clearance& clearance, const account::v1::Touch& touch,
+                  const std::vector<account::v1::ProvenTouch>& touches) {
+  if (clearance.staff_id().empty() && clearance.has_used_at()) return true;
+  return std::any_of(touches.begin(), touches.end(), [&](const auto& other) {
+    return other.touch().clearance_id() == clearance.clearance_id() &&
+           other.touch().sequence() < touch.sequence() && Meet(other.touch(), touch);
+  });
+}
+
+// Units that the contact's touches before this one have surely taken by its commit.
+int UnitsBefore(const account::v1::Touch& touch, const account::v1::ContactBudget& budget,
+                absl::Duration skew, const std::vector<account::v1::ProvenTouch>& touches) {
+  const absl::Time from = time::Instant(touch.recorded_at()) - time::Span(budget.window()) + skew;
+  int units = 0;
+  for (const account::v1::ProvenTouch& other : touches) {
+    if (other.touch().inbound() || other.touch().sequence() >= touch.sequence() ||
+        other.touch().contact_id() != touch.contact_id() ||
+        time::Instant(other.touch().occurred_at()) <= from) {
+      continue;
+    }
+    units += UnitsOf(other.touch().topic(), budget);
+  }
+  return units;
+}
+
 absl::Status CompareTouch(const std::string& account, const account::v1::Touch& touch,
+                          const account::v1::ContactBudget& budget, absl::Duration skew,
+                          const std::vector<account::v1::ProvenTouch>& touches,
                           const std::vector<account::v1::Clearance>& clearances) {
   const std::string name =
       absl::StrCat("account ", account, ", touch ", touch.touch_id(), " (", NameOf(touch.topic()),
@@ -557,7 +609,7 @@ absl::Status CompareTouch(const std::string& account, const account::v1::Touch& 
   const account::v1::Clearance* covering = nullptr;
   for (const account::v1::Clearance& clearance : clearances) {
     if (clearance.clearance_id() == touch.clearance_id()) named = &clearance;
-    if (Covers(clearance, touch) && clearance.state() != account::v1::CLEARANCE_STATE_RETURNED) {
+    if (Covers(clearance, touch) && !IsUsedBefore(clearance, touch, touches)) {
       covering = &clearance;
     }
   }
@@ -570,6 +622,17 @@ absl::Status CompareTouch(const std::string& account, const account::v1::Touch& 
     return absl::FailedPreconditionError(absl::StrCat(name, ": is called cleared by ",
                                                       Said(touch.clearance_id()),
                                                       ", by the rules that did not cover it"));
+  }
+  if (IsUsedBefore(*named, touch, touches) && !touch.contact_id().empty() &&
+      touch.topic() != type::v1::OUTREACH_TOPIC_RESOLUTION_FOLLOW_UP) {
+    const int needed = UnitsOf(touch.topic(), budget);
+    const int before = UnitsBefore(touch, budget, skew, touches);
+    if (needed > 0 && before + needed > budget.units()) {
+      return absl::FailedPreconditionError(
+          absl::StrCat(name, ": is called cleared by ", Said(touch.clearance_id()),
+                       ", which had covered its touch with this contact, and of ", budget.units(),
+                       " units ", before, " were taken"));
+    }
   }
   return Same(name, "exception", touch.exception_id(), named->exception_id());
 }
@@ -671,17 +734,21 @@ absl::Status CompareClearance(const AccountFacts& facts, const account::v1::Acco
     if (!first.ok()) break;
     first << CompareFate(facts, policy, clearance, answers.as_of, tolerance);
   }
-  if (first.ok()) first << CompareTouches(facts.account_id, answers.touches, answers.clearances);
+  if (first.ok()) {
+    first << CompareTouches(facts.account_id, policy.contact_budget(), facts.skew, answers.touches,
+                            answers.clearances);
+  }
   return first.status();
 }
 
-absl::Status CompareTouches(const std::string& account_id,
+absl::Status CompareTouches(const std::string& account_id, const account::v1::ContactBudget& budget,
+                            absl::Duration skew,
                             const std::vector<account::v1::ProvenTouch>& touches,
                             const std::vector<account::v1::Clearance>& clearances) {
   First first;
   for (const account::v1::ProvenTouch& proven : touches) {
     if (!first.ok()) break;
-    first << CompareTouch(account_id, proven.touch(), clearances);
+    first << CompareTouch(account_id, proven.touch(), budget, skew, touches, clearances);
   }
   return first.status();
 }

@@ -79,8 +79,9 @@ absl::Status CompareClearance(const AccountFacts& facts, const account::v1::Acco
                               const ClearanceTolerance& tolerance = {});
 
 // The last part of it: what became of an account's touches under all its clearances, which may rest
-// on several versions of the policy.
-absl::Status CompareTouches(const std::string& account_id,
+// on several versions of the policy; `budget` is that of each of them. `skew` as in AccountFacts.
+absl::Status CompareTouches(const std::string& account_id, const account::v1::ContactBudget& budget,
+                            absl::Duration skew,
                             const std::vector<account::v1::ProvenTouch>& touches,
                             const std::vector<account::v1::Clearance>& clearances);
 

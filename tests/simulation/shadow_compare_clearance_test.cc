@@ -26,6 +26,7 @@
 #include "tandem/events/v1/survey.pb.h"
 #include "tandem/events/v1/triage.pb.h"
 #include "tandem/intake/v1/ticket_service.pb.h"
+#include "tandem/triage/v1/staff_service.pb.h"
 #include "tests/simulation/shadow_compare.h"
 #include "tests/simulation/shadow_history.h"
 #include "tests/simulation/shadow_testing.h"
@@ -46,6 +47,7 @@ struct IntakeTicket {
   std::string contact_id;
   std::vector<std::string> watchers;
   bool internal = false;
+  bool suspected_spam = false;
   type::v1::Severity severity = type::v1::SEVERITY_UNSPECIFIED;
   bool breached = false;
   int64_t version = 0;
@@ -63,6 +65,9 @@ class ClearanceRun {
     harness_.peer().On<intake::v1::ListTicketsRequest, intake::v1::ListTicketsResponse>(
         "tandem.intake.v1.TicketService/ListTickets",
         [this](const intake::v1::ListTicketsRequest& request) { return Answer(request); });
+    triage::v1::GetStaffResponse csm;
+    csm.mutable_staff()->set_active(true);
+    harness_.peer().Answer("tandem.triage.v1.StaffService/GetStaff", csm);
   }
 
   absl::Status Run() {
@@ -128,6 +133,8 @@ class ClearanceRun {
     request.mutable_contact()->set_account_id(kAccount);
     request.mutable_contact()->set_level(type::v1::CONTACT_LEVEL_MEMBER);
     for (const auto topic : opted_out) request.mutable_contact()->add_opted_out(topic);
+    request.mutable_update_mask()->add_paths("level");
+    request.mutable_update_mask()->add_paths("opted_out");
     return harness_
         .Call<av::PutContactResponse>("tandem.account.v1.AccountService/PutContact", request)
         .status();
@@ -140,7 +147,7 @@ class ClearanceRun {
     intake::v1::ListTicketsResponse response;
     for (const IntakeTicket& ticket : tickets_) {
       if (ticket.account_id != request.account_id()) continue;
-      if (request.blocking_only() && ticket.internal) continue;
+      if (request.blocking_only() && (ticket.internal || ticket.suspected_spam)) continue;
       if (!request.states().empty() && std::find(request.states().begin(), request.states().end(),
                                                  ticket.state) == request.states().end()) {
         continue;
@@ -204,7 +211,9 @@ class ClearanceRun {
 
   absl::Status Step() {
     const int64_t what = dice_.Below(100);
-    if (what < 35) return Check();
+    if (what < 30) return Check();
+    if (what < 33) return CheckAgain();
+    if (what < 35) return Release();
     if (what < 47) return Touch();
     if (what < 50) return Grant();
     if (what < 53) return OptOut();
@@ -219,6 +228,7 @@ class ClearanceRun {
     if (what < 81) return Complain(ticket), absl::OkStatus();
     if (what < 84) return Breach(ticket), absl::OkStatus();
     if (what < 86) return Leave(ticket), absl::OkStatus();
+    if (what < 89) return LeaveOut(ticket), absl::OkStatus();
     return ticket.IsOpen() ? Resolve(ticket) : ReopenOrClose(ticket), absl::OkStatus();
   }
 
@@ -228,6 +238,7 @@ class ClearanceRun {
     ticket.contact_id = dice_.Of(contacts_);
     if (dice_.Percent(30)) ticket.watchers = {dice_.Of(contacts_)};
     ticket.internal = dice_.Percent(10);
+    ticket.suspected_spam = dice_.Percent(10);
     auto body = About<events::v1::TicketOpened>(ticket);
     body.set_contact_id(ticket.contact_id);
     body.set_contact_level(type::v1::CONTACT_LEVEL_MEMBER);
@@ -235,6 +246,7 @@ class ClearanceRun {
     body.set_stage(type::v1::JOURNEY_STAGE_LOYALTY);
     body.set_channel(type::v1::CHANNEL_EMAIL);
     body.set_internal(ticket.internal);
+    body.set_suspected_spam(ticket.suspected_spam);
     for (const std::string& watcher : ticket.watchers) body.add_watcher_contact_ids(watcher);
     if (dice_.Percent(10)) body.set_frustration_rule("angry");
     tickets_.push_back(ticket);
@@ -286,6 +298,22 @@ class ClearanceRun {
     Tell("sla_timer", ticket.ticket_id, body);
   }
 
+  // An agent finds that it is internal, or not, or that it is a request after all.
+  void LeaveOut(IntakeTicket& ticket) {
+    if (ticket.suspected_spam) {
+      ticket.suspected_spam = false;
+    } else {
+      ticket.internal = !ticket.internal;
+    }
+    auto body = About<events::v1::TicketUpdated>(ticket);
+    body.add_changed_fields("internal");
+    body.set_contact_id(ticket.contact_id);
+    for (const std::string& watcher : ticket.watchers) body.add_watcher_contact_ids(watcher);
+    body.set_internal(ticket.internal);
+    body.set_suspected_spam(ticket.suspected_spam);
+    Tell("ticket_intake", ticket.ticket_id, body);
+  }
+
   // To another account.
   void Leave(IntakeTicket& ticket) {
     ticket.account_id = "acct_2";
@@ -293,6 +321,8 @@ class ClearanceRun {
     body.set_previous_account_id(kAccount);
     body.add_changed_fields("account_id");
     body.set_contact_id("cont_other");
+    body.set_internal(ticket.internal);
+    body.set_suspected_spam(ticket.suspected_spam);
     ticket.contact_id = "cont_other";
     ticket.watchers.clear();
     Tell("ticket_intake", ticket.ticket_id, body);
@@ -370,7 +400,8 @@ class ClearanceRun {
     check.request.set_account_id(kAccount);
     check.request.set_contact_id(DrawContact());
     check.request.set_topic(DrawTopic());
-    check.request.set_staff_id("staff-csm");
+    check.request.set_staff_id(dice_.Percent(90) ? "staff-csm" : "");
+    check.request.set_preview(dice_.Percent(15));
     check.intake_may_be_unreachable = intake_is_down_;
     check.asked_at = harness_.Now();
     const auto answer = harness_.Call<av::CheckOutreachResponse>(
@@ -380,6 +411,46 @@ class ClearanceRun {
     check.answered_at = harness_.Now();
     answers_.checks.push_back(std::move(check));
     return absl::OkStatus();
+  }
+
+  // An earlier question again under its request id: never a remembered ALLOW.
+  absl::Status CheckAgain() {
+    if (answers_.checks.empty()) return absl::OkStatus();
+    const OutreachCheck& before = dice_.Of(answers_.checks);
+    if (before.response.clearance_id().empty()) return absl::OkStatus();
+    const auto again = harness_.Call<av::CheckOutreachResponse>(
+        "tandem.account.v1.OutreachService/CheckOutreach", before.request);
+    if (!again.ok()) return again.status();
+    av::GetClearanceRequest get;
+    get.set_clearance_id(before.response.clearance_id());
+    const auto now = harness_.Call<av::GetClearanceResponse>(
+        "tandem.account.v1.OutreachService/GetClearance", get);
+    if (!now.ok()) return now.status();
+    const bool stands = now->clearance().state() == av::CLEARANCE_STATE_STANDING;
+    if (again->clearance_id() == get.clearance_id() &&
+        again->clearance_state() == now->clearance().state() &&
+        (again->verdict() == av::OUTREACH_VERDICT_ALLOW) == stands) {
+      return absl::OkStatus();
+    }
+    return absl::FailedPreconditionError(absl::StrCat(
+        "clearance ", get.clearance_id(), " is ", av::ClearanceState_Name(now->clearance().state()),
+        ", and its repeated request was answered ", av::OutreachVerdict_Name(again->verdict())));
+  }
+
+  absl::Status Release() {
+    if (answers_.checks.empty()) return absl::OkStatus();
+    const OutreachCheck& before = answers_.checks.back();
+    if (before.response.clearance_id().empty()) return absl::OkStatus();
+    av::ReleaseClearanceRequest request;
+    request.set_request_id(absl::StrCat("release-", ++requests_));
+    request.set_clearance_id(before.response.clearance_id());
+    request.set_staff_id(before.request.staff_id());
+    const absl::Status released =
+        harness_
+            .Call<av::ReleaseClearanceResponse>(
+                "tandem.account.v1.OutreachService/ReleaseClearance", request)
+            .status();
+    return absl::IsFailedPrecondition(released) ? absl::OkStatus() : released;
   }
 
   // Mostly under the last clearance, as people do.
@@ -411,7 +482,9 @@ class ClearanceRun {
     request.set_topic(DrawTopic());
     request.set_reason("agreed with the customer");
     request.set_staff_id("staff-lead");
-    const absl::Time until = harness_.Now() + absl::Hours(1 + dice_.Below(48));
+    const absl::Time until =
+        harness_.Now() + (dice_.Percent(50) ? absl::Hours(1 + dice_.Below(48))
+                                            : absl::Seconds(1 + dice_.Below(120)));
     *request.mutable_until() = time::Stamp(until);
     const auto granted = harness_.Call<av::GrantOutreachExceptionResponse>(
         "tandem.account.v1.OutreachService/GrantOutreachException", request);

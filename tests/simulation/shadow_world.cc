@@ -455,7 +455,9 @@ class Clearances : public Interview {
       const absl::Status fate = CompareClearance(facts, policy->second.policy(), one);
       if (!fate.ok()) return Fail(std::string(fate.message()));
     }
-    const absl::Status proven = CompareTouches(account_id, answers.touches, answers.clearances);
+    const absl::Status proven =
+        CompareTouches(account_id, policies_.rbegin()->second.policy().contact_budget(), facts.skew,
+                       answers.touches, answers.clearances);
     if (!proven.ok()) Fail(std::string(proven.message()));
   }
 
@@ -510,6 +512,10 @@ class Clearances : public Interview {
       granted.granted_at = call.sent_at;
       granted.granted_by = call.is_acknowledged() ? call.answered_at : absl::InfiniteFuture();
       granted.until = time::Instant(request->until());
+      if (call.is_acknowledged()) {
+        granted.exception_id =
+            static_cast<const ac::GrantOutreachExceptionResponse&>(*call.reply).exception_id();
+      }
       facts.exceptions.push_back(std::move(granted));
     }
     return facts;
@@ -535,7 +541,9 @@ class Clearances : public Interview {
       check.response = *reply;
       check.asked_at = call.sent_at;
       check.answered_at = call.answered_at;
-      if (const auto given = given_at.find(reply->clearance_id()); given != given_at.end()) {
+      // A clearance that was given before is given again.
+      if (const auto given = given_at.find(reply->clearance_id());
+          given != given_at.end() && given->second >= call.sent_at) {
         check.given_at = given->second;
       }
       // Questions among services are lost as others are, and their processes die: a HOLD by
