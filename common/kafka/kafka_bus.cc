@@ -14,10 +14,12 @@ namespace {
 class OpenedBus : public KafkaBus {
  public:
   OpenedBus(KafkaOptions options, std::shared_ptr<const KafkaConfig> config, int partitions,
-            std::shared_ptr<KafkaOffsets> offsets, std::unique_ptr<KafkaProducer> producer)
+            std::shared_ptr<KafkaAccess> access, std::shared_ptr<KafkaOffsets> offsets,
+            std::unique_ptr<KafkaProducer> producer)
       : options_(std::move(options)),
         config_(std::move(config)),
         partitions_(partitions),
+        access_(std::move(access)),
         offsets_(std::move(offsets)),
         producer_(std::move(producer)) {}
 
@@ -57,6 +59,7 @@ class OpenedBus : public KafkaBus {
     settings.prefetch_bytes = options_.prefetch_bytes;
     settings.clock = options_.clock;
     settings.fatal = options_.fatal;
+    settings.access = access_;
     absl::StatusOr<std::shared_ptr<KafkaMember>> member =
         KafkaMember::Join(config_, std::move(settings), listener, offsets_);
     if (!member.ok()) return member.status();
@@ -94,6 +97,7 @@ class OpenedBus : public KafkaBus {
   const KafkaOptions options_;
   const std::shared_ptr<const KafkaConfig> config_;
   const int partitions_;
+  const std::shared_ptr<KafkaAccess> access_;
   mutable absl::Mutex mutex_;
   std::vector<std::weak_ptr<KafkaMember>> members_ ABSL_GUARDED_BY(mutex_);
   std::shared_ptr<KafkaOffsets> offsets_;    // not changed before the end
@@ -152,6 +156,7 @@ absl::StatusOr<std::unique_ptr<KafkaBus>> OpenKafka(const KafkaOptions& options)
       OpenKafkaTopic(**asking, options.topic, *options.clock, options.open_within);
   if (!topic.ok()) return topic.status();
 
+  const auto access = std::make_shared<KafkaAccess>();
   KafkaOffsets::Settings asked;
   asked.topic = options.topic.name;
   asked.partitions = topic->partitions;
@@ -159,17 +164,20 @@ absl::StatusOr<std::unique_ptr<KafkaBus>> OpenKafka(const KafkaOptions& options)
   asked.probe_every = options.probe_every;
   asked.clock = options.clock;
   asked.changed = options.fatal;
+  asked.access = access;
   KafkaProducer::Settings appended;
   appended.topic = options.topic.name;
   appended.partitions = topic->partitions;
   appended.linger = options.linger;
   appended.max_waiting_events = options.max_waiting_events;
   appended.max_waiting_bytes = options.max_waiting_bytes;
+  appended.clock = options.clock;
+  appended.access = access;
   absl::StatusOr<std::unique_ptr<KafkaProducer>> producer =
       KafkaProducer::Start(*config, std::move(appended));
   if (!producer.ok()) return producer.status();
   return std::make_unique<OpenedBus>(
-      options, *config, topic->partitions,
+      options, *config, topic->partitions, access,
       std::make_shared<KafkaOffsets>(*std::move(asking), std::move(asked)), *std::move(producer));
 }
 

@@ -324,6 +324,13 @@ absl::StatusOr<std::unique_ptr<KafkaClient>> KafkaClient::Make(
           static_cast<KafkaClient*>(opaque)->hooks_.rebalanced(code, partitions);
         });
   }
+  if (client->hooks_.committed) {
+    rd_kafka_conf_set_offset_commit_cb(
+        conf.get(),
+        [](rd_kafka_t*, rd_kafka_resp_err_t code, rd_kafka_topic_partition_list_t*, void* opaque) {
+          static_cast<KafkaClient*>(opaque)->hooks_.committed(code);
+        });
+  }
   client->handle_ = rd_kafka_new(type, conf.get(), error.data(), error.size());
   if (client->handle_ == nullptr) {
     return absl::InvalidArgumentError(

@@ -135,6 +135,8 @@ class KafkaClient {
     std::function<void(const rd_kafka_message_t& message)> delivered;
     std::function<void(rd_kafka_resp_err_t code, rd_kafka_topic_partition_list_t* partitions)>
         rebalanced;
+    // Positions were committed to the group, or were not.
+    std::function<void(rd_kafka_resp_err_t code)> committed;
   };
   using Settings = std::vector<std::pair<std::string, std::string>>;
 

@@ -42,7 +42,8 @@ class OpenedWriter : public KafkaLogWriter {
          {"request.timeout.ms", "10000"},
          {"socket.timeout.ms", "10000"}},
         {.delivered = [this](const rd_kafka_message_t& message) { Delivered(message); },
-         .rebalanced = nullptr});
+         .rebalanced = nullptr,
+         .committed = nullptr});
     if (!made.ok()) return made.status();
     client_ = *std::move(made);
     return absl::OkStatus();

@@ -108,6 +108,17 @@ struct KafkaMember::State : std::enable_shared_from_this<State> {
   void CommitPositions(bool is_last);
   void Leave();
   void TellFatal(absl::Status status);
+  // Remembers it if a broker's access list is the reason.
+  void Refused(rd_kafka_resp_err_t code, KafkaRight on_topic, const absl::Status& status) const {
+    if (const auto right = RefusedRight(code, on_topic)) {
+      settings.access->Refused(*right, status, settings.clock->Now());
+    }
+  }
+  void Committed(rd_kafka_resp_err_t code) const {
+    if (code == RD_KAFKA_RESP_ERR_NO_ERROR) settings.access->Allowed(KafkaRight::kGroup);
+    Refused(code, KafkaRight::kRead,
+            KafkaError(code, absl::StrCat("group ", settings.group_id, ": committing positions")));
+  }
 
   const std::shared_ptr<const KafkaConfig> config;
   const Settings settings;
@@ -169,10 +180,12 @@ absl::StatusOr<std::shared_ptr<KafkaMember>> KafkaMember::Join(
   auto made = KafkaClient::Make(
       RD_KAFKA_CONSUMER, std::move(config), client_settings,
       {.delivered = nullptr,
-       .rebalanced = [s = state.get()](rd_kafka_resp_err_t code,
-                                       rd_kafka_topic_partition_list_t* partitions) {
-         s->Rebalanced(code, partitions);
-       }});
+       .rebalanced =
+           [s = state.get()](rd_kafka_resp_err_t code,
+                             rd_kafka_topic_partition_list_t* partitions) {
+             s->Rebalanced(code, partitions);
+           },
+       .committed = [s = state.get()](rd_kafka_resp_err_t code) { s->Committed(code); }});
   if (!made.ok()) return made.status();
   state->client = *std::move(made);
   rd_kafka_t* handle = state->client->get();
@@ -307,6 +320,7 @@ bool KafkaMember::State::PollGroup() {
       const absl::Status status = KafkaError(
           message->err,
           absl::StrCat("group ", settings.group_id, ": ", rd_kafka_message_errstr(message.get())));
+      Refused(message->err, KafkaRight::kDescribe, status);
       config->Log(KafkaLogLevel::kWarning, std::string(status.message()));
     } else if (message->partition >= 0 && message->partition < settings.partitions) {
       // A record that went past the queue of its partition was not asked for: read it again.
@@ -359,6 +373,7 @@ void KafkaMember::State::Assigned(rd_kafka_topic_partition_list_t* partitions) {
     return TellFatal(status);
   }
   has_been_assigned = true;
+  settings.access->Allowed(KafkaRight::kGroup);
   if (mine.empty()) return;
   {
     const absl::MutexLock lock(&mutex);
@@ -557,6 +572,7 @@ void KafkaMember::State::Failed(int partition, int64_t seeks, const rd_kafka_mes
   const absl::Status status =
       KafkaError(message.err, absl::StrCat("partition ", partition, ", offset ", message.offset,
                                            ": ", rd_kafka_message_errstr(&message)));
+  Refused(message.err, KafkaRight::kRead, status);
   config->Log(KafkaLogLevel::kWarning, std::string(status.message()));
   if (absl::IsOutOfRange(status)) {
     FeedOf(partition).is_dead = true;

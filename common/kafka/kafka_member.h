@@ -45,6 +45,7 @@ class KafkaMember {
     const time::Clock* clock = nullptr;
     // Told, once, that this member cannot go on. May be empty.
     std::function<void(absl::Status)> fatal;
+    std::shared_ptr<KafkaAccess> access;
   };
 
   // `listener` is called until End returns. `offsets` is asked what the log holds where a broker

@@ -88,8 +88,13 @@ void KafkaOffsets::Ask(int partition, bool with_first, Answer answer) {
 }
 
 KafkaHealth KafkaOffsets::Health() const {
-  const absl::MutexLock lock(&state_->mutex);
-  return state_->health;
+  KafkaHealth health;
+  {
+    const absl::MutexLock lock(&state_->mutex);
+    health = state_->health;
+  }
+  health.refusals = state_->settings.access->At(state_->settings.clock->Now());
+  return health;
 }
 
 void KafkaOffsets::Run(State& state) {
@@ -173,6 +178,17 @@ void KafkaOffsets::Probe(State& state) {
                                                      Millis(state.settings.ask_timeout));
   Reached(state, KafkaError(code, "asking for the brokers"));
   if (code != RD_KAFKA_RESP_ERR_NO_ERROR) return;
+  if (metadata->topic_cnt == 1) {
+    const rd_kafka_resp_err_t told = metadata->topics[0].err;
+    const auto refused = RefusedRight(told, KafkaRight::kDescribe);
+    if (refused.has_value()) {
+      state.settings.access->Refused(*refused,
+                                     KafkaError(told, absl::StrCat("topic ", state.settings.topic)),
+                                     state.settings.clock->Now());
+    } else if (told == RD_KAFKA_RESP_ERR_NO_ERROR) {
+      state.settings.access->Allowed(KafkaRight::kDescribe);
+    }
+  }
   const int partitions =
       metadata->topic_cnt == 1 && metadata->topics[0].err == RD_KAFKA_RESP_ERR_NO_ERROR
           ? metadata->topics[0].partition_cnt

@@ -16,18 +16,21 @@
 #include "absl/synchronization/mutex.h"
 #include "absl/time/time.h"
 #include "common/bus/log_reader.h"
+#include "common/kafka/kafka_access.h"
 #include "common/kafka/kafka_client.h"
 #include "common/time/clock.h"
 
 namespace tandem::bus {
 
-// Whether a broker can be reached, for /readyz and metrics.
+// Whether a broker can be reached, for /healthz and metrics.
 struct KafkaHealth {
   // Since when no broker has answered; none while one does. It is found out within the options'
   // probe_every and ask_timeout.
   std::optional<absl::Time> unreachable_since;
   absl::Status trouble;  // the last answer that was not one; OK after one that was
   int brokers = 0;       // that the cluster named last
+  // What the brokers' access lists refuse; found out within seconds of the first attempt.
+  std::vector<KafkaRefusal> refusals;
 };
 
 // Callable from any thread. One thread of its own asks and may block on it; answers are given on
@@ -42,6 +45,7 @@ class KafkaOffsets {
     const time::Clock* clock = nullptr;
     // Told, once, that the topic has another number of partitions now. May be empty.
     std::function<void(absl::Status)> changed;
+    std::shared_ptr<KafkaAccess> access;
   };
   using Answer = absl::AnyInvocable<void(absl::StatusOr<Bounds>)>;
 

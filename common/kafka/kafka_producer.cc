@@ -46,6 +46,11 @@ struct KafkaProducer::State {
   absl::Status MakeClient();
   void Delivered(const rd_kafka_message_t& message);
   void Run();
+  void Refused(rd_kafka_resp_err_t code, const absl::Status& status) const {
+    if (const auto right = RefusedRight(code, KafkaRight::kWrite)) {
+      settings.access->Refused(*right, status, settings.clock->Now());
+    }
+  }
   void Break(absl::Status why) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex);
   void Replace();
   absl::Status Enqueue(const Event& event, const std::vector<Header>& headers, Batch* batch)
@@ -186,7 +191,8 @@ absl::Status KafkaProducer::State::MakeClient() {
   absl::StatusOr<std::unique_ptr<KafkaClient>> made = KafkaClient::Make(
       RD_KAFKA_PRODUCER, config, client_settings,
       {.delivered = [this](const rd_kafka_message_t& message) { Delivered(message); },
-       .rebalanced = nullptr});
+       .rebalanced = nullptr,
+       .committed = nullptr});
   if (!made.ok()) return made.status();
   client = *std::move(made);
   ringing.reset(rd_kafka_queue_get_main(client->get()));
@@ -209,6 +215,7 @@ void KafkaProducer::State::Delivered(const rd_kafka_message_t& message) {
     const ReadRecord record = ToRecord(message);
     absl::Status status =
         KafkaError(message.err, absl::StrCat("event \"", record.record->event.id, "\""));
+    Refused(message.err, status);
     const absl::MutexLock lock(&mutex);
     Break(status);
     // Of all that fails with it, the event that is at fault says most.
@@ -218,6 +225,8 @@ void KafkaProducer::State::Delivered(const rd_kafka_message_t& message) {
     return;
   }
   if (--batch->unanswered > 0) return;
+  settings.access->Allowed(KafkaRight::kWrite);
+  settings.access->Allowed(KafkaRight::kIdempotent);
   const absl::MutexLock lock(&mutex);
   Finish(batch->here, absl::OkStatus());
 }
@@ -251,7 +260,9 @@ void KafkaProducer::State::Run() {
       std::array<char, 256> reason = {};
       if (const auto code = rd_kafka_fatal_error(client->get(), reason.data(), reason.size());
           code != RD_KAFKA_RESP_ERR_NO_ERROR) {
-        Break(KafkaError(code, reason.data()));
+        const absl::Status status = KafkaError(code, reason.data());
+        Refused(code, status);
+        Break(status);
       }
       must_replace = !broken.ok();
       ready.swap(answers);

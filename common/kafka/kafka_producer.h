@@ -13,7 +13,9 @@
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
 #include "common/bus/event.h"
+#include "common/kafka/kafka_access.h"
 #include "common/kafka/kafka_client.h"
+#include "common/time/clock.h"
 
 namespace tandem::bus {
 
@@ -31,6 +33,8 @@ class KafkaProducer {
     absl::Duration linger;
     size_t max_waiting_events = 0;
     size_t max_waiting_bytes = 0;
+    const time::Clock* clock = nullptr;
+    std::shared_ptr<KafkaAccess> access;
   };
   struct Gauges {
     int64_t waiting_events = 0;  // appended and not acknowledged
