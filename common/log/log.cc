@@ -61,6 +61,16 @@ void AppendString(std::string_view text, std::string* line) {
   *line += '"';
 }
 
+// One line of printable ASCII.
+std::string Printable(std::string_view text) {
+  std::string line(text);
+  for (char& c : line) {
+    if (c == '\n') c = ' ';
+    if (c < ' ' || c > '~') c = '?';
+  }
+  return line;
+}
+
 void AppendName(std::string_view name, std::string* line) {
   absl::StrAppend(line, ",\"", Absl(name), "\":");
 }
@@ -128,6 +138,18 @@ Field Field::Code(FieldName name, absl::StatusCode code) {
 
 Field Field::Error(const absl::Status& status) {
   Field field(Kind::kError, "error");
+  field.status_ = &status;
+  return field;
+}
+
+Field Field::Ids(FieldName name, const std::map<std::string, std::string>& ids) {
+  Field field(Kind::kIds, name.name());
+  field.ids_ = &ids;
+  return field;
+}
+
+Field Field::Unscrubbed(const absl::Status& status) {
+  Field field(Kind::kUnscrubbed, "error");
   field.status_ = &status;
   return field;
 }
@@ -202,13 +224,22 @@ void Logger::Write(Level level, const EventText& event, std::string_view referen
                    absl::Span<const Field> fields) {
   const absl::Time now = options_.now();
   const auto suppressed = Admit(event, now);
-  if (!suppressed.has_value()) return;
+  if (suppressed.has_value()) WriteLine(now, level, event, reference_id, *suppressed, fields);
+}
+
+void Logger::Record(Level level, EventText event, std::initializer_list<Field> fields) {
+  if (IsEnabled(level)) WriteLine(options_.now(), level, event, "", 0, fields);
+}
+
+void Logger::WriteLine(absl::Time now, Level level, const EventText& event,
+                       std::string_view reference_id, int64_t suppressed,
+                       absl::Span<const Field> fields) {
   std::string line = Head(now, level, event.text());
   if (!reference_id.empty()) {
     AppendName("reference_id", &line);
     AppendString(CheckedId(reference_id), &line);
   }
-  if (*suppressed > 0) absl::StrAppend(&line, ",\"suppressed\":", *suppressed);
+  if (suppressed > 0) absl::StrAppend(&line, ",\"suppressed\":", suppressed);
   const size_t count = std::min(fields.size(), kMaxFields);
   for (size_t i = 0; i < count; ++i) {
     const auto has_same_name = [&](const Field& other) { return other.name_ == fields[i].name_; };
@@ -259,6 +290,24 @@ void Field::AppendTo(std::string* line) const {
       AppendString(CheckedName(absl::StatusCodeToString(status_->code())), line);
       AppendName("error", line);
       AppendString(Scrubbed({status_->message().data(), status_->message().size()}), line);
+      return;
+    case Kind::kIds: {
+      AppendName(name_, line);
+      *line += '{';
+      const char* between = "";
+      for (const auto& [name, id] : *ids_) {
+        absl::StrAppend(line, between, "\"", Absl(CheckedName(name)), "\":");
+        AppendString(CheckedId(id), line);
+        between = ",";
+      }
+      *line += '}';
+      return;
+    }
+    case Kind::kUnscrubbed:
+      AppendName("code", line);
+      AppendString(CheckedName(absl::StatusCodeToString(status_->code())), line);
+      AppendName("error", line);
+      AppendString(Printable({status_->message().data(), status_->message().size()}), line);
       return;
     case Kind::kReference:
       return;  // stands at the head of the line

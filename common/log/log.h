@@ -105,12 +105,31 @@ class Field {
   static Field Code(FieldName name, absl::StatusCode code);
   // "code" and the scrubbed "error" of a status that must outlive the call of Log.
   static Field Error(const absl::Status& status);
+  // A group of ids under their own names, each written as Id does: what a request was about.
+  // Outlives the call of Log.
+  static Field Ids(FieldName name, const std::map<std::string, std::string>& ids);
+  // "code" and "error" as they are: only of what an operator has configured, before or while the
+  // process starts. Never of a request, nor of what a peer, a database or a message says.
+  static Field Unscrubbed(const absl::Status& status);
   // The reference id that a caller was given.
   static Field Reference(std::string_view reference_id);
 
  private:
   friend class Logger;
-  enum class Kind { kId, kEnum, kCount, kRatio, kFlag, kTook, kAt, kCode, kError, kReference };
+  enum class Kind {
+    kId,
+    kEnum,
+    kCount,
+    kRatio,
+    kFlag,
+    kTook,
+    kAt,
+    kCode,
+    kError,
+    kIds,
+    kUnscrubbed,
+    kReference,
+  };
 
   void AppendTo(std::string* line) const;
 
@@ -123,6 +142,7 @@ class Field {
   double ratio_ = 0;
   absl::Time instant_;
   const absl::Status* status_ = nullptr;
+  const std::map<std::string, std::string>* ids_ = nullptr;
 };
 
 struct LoggerOptions {
@@ -153,6 +173,9 @@ class Logger {
   // a Field::Error and no Field::Reference the line gets a new reference id.
   void Log(Level level, EventText event, std::initializer_list<Field> fields = {});
 
+  // As Log, but none is left out, however many there are: who changed what has to be in the log.
+  void Record(Level level, EventText event, std::initializer_list<Field> fields);
+
   // Logs an error whose text must not leave the process, and returns the reference id to give to
   // the caller instead. An id is returned also when the line itself is suppressed.
   std::string LogInternal(EventText event, const absl::Status& status,
@@ -175,6 +198,8 @@ class Logger {
   std::string Head(absl::Time now, Level level, std::string_view event) const;
   void Write(Level level, const EventText& event, std::string_view reference_id,
              absl::Span<const Field> fields);
+  void WriteLine(absl::Time now, Level level, const EventText& event, std::string_view reference_id,
+                 int64_t suppressed, absl::Span<const Field> fields);
 
   const LoggerOptions options_;
   const std::shared_ptr<LineSink> sink_;

@@ -199,5 +199,30 @@ TEST(ReferenceIds, AreDifferentAndRepeatableBySeed) {
   EXPECT_NE(first, other.Next());
 }
 
+TEST_F(LogTest, IdsStandUnderTheirOwnNamesAndOnlyIfTheyAreIds) {
+  const std::map<std::string, std::string> ids = {
+      {"box_id", "box:1"}, {"contact_id", "ada@example.com"}, {"not a name", "x"}};
+  EXPECT_THAT(Line({Field::Ids("ids", ids)}),
+              HasSubstr("\"ids\":{\"box_id\":\"box:1\",\"contact_id\":\"<redacted>\","
+                        "\"<redacted>\":\"x\"}"));
+  EXPECT_THAT(Line({Field::Ids("ids", {})}), HasSubstr("\"ids\":{}"));
+}
+
+TEST_F(LogTest, WhatAnOperatorConfiguredIsToldAsItIsOnOneLine) {
+  const absl::Status why =
+      absl::InvalidArgumentError("kafka: \"acks\" is no property:\nuser@broker C:\\x \xC3\xBC");
+  EXPECT_THAT(
+      Line({Field::Unscrubbed(why)}),
+      HasSubstr("\"code\":\"INVALID_ARGUMENT\",\"error\":\"kafka: \\\"acks\\\" is no property: "
+                "user@broker C:\\\\x ??\""));
+}
+
+TEST_F(LogTest, RecordLeavesOutNoneHoweverManyThereAre) {
+  const auto logger = Make(Level::kInfo, /*burst=*/3);
+  for (int i = 0; i < 100; ++i) logger->Record(Level::kInfo, "change", {Field::Count("number", i)});
+  logger->Record(Level::kDebug, "request", {});
+  EXPECT_THAT(sink_->lines(), SizeIs(100));
+}
+
 }  // namespace
 }  // namespace tandem::log
