@@ -3,6 +3,7 @@
 #include <poll.h>
 #include <pthread.h>
 #include <sys/eventfd.h>
+#include <sys/resource.h>
 #include <sys/signalfd.h>
 #include <sys/timerfd.h>
 #include <unistd.h>
@@ -12,6 +13,7 @@
 #include <cerrno>
 #include <csignal>
 #include <cstdlib>
+#include <map>
 #include <optional>
 #include <random>
 #include <system_error>
@@ -19,9 +21,11 @@
 #include <utility>
 
 #include "absl/base/thread_annotations.h"
+#include "absl/strings/ascii.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "absl/synchronization/mutex.h"
+#include "common/host/liveness.h"
 #include "common/rpc/library_logs.h"
 #include "common/rpc/server.h"
 
@@ -41,6 +45,9 @@ class Fd {
  private:
   const int fd_;
 };
+
+// Of a reason that a probe gives.
+constexpr size_t kMaxReasonBytes = 2000;
 
 sigset_t EndSignals() {
   sigset_t signals;
@@ -70,32 +77,82 @@ class Countdown {
   const Fd timer_;
 };
 
+std::unique_ptr<log::Logger> MakeLogger(const std::string& service, log::Level level,
+                                        const time::Clock* clock,
+                                        std::shared_ptr<log::LineSink> sink) {
+  log::LoggerOptions options;
+  options.service = service;
+  options.level = level;
+  options.now = [clock] { return clock->Now(); };
+  options.reference_seed = std::random_device()();
+  return std::make_unique<log::Logger>(std::move(options), std::move(sink));
+}
+
 // Checks that may be added while the probe is answered.
 class Checks {
  public:
-  void Add(metrics::Check check) {
+  explicit Checks(metrics::Registry* registry, std::string service)
+      : registry_(registry), service_(std::move(service)) {}
+  void Add(Check check) {
+    metrics::AskedGauge gauge =
+        registry_->In({{"service", service_}, {"check", check.name}})
+            .Asked("tandem_check_ok", "1 while this check of /readyz or /healthz holds, else 0.",
+                   [this, ask = check.ask] {
+                     absl::MutexLock lock(&mutex_);
+                     return is_asked_ && ask().ok() ? 1.0 : 0.0;
+                   });
     absl::MutexLock lock(&mutex_);
     checks_.push_back(std::move(check));
+    gauges_.push_back(std::move(gauge));
   }
   absl::Status Ask() const {
     std::vector<std::string> failing;
     absl::MutexLock lock(&mutex_);
-    for (const metrics::Check& check : checks_) {
+    if (!is_asked_) return absl::OkStatus();
+    for (const Check& check : checks_) {
       const absl::Status status = check.ask();
       if (!status.ok()) failing.push_back(absl::StrCat(check.name, ": ", status.message()));
     }
-    if (failing.empty()) return absl::OkStatus();
-    return absl::UnavailableError(absl::StrJoin(failing, "; "));
+    return Reasons(failing);
+  }
+  // Not before: what they refer to lasts from the beginning to the end of Run.
+  void Begin() {
+    absl::MutexLock lock(&mutex_);
+    is_asked_ = true;
   }
   void Clear() {
+    // Outside the lock: their end waits for a scrape under way, which may ask these checks.
+    std::vector<metrics::AskedGauge> gauges;
     absl::MutexLock lock(&mutex_);
     checks_.clear();
+    gauges.swap(gauges_);
   }
 
  private:
+  metrics::Registry* const registry_;
+  const std::string service_;
   mutable absl::Mutex mutex_;
-  std::vector<metrics::Check> checks_ ABSL_GUARDED_BY(mutex_);
+  bool is_asked_ ABSL_GUARDED_BY(mutex_) = false;
+  std::vector<Check> checks_ ABSL_GUARDED_BY(mutex_);
+  std::vector<metrics::AskedGauge> gauges_ ABSL_GUARDED_BY(mutex_);
 };
+
+// Every connection is an open file, and the usual limit of 1024 is a leftover for programs that
+// use select().
+void RaiseOpenFiles() {
+  rlimit limit{};
+  if (getrlimit(RLIMIT_NOFILE, &limit) != 0) return;
+  limit.rlim_cur = limit.rlim_max;
+  setrlimit(RLIMIT_NOFILE, &limit);
+}
+
+std::string OneLine(const absl::Status& status) {
+  std::string line = std::string(status.message()).substr(0, kMaxReasonBytes);
+  for (char& c : line) {
+    if (absl::ascii_iscntrl(static_cast<unsigned char>(c))) c = ' ';
+  }
+  return line;
+}
 
 enum class Phase { kStarting, kServing, kDraining };
 
@@ -123,36 +180,70 @@ class ProcessHost final : public Host {
       : options_(options),
         clock_(clock),
         sink_(std::move(sink)),
-        logger_({service, level, [clock] { return clock->Now(); }, std::random_device()()}, sink_),
-        library_logs_(&logger_),
+        level_(level),
+        logger_(MakeLogger(service, level, clock, sink_)),
+        library_logs_(logger_.get()),
         registry_(version),
         signals_(OpenSignals()),
-        stop_(eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)) {
-    registry_.SetStartTime(clock->Now());
-    is_ready_ = registry_.In({{"service", service}})
-                    .Asked("tandem_ready", "1 while /readyz says so, else 0.",
-                           [this] { return AskReady().ok() ? 1.0 : 0.0; });
+        stop_(eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)),
+        liveness_(options.liveness_patience_ticks),
+        ready_(&registry_, service),
+        healthy_(&registry_, service) {
+    RaiseOpenFiles();
+    registry_.ShowProcess(clock->Now());
+    const metrics::Scope scope = registry_.In({{"service", service}});
+    is_ready_ = scope.Asked("tandem_ready", "1 while /readyz says so, else 0.",
+                            [this] { return AskReady().ok() ? 1.0 : 0.0; });
+    is_healthy_ = scope.Asked("tandem_healthy", "1 while /healthz says so, else 0.",
+                              [this] { return AskHealthy().ok() ? 1.0 : 0.0; });
+  }
+  ~ProcessHost() override {
+    {
+      absl::MutexLock lock(&mutex_);
+      is_over_ = true;
+    }
+    if (ticking_.joinable()) ticking_.join();
   }
 
   absl::Status StartHttp() {
     if (signals_.get() < 0 || stop_.get() < 0) {
       return absl::ErrnoToStatus(errno, "cannot wait for signals");
     }
-    metrics::HttpOptions http;
+    http::Options http;
     http.listen = options_.http_listen;
     http.allow_insecure = options_.allow_insecure || options_.http_allow_insecure;
-    http.live.push_back({"process", [this] { return live_.Ask(); }});
-    http.ready.push_back({"process", [this] { return AskReady(); }});
-    auto started = metrics::HttpServer::Start(&registry_, std::move(http));
+    auto started = http::Server::Start(std::move(http));
     if (!started.ok()) return WithOption(started.status(), "--http-listen");
     http_ = *std::move(started);
+    http_->Handle({"GET", "/metrics", 0, [this](const http::Request&, http::Done done) {
+                     http::Response response;
+                     response.content_type = "text/plain; version=0.0.4; charset=utf-8";
+                     response.body = registry_.Text();
+                     done(std::move(response));
+                   }});
+    AddProbe("/livez", [this] { return liveness_.status(); });
+    AddProbe("/readyz", [this] { return AskReady(); });
+    AddProbe("/healthz", [this] { return AskHealthy(); });
+    ticking_ = std::thread([this] { Tick(); });
     return absl::OkStatus();
   }
 
-  log::Logger& logger() override { return logger_; }
+  log::Logger& logger() override { return *logger_; }
+  log::Logger& LoggerOf(const std::string& service) override {
+    absl::MutexLock lock(&mutex_);
+    std::unique_ptr<log::Logger>& logger = loggers_[service];
+    if (logger == nullptr) logger = MakeLogger(service, level_, clock_, sink_);
+    return *logger;
+  }
   metrics::Registry& registry() override { return registry_; }
-  void AddReadyCheck(metrics::Check check) override { ready_.Add(std::move(check)); }
-  void AddLiveCheck(metrics::Check check) override { live_.Add(std::move(check)); }
+  void AddReadyCheck(Check check) override { ready_.Add(std::move(check)); }
+  void AddHealthCheck(Check check) override { healthy_.Add(std::move(check)); }
+  void WatchExecutor(const std::string& name, executor::Executor* executor) override {
+    liveness_.Watch(name, [executor](absl::AnyInvocable<void()> answered) {
+      executor->Post(std::move(answered));
+    });
+  }
+  void Handle(http::Route route) override { http_->Handle(std::move(route)); }
   void OnDrain(const std::string& name, std::function<absl::Status(absl::Time)> drain) override {
     drains_.emplace_back(name, std::move(drain));
   }
@@ -169,8 +260,8 @@ class ProcessHost final : public Host {
         if (status != last) {
           // In this order: who reads the log and asks then is told the same.
           SetStarting(absl::StrCat(step.name, ": ", std::string(status.message())));
-          logger_.Log(log::Level::kWarning, "waiting at the start",
-                      {log::Field::Id("step", step.name), log::Field::Error(status)});
+          logger_->Log(log::Level::kWarning, "waiting at the start",
+                       {log::Field::Id("step", step.name), log::Field::Error(status)});
         }
         last = status;
         // Half by chance, so that those who lost a server together do not return together.
@@ -182,30 +273,38 @@ class ProcessHost final : public Host {
     return absl::OkStatus();
   }
 
-  absl::Status Serve(const std::vector<corridor::Endpoint*>& endpoints) override {
+  absl::Status Serve(
+      const std::vector<corridor::Endpoint*>& endpoints,
+      const std::function<log::Logger*(const corridor::Endpoint*)>& log_of) override {
     rpc::ServerOptions server;
+    server.log_of = log_of;
     server.address = options_.listen;
     server.tls = {options_.tls_certificate, options_.tls_key, options_.tls_client_ca};
     server.allow_insecure = options_.allow_insecure;
-    auto started = rpc::Server::Start(std::move(server), endpoints, &logger_, &registry_);
+    auto started = rpc::Server::Start(std::move(server), endpoints, logger_.get(), &registry_);
     if (!started.ok()) return WithOption(started.status(), "--listen");
     server_ = *std::move(started);
+    liveness_.Watch("the gRPC server", [this](absl::AnyInvocable<void()> answered) {
+      server_->CallItself(std::move(answered));
+    });
     return absl::OkStatus();
   }
   std::string address() const override { return server_ == nullptr ? "" : server_->address(); }
   std::string http_address() const override { return http_->address(); }
 
   int Run() override {
+    ready_.Begin();
+    healthy_.Begin();
     phase_ = Phase::kServing;
     if (server_ != nullptr) server_->SetServing(true);
-    logger_.Log(log::Level::kInfo, "serving",
-                {log::Field::Id("grpc", address()), log::Field::Id("http", http_address())});
+    logger_->Log(log::Level::kInfo, "serving",
+                 {log::Field::Id("grpc", address()), log::Field::Id("http", http_address())});
     Wait(std::nullopt);
 
     const Countdown countdown(options_.drain_timeout);
     phase_ = Phase::kDraining;
     if (server_ != nullptr) server_->SetServing(false);
-    logger_.Log(log::Level::kInfo, "draining");
+    logger_->Log(log::Level::kInfo, "draining");
     // Who balances the load learns from the probes that this process leaves; until it has, calls
     // still come and are served. A second signal ends the wait and the process.
     if (options_.drain_delay > absl::ZeroDuration()) {
@@ -224,10 +323,11 @@ class ProcessHost final : public Host {
       absl::MutexLock lock(&mutex_);
       if (!why_.ok()) failed = true;
     }
-    // Nothing that the checks refer to needs to live after Run.
-    live_.Clear();
+    // Nothing that the checks and heartbeats refer to needs to live after Run.
+    liveness_.Clear();
     ready_.Clear();
-    logger_.Log(log::Level::kInfo, "stopped", {log::Field::Flag("clean", !failed)});
+    healthy_.Clear();
+    logger_->Log(log::Level::kInfo, "stopped", {log::Field::Flag("clean", !failed)});
     sink_->Flush();
     return failed ? EXIT_FAILURE : EXIT_SUCCESS;
   }
@@ -239,7 +339,7 @@ class ProcessHost final : public Host {
       if (why_.ok()) why_ = why;
     }
     if (!why.ok()) {
-      logger_.Log(log::Level::kError, "stopping because of an error", {log::Field::Error(why)});
+      logger_->Log(log::Level::kError, "stopping because of an error", {log::Field::Error(why)});
     }
     Wake();
   }
@@ -268,6 +368,35 @@ class ProcessHost final : public Host {
     return absl::InternalError("no such phase");
   }
 
+  absl::Status AskHealthy() const {
+    const absl::Status ready = AskReady();
+    const absl::Status healthy = healthy_.Ask();
+    if (ready.ok() || healthy.ok()) return ready.ok() ? healthy : ready;
+    return absl::UnavailableError(
+        absl::StrCat(std::string(ready.message()), "; ", std::string(healthy.message())));
+  }
+
+  // 200 "ok", or 503 with the reason on one line.
+  void AddProbe(const std::string& path, std::function<absl::Status()> ask) {
+    http_->Handle({"GET", path, 0, [ask = std::move(ask)](const http::Request&, http::Done done) {
+                     const absl::Status status = ask();
+                     http::Response response;
+                     response.status = status.ok() ? 200 : 503;
+                     response.body = status.ok() ? "ok\n" : OneLine(status) + "\n";
+                     done(std::move(response));
+                   }});
+  }
+
+  // Until the end.
+  void Tick() {
+    absl::MutexLock lock(&mutex_);
+    while (!mutex_.AwaitWithTimeout(absl::Condition(&is_over_), options_.liveness_tick)) {
+      mutex_.Unlock();
+      liveness_.Tick();
+      mutex_.Lock();
+    }
+  }
+
   void Wake() const {
     const uint64_t one = 1;
     // It can only fail when it is already set.
@@ -292,7 +421,7 @@ class ProcessHost final : public Host {
       signalfd_siginfo info{};
       if (read(signals_.get(), &info, sizeof(info)) == sizeof(info)) {
         woken.signal = static_cast<int>(info.ssi_signo);
-        logger_.Log(log::Level::kInfo, "signal", {log::Field::Count("signal", *woken.signal)});
+        logger_->Log(log::Level::kInfo, "signal", {log::Field::Count("signal", *woken.signal)});
       }
       uint64_t count = 0;
       woken.stop = read(stop_.get(), &count, sizeof(count)) == sizeof(count);
@@ -329,7 +458,7 @@ class ProcessHost final : public Host {
       if (!woken.signal.has_value() && !is_stopping_) return;
       why = why_;
     }
-    logger_.Log(log::Level::kInfo, "stopped", {log::Field::Flag("clean", why.ok())});
+    logger_->Log(log::Level::kInfo, "stopped", {log::Field::Flag("clean", why.ok())});
     sink_->Flush();
     // Not by the way of the destructors: an attempt may be under way.
     std::_Exit(why.ok() ? EXIT_SUCCESS : EXIT_FAILURE);
@@ -351,8 +480,8 @@ class ProcessHost final : public Host {
       const absl::Status status = drain(clock_->Now() + countdown.left());
       if (!status.ok()) {
         failed = true;
-        logger_.Log(log::Level::kError, "a part did not drain",
-                    {log::Field::Id("part", name), log::Field::Error(status)});
+        logger_->Log(log::Level::kError, "a part did not drain",
+                     {log::Field::Id("part", name), log::Field::Error(status)});
       }
     }
     drained_ = true;
@@ -369,9 +498,9 @@ class ProcessHost final : public Host {
           absl::MutexLock lock(&mutex_);
           part = waiting_for_;
         }
-        logger_.Log(log::Level::kError, "the drain hangs, giving up",
-                    {log::Field::Id("waiting_for", part),
-                     log::Field::Took("drain_timeout", options_.drain_timeout)});
+        logger_->Log(log::Level::kError, "the drain hangs, giving up",
+                     {log::Field::Id("waiting_for", part),
+                      log::Field::Took("drain_timeout", options_.drain_timeout)});
         sink_->Flush();
         // Not exit(): destructors would wait for what hangs.
         std::_Exit(EXIT_FAILURE);
@@ -380,7 +509,7 @@ class ProcessHost final : public Host {
   }
 
   [[noreturn]] void EndNow(int signal) const {
-    logger_.Log(log::Level::kWarning, "second signal, ending at once");
+    logger_->Log(log::Level::kWarning, "second signal, ending at once");
     sink_->Flush();
     std::_Exit(128 + signal);
   }
@@ -393,30 +522,47 @@ class ProcessHost final : public Host {
   const Options options_;
   const time::Clock* const clock_;
   const std::shared_ptr<log::LineSink> sink_;
-  mutable log::Logger logger_;
+  const log::Level level_;
+  const std::unique_ptr<log::Logger> logger_;
   const rpc::LibraryLogs library_logs_;
   metrics::Registry registry_;
   const Fd signals_;
   const Fd stop_;
   std::atomic<Phase> phase_ = Phase::kStarting;
   std::atomic<bool> drained_ = false;
-  Checks live_, ready_;
-  metrics::AskedGauge is_ready_;
+  Liveness liveness_;
+  Checks ready_, healthy_;
+  metrics::AskedGauge is_ready_, is_healthy_;
   std::vector<std::pair<std::string, std::function<absl::Status(absl::Time)>>> drains_;
   mutable absl::Mutex mutex_;
   bool is_stopping_ ABSL_GUARDED_BY(mutex_) = false;
+  bool is_over_ ABSL_GUARDED_BY(mutex_) = false;
   absl::Status why_ ABSL_GUARDED_BY(mutex_);
   std::string starting_ ABSL_GUARDED_BY(mutex_);  // what is waited for, and why
   std::string waiting_for_ ABSL_GUARDED_BY(mutex_);
+  std::map<std::string, std::unique_ptr<log::Logger>> loggers_ ABSL_GUARDED_BY(mutex_);
   std::unique_ptr<rpc::Server> server_;
-  std::unique_ptr<metrics::HttpServer> http_;
+  std::unique_ptr<http::Server> http_;
+  std::thread ticking_;
 };
 
 }  // namespace
 
+int CannotStart(const std::string& service, const absl::Status& why, const time::Clock& clock) {
+  MakeLogger(service, log::Level::kInfo, &clock, log::StderrSink())
+      ->Log(log::Level::kError, "cannot start", {log::Field::Unscrubbed(why)});
+  return EXIT_FAILURE;
+}
+
+absl::Status Reasons(const std::vector<std::string>& reasons) {
+  if (reasons.empty()) return absl::OkStatus();
+  return absl::UnavailableError(absl::StrJoin(reasons, "; "));
+}
+
 void Options::AddTo(config::OptionSet& options) {
   options.Add("listen", &listen, "Address of the gRPC server, HOST:PORT.");
-  options.Add("http-listen", &http_listen, "Address of /metrics, /livez and /readyz, HOST:PORT.");
+  options.Add("http-listen", &http_listen,
+              "Address of /metrics, /livez, /readyz and /healthz, HOST:PORT.");
   options.Add("allow-insecure", &allow_insecure,
               "Listen beyond loopback without TLS: anyone who reaches the port is who it says.");
   options.Add("http-allow-insecure", &http_allow_insecure,

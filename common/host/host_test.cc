@@ -7,6 +7,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <poll.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -15,8 +16,11 @@
 #include <csignal>
 #include <functional>
 #include <mutex>
+#include <stdexcept>
 #include <string>
+#include <vector>
 
+#include "common/executor/threaded.h"
 #include "common/rpc/client.h"
 #include "common/rpc/echo.pb.h"
 #include "common/time/system_clock.h"
@@ -32,15 +36,32 @@ using ::testing::StartsWith;
 constexpr char kEcho[] = "tandem.rpc.testing.EchoService/Echo";
 constexpr int kPatienceMs = 60'000;
 
+// Held drains wait for a byte that never comes.
+absl::Status HangForever(absl::Time) {
+  std::mutex mutex;
+  std::condition_variable never;
+  std::unique_lock lock(mutex);
+  never.wait(lock, [] { return false; });
+  return absl::OkStatus();
+}
+
+void Hang() { HangForever(absl::InfiniteFuture()).IgnoreError(); }
+
 class EchoEndpoint : public corridor::Endpoint {
  public:
+  // `before` each answer.
+  explicit EchoEndpoint(std::function<void()> before) : before_(std::move(before)) {}
   std::vector<const google::protobuf::ServiceDescriptor*> services() const override {
     return {corridor::FindMethod(kEcho)->service()};
   }
   void Call(const corridor::CallContext&, const google::protobuf::MethodDescriptor*,
             corridor::MessagePtr, corridor::ReplyCallback done) override {
+    if (before_) before_();
     std::move(done)(corridor::MessagePtr(std::make_shared<rpc::testing::EchoResponse>()));
   }
+
+ private:
+  const std::function<void()> before_;
 };
 
 // Lines to the test, over a pipe.
@@ -63,7 +84,8 @@ class Child {
  public:
   // `prepare` runs in the child between Create and Serve.
   explicit Child(const std::function<void(Options&)>& choose = nullptr,
-                 const std::function<void(Host&)>& prepare = nullptr) {
+                 const std::function<void(Host&)>& prepare = nullptr,
+                 const std::function<void()>& before_each_answer = nullptr) {
     int ends[2];
     if (pipe2(ends, O_CLOEXEC) != 0) std::abort();
     pid_ = fork();
@@ -73,7 +95,7 @@ class Child {
       options.listen = "127.0.0.1:0";
       options.http_listen = "127.0.0.1:0";
       if (choose) choose(options);
-      std::_Exit(Main(options, prepare, ends[1]));
+      std::_Exit(Main(options, prepare, before_each_answer, ends[1]));
     }
     close(ends[1]);
     log_ = ends[0];
@@ -117,9 +139,10 @@ class Child {
   }
 
  private:
-  static int Main(const Options& options, const std::function<void(Host&)>& prepare, int log) {
+  static int Main(const Options& options, const std::function<void(Host&)>& prepare,
+                  const std::function<void()>& before_each_answer, int log) {
     time::SystemClock clock;
-    EchoEndpoint endpoint;
+    EchoEndpoint endpoint(before_each_answer);
     auto host = Host::Create("test", "0.0.0", options, &clock, std::make_shared<PipeSink>(log));
     if (!host.ok()) {
       PipeSink::Say(log, host.status().ToString());
@@ -204,15 +227,6 @@ TEST_P(EndSignal, EndsAnIdleHostCleanly) {
 
 INSTANTIATE_TEST_SUITE_P(Both, EndSignal, ::testing::Values(SIGTERM, SIGINT));
 
-// Held drains wait for a byte that never comes.
-absl::Status HangForever(absl::Time) {
-  std::mutex mutex;
-  std::condition_variable never;
-  std::unique_lock lock(mutex);
-  never.wait(lock, [] { return false; });
-  return absl::OkStatus();
-}
-
 TEST(Host, AnswersProbesMetricsAndCalls) {
   Child child;
   const std::string http = child.Address("http");
@@ -234,6 +248,121 @@ TEST(Host, IsNotReadyWhileACheckFails) {
               AllOf(StartsWith("HTTP/1.1 503"), HasSubstr("bus: partition 3 is stopped")));
   EXPECT_THAT(Get(http, "/metrics"), HasSubstr("tandem_ready{service=\"test\"} 0\n"));
   EXPECT_THAT(Get(http, "/livez"), StartsWith("HTTP/1.1 200"));
+}
+
+TEST(Host, IsReadyButNotHealthyWhileAHealthCheckFails) {
+  Child child(nullptr, [](Host& host) {
+    host.AddReadyCheck({"store", [] { return absl::OkStatus(); }});
+    host.AddHealthCheck({"bus", [] { return absl::UnavailableError("no broker\nanswers"); }});
+  });
+  const std::string http = child.Address("http");
+  EXPECT_THAT(Get(http, "/healthz"),
+              AllOf(StartsWith("HTTP/1.1 503"), HasSubstr("\r\n\r\nbus: no broker answers\n")));
+  EXPECT_THAT(Get(http, "/readyz"), StartsWith("HTTP/1.1 200"));
+  EXPECT_THAT(Get(http, "/livez"), StartsWith("HTTP/1.1 200"));
+  EXPECT_THAT(Get(http, "/metrics"),
+              AllOf(HasSubstr("tandem_ready{service=\"test\"} 1\n"),
+                    HasSubstr("tandem_healthy{service=\"test\"} 0\n"),
+                    HasSubstr("tandem_check_ok{check=\"store\",service=\"test\"} 1\n"),
+                    HasSubstr("tandem_check_ok{check=\"bus\",service=\"test\"} 0\n")));
+}
+
+TEST(Host, IsNotHealthyWhileItIsNotReady) {
+  Child child(nullptr, [](Host& host) {
+    host.AddReadyCheck({"store", [] { return absl::UnavailableError("the disk is full"); }});
+    host.AddHealthCheck({"bus", [] { return absl::UnavailableError("no broker"); }});
+  });
+  EXPECT_THAT(Get(child.Address("http"), "/healthz"),
+              AllOf(StartsWith("HTTP/1.1 503"),
+                    HasSubstr("\r\n\r\nstore: the disk is full; bus: no broker\n")));
+}
+
+TEST(Host, ServesPages) {
+  Child child(nullptr, [](Host& host) {
+    host.Handle({"GET", "/page", 0, [](const http::Request&, http::Done done) {
+                   done({200, "text/html", "<p>", {}});
+                 }});
+  });
+  EXPECT_THAT(Get(child.Address("http"), "/page"), HasSubstr("\r\n\r\n<p>"));
+}
+
+// Ten of its ticks pass in a second.
+void BeImpatient(Options& options) { options.liveness_tick = absl::Milliseconds(100); }
+
+// Until the probe says so, for as long as a test may take.
+bool BecomesDead(const std::string& http) {
+  for (int i = 0; i < 600; ++i) {
+    if (Get(http, "/livez").starts_with("HTTP/1.1 503")) return true;
+    poll(nullptr, 0, 100);
+  }
+  return false;
+}
+
+TEST(HostLiveness, EndsWhenEveryThreadThatServesCallsHangs) {
+  Child child(&BeImpatient, nullptr, &Hang);
+  const std::string grpc = child.Address("grpc");
+  const std::string http = child.Address("http");
+  EXPECT_THAT(Get(http, "/livez"), StartsWith("HTTP/1.1 200"));
+  std::vector<pid_t> callers;
+  for (int i = 0; i < 64; ++i) {
+    callers.push_back(fork());
+    if (callers.back() == 0) {
+      rpc::ClientOptions options;
+      options.target = grpc;
+      rpc::Client::Create(options)->CallRaw("/" + std::string(kEcho), "").IgnoreError();
+      std::_Exit(0);
+    }
+  }
+  EXPECT_TRUE(BecomesDead(http));
+  EXPECT_THAT(Get(http, "/livez"), HasSubstr("no sign of life from the gRPC server"));
+  for (const pid_t caller : callers) {
+    kill(caller, SIGKILL);
+    waitpid(caller, nullptr, 0);
+  }
+}
+
+TEST(HostLiveness, EndsWhenAWatchedExecutorHangs) {
+  time::SystemClock clock;
+  Child child(&BeImpatient, [&clock](Host& host) {
+    auto* executor = new executor::ThreadedExecutor("stuck", &clock);
+    host.WatchExecutor("the executor", executor);
+    executor->Post([] { HangForever(absl::InfiniteFuture()).IgnoreError(); });
+  });
+  const std::string http = child.Address("http");
+  EXPECT_TRUE(BecomesDead(http));
+  EXPECT_THAT(Get(http, "/livez"), HasSubstr("no sign of life from the executor"));
+}
+
+TEST(HostLiveness, LastsWhileOnlyChecksFailAndWhileItDrains) {
+  Child child(
+      [](Options& options) {
+        options.liveness_tick = absl::Milliseconds(10);
+        options.drain_delay = absl::Minutes(1);
+      },
+      [](Host& host) {
+        host.AddReadyCheck({"store", [] { return absl::UnavailableError("away"); }});
+        host.AddHealthCheck({"bus", [] { return absl::UnavailableError("away"); }});
+      });
+  const std::string http = child.Address("http");
+  // Far more ticks than the patience, before and after the signal.
+  for (int i = 0; i < 100; ++i) {
+    if (i == 50) child.Signal(SIGTERM);
+    EXPECT_THAT(Get(http, "/livez"), StartsWith("HTTP/1.1 200"));
+    poll(nullptr, 0, 10);
+  }
+}
+
+TEST(Host, MayOpenAsManyFilesAsTheSystemAllows) {
+  const rlimit few = {100, 5'000};
+  Child child([&few](Options&) { setrlimit(RLIMIT_NOFILE, &few); },
+              [](Host& host) {
+                rlimit limit{};
+                getrlimit(RLIMIT_NOFILE, &limit);
+                host.logger().Log(
+                    log::Level::kInfo, "files",
+                    {log::Field::Count("may_open", static_cast<int64_t>(limit.rlim_cur))});
+              });
+  child.HearUntil("\"may_open\":5000");
 }
 
 TEST(Host, IsNotReadyWhileItDrainsButStillAlive) {
@@ -449,6 +578,24 @@ TEST(Host, WritesWhatItsLibrariesSayIntoTheLog) {
   EXPECT_TRUE(EndsWith(absl::StatusCode::kInvalidArgument, child.Address("grpc"),
                        std::string("\x12\x02\xff\xfe")));
   EXPECT_THAT(child.HearUntil("\"event\":\"protobuf\""), HasSubstr("String field"));
+}
+
+TEST(Host, WritesAnExceptionThatNobodyTakesIntoTheLog) {
+  Child child(nullptr, [](Host& host) {
+    host.Handle({"GET", "/throws", 0, [](const http::Request&, http::Done) {
+                   throw std::runtime_error("nobody takes this");
+                 }});
+  });
+  Get(child.Address("http"), "/throws");
+  EXPECT_EQ(child.ExitCode(), -SIGABRT);
+  EXPECT_THAT(child.heard(), AllOf(HasSubstr("\"event\":\"terminated\""),
+                                   HasSubstr("nobody takes this"), Not(HasSubstr("what()"))));
+}
+
+TEST(Host, GivesEachServiceALogOfItsOwnName) {
+  Child child(nullptr,
+              [](Host& host) { host.LoggerOf("triage").Log(log::Level::kInfo, "prepared", {}); });
+  child.HearUntil("\"service\":\"triage\",\"event\":\"prepared\"");
 }
 
 TEST(HostOptions, AreReadFromFlags) {

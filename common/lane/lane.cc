@@ -86,7 +86,7 @@ struct Lane::Member {
   RunResult run;                                        // run
   RetryResult retry;                                    // retry
   std::vector<std::pair<std::string, int64_t>> parked;  // subjects parked, or unparked (version 0)
-  size_t dead_letters = 0;
+  std::vector<SetAside> dead_letters;
 };
 
 Lane::Lane(const corridor::ServiceDefinition* definition, Ports ports, LaneOptions options,
@@ -245,7 +245,8 @@ void Lane::RunBatch(std::deque<Work> works, bool alone) {
       committed.events = batch.events();
       committed.earliest_timer = batch.earliest_timer();
       for (Member& member : members) {
-        committed.dead_letters += member.dead_letters;
+        std::move(member.dead_letters.begin(), member.dead_letters.end(),
+                  std::back_inserter(committed.dead_letters));
         for (const auto& [subject, version] : member.parked) {
           committed.has_unparked = committed.has_unparked || version == 0;
         }
@@ -585,7 +586,8 @@ Lane::Next Lane::DecideTimer(std::unique_ptr<TimerFiring>& timer, bool has_misse
   if (!status.ok()) {
     // A timer whose rule cannot be applied is kept as a dead letter, with its reason.
     batch.AddLine(index, DeadTimer(*timer, cause, status, now));
-    ++member.dead_letters;
+    member.dead_letters.push_back(
+        {absl::StrCat("timer:", timer->timer.id), timer->kind_name, cause, status});
   }
   return Next::kJoined;
 }
@@ -634,7 +636,7 @@ absl::Status Lane::DecideParking(const bus::Event& event, bool parked, size_t in
   return *is_stale ? absl::AbortedError("what it rests on has changed") : status;
 }
 
-Lane::EventVerdict Lane::Park(const RunEvent& event, std::string_view reason, size_t index,
+Lane::EventVerdict Lane::Park(const RunEvent& event, const absl::Status& why, size_t index,
                               Batch& batch, Member& member) {
   using Kind = EventVerdict::Kind;
   const bus::Event& e = event.record->event;
@@ -650,8 +652,8 @@ Lane::EventVerdict Lane::Park(const RunEvent& event, std::string_view reason, si
         "($1, $2, $3, $4, $1, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14) "
         "ON CONFLICT (event_id) DO NOTHING",
         {e.subject, e.id, e.source, e.type, e.key, time::ToMicros(e.time), e.sequence, e.cause,
-         e.traceparent, int64_t{event.record->partition}, event.record->offset, std::string(reason),
-         time::ToMicros(ports_.clock->Now()), Blob{e.body}}},
+         e.traceparent, int64_t{event.record->partition}, event.record->offset,
+         std::string(why.message()), time::ToMicros(ports_.clock->Now()), Blob{e.body}}},
        Expect::kAnyRows});
   const auto known = parked_.find(e.subject);
   const int64_t base = known == parked_.end() ? 0 : known->second;
@@ -673,7 +675,7 @@ Lane::EventVerdict Lane::Park(const RunEvent& event, std::string_view reason, si
   }
   parked_[e.subject] = base + 1;
   member.parked.emplace_back(e.subject, base + 1);
-  ++member.dead_letters;
+  member.dead_letters.push_back({e.subject, e.type, e.id, why});
   return {Kind::kApplied, {}, absl::OkStatus()};
 }
 
@@ -688,7 +690,7 @@ Lane::EventVerdict Lane::DecideEvent(RunEvent& event, size_t index, Batch& batch
     return {Kind::kApplied, {}, absl::OkStatus()};
   }
   if (!retrying && parked_.contains(e.subject)) {
-    return Park(event, "behind", index, batch, member);
+    return Park(event, absl::FailedPreconditionError("behind"), index, batch, member);
   }
   absl::Status status;
   if (event.body == nullptr) {
@@ -725,7 +727,7 @@ Lane::EventVerdict Lane::DecideEvent(RunEvent& event, size_t index, Batch& batch
                 absl::StrCat("too many subjects were parked in a minute; the last is ", e.subject,
                              ", because ", status.message()))};
   }
-  return Park(event, std::string(status.message()), index, batch, member);
+  return Park(event, status, index, batch, member);
 }
 
 Lane::Next Lane::DecideRun(Run& run, size_t index, Batch& batch, Member& member) {

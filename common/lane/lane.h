@@ -42,12 +42,20 @@ struct LaneOptions {
   int parked_subjects_per_minute = 100;
 };
 
+// An event or a timer that could not be applied, for the log.
+struct SetAside {
+  std::string subject;   // whose later events wait behind it; "timer:ID" for a timer
+  std::string type;      // of the event; a timer's kind
+  std::string event_id;  // a timer's cause
+  absl::Status why;      // "behind" for one that waits behind another
+};
+
 // Told after each commit, also one that came to nothing, on the lane's thread.
 struct Committed {
   size_t members = 0;                                  // decisions in the batch
   size_t lines = 0;                                    // lines written
   size_t events = 0;                                   // outbox rows added
-  size_t dead_letters = 0;                             // events and timers set aside
+  std::vector<SetAside> dead_letters;                  // events and timers set aside
   bool has_unparked = false;                           // a subject's timers are held no more
   absl::Time earliest_timer = absl::InfiniteFuture();  // the earliest timer set
   absl::Duration waited;                               // in the lane, the first of the batch
@@ -133,7 +141,7 @@ class Lane {
   };
   EventVerdict DecideEvent(RunEvent& event, size_t index, Batch& batch, bool retrying,
                            Member& member);
-  EventVerdict Park(const RunEvent& event, std::string_view reason, size_t index, Batch& batch,
+  EventVerdict Park(const RunEvent& event, const absl::Status& why, size_t index, Batch& batch,
                     Member& member);
   absl::Status DecideParking(const bus::Event& event, bool parked, size_t index, Batch& batch);
   struct Letter {

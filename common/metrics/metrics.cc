@@ -6,13 +6,19 @@
 #include <prometheus/histogram.h>
 #include <prometheus/registry.h>
 #include <prometheus/text_serializer.h>
+#include <sys/resource.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <cstdio>
 #include <cstdlib>
 #include <exception>
+#include <filesystem>
+#include <fstream>
 #include <functional>
+#include <optional>
 #include <sstream>
+#include <system_error>
 #include <utility>
 
 #include "absl/container/flat_hash_map.h"
@@ -104,7 +110,8 @@ struct Family<Handle, Series>::State {
     absl::flat_hash_map<std::string, size_t> index;
   };
 
-  State(std::string family_name, std::vector<Label> labels,
+  // `lines`: of /metrics, that each series makes.
+  State(std::string family_name, std::vector<Label> labels, size_t lines,
         std::function<Series&(const prometheus::Labels&)> add_series)
       : name(std::move(family_name)), add(std::move(add_series)) {
     size_t named = 1;
@@ -130,7 +137,7 @@ struct Family<Handle, Series>::State {
       axes.push_back(std::move(axis));
     }
     series.resize(total, nullptr);
-    if (named > kEagerSeries) return;
+    if (named * lines > kEagerSeries) return;
     for (size_t position = 0; position < total; ++position) {
       if (!IsOther(position)) Find(position);
     }
@@ -190,6 +197,57 @@ template class Family<Histogram, prometheus::Histogram>;
 
 namespace {
 
+// What the kernel says of this process; what it does not say is left out.
+std::vector<prometheus::MetricFamily> ProcessFamilies(absl::Time started_at) {
+  std::vector<prometheus::MetricFamily> families;
+  const auto add = [&](const char* name, const char* help, prometheus::MetricType type,
+                       double value) {
+    prometheus::ClientMetric metric;
+    if (type == prometheus::MetricType::Counter) {
+      metric.counter.value = value;
+    } else {
+      metric.gauge.value = value;
+    }
+    families.push_back({name, help, type, {std::move(metric)}});
+  };
+  using prometheus::MetricType;
+  add("process_start_time_seconds", "Unix time at which the process started.", MetricType::Gauge,
+      absl::ToDoubleSeconds(started_at - absl::UnixEpoch()));
+  rusage usage{};
+  if (getrusage(RUSAGE_SELF, &usage) == 0) {
+    add("process_cpu_seconds_total", "Processor time that the process has used.",
+        MetricType::Counter,
+        absl::ToDoubleSeconds(absl::DurationFromTimeval(usage.ru_utime) +
+                              absl::DurationFromTimeval(usage.ru_stime)));
+  }
+  uint64_t virtual_pages = 0;
+  uint64_t resident_pages = 0;
+  if (std::ifstream("/proc/self/statm") >> virtual_pages >> resident_pages) {
+    const auto page_bytes = static_cast<double>(sysconf(_SC_PAGESIZE));
+    add("process_resident_memory_bytes", "Memory that the process has in use.", MetricType::Gauge,
+        static_cast<double>(resident_pages) * page_bytes);
+    add("process_virtual_memory_bytes", "Memory that the process has reserved.", MetricType::Gauge,
+        static_cast<double>(virtual_pages) * page_bytes);
+  }
+  std::error_code error;
+  double open_files = 0;
+  for (std::filesystem::directory_iterator file("/proc/self/fd", error);
+       !error && file != std::filesystem::directory_iterator(); file.increment(error)) {
+    ++open_files;
+  }
+  if (!error) {
+    // One of them was the looking itself.
+    add("process_open_fds", "Files and connections that the process has open.", MetricType::Gauge,
+        open_files - 1);
+  }
+  rlimit limit{};
+  if (getrlimit(RLIMIT_NOFILE, &limit) == 0) {
+    add("process_max_fds", "Files and connections that the process may have open.",
+        MetricType::Gauge, static_cast<double>(limit.rlim_cur));
+  }
+  return families;
+}
+
 struct Asking {
   std::string name;
   std::string help;
@@ -201,6 +259,7 @@ struct Asking {
 
 struct Registry::State {
   prometheus::Registry registry;
+  std::optional<absl::Time> process_started_at ABSL_GUARDED_BY(mutex);
   absl::Mutex mutex;
   uint64_t next_asking ABSL_GUARDED_BY(mutex) = 0;
   // In the order of registration, so that nothing depends on addresses.
@@ -220,13 +279,9 @@ Scope Registry::In(ConstantLabels labels) {
   return Scope(this, std::move(labels));
 }
 
-void Registry::SetStartTime(absl::Time instant) {
-  prometheus::BuildGauge()
-      .Name("process_start_time_seconds")
-      .Help("Unix time at which the process started.")
-      .Register(state_->registry)
-      .Add({})
-      .Set(absl::ToDoubleSeconds(instant - absl::UnixEpoch()));
+void Registry::ShowProcess(absl::Time started_at) {
+  absl::MutexLock lock(&state_->mutex);
+  state_->process_started_at = started_at;
 }
 
 std::string Registry::Text() const {
@@ -241,6 +296,11 @@ std::string Registry::Text() const {
       metric.gauge.value = asking.ask();
       family.metric.push_back(std::move(metric));
       collected.push_back(std::move(family));
+    }
+    if (state_->process_started_at.has_value()) {
+      for (prometheus::MetricFamily& family : ProcessFamilies(*state_->process_started_at)) {
+        collected.push_back(std::move(family));
+      }
     }
   }
   // An asked gauge may have its name from several scopes, but has to stand once in the text.
@@ -292,7 +352,7 @@ CounterFamily Scope::Counters(const std::string& name, const std::string& help,
   CheckName(name, true);
   CounterFamily family;
   family.state_ = std::make_shared<CounterFamily::State>(
-      name, std::move(labels),
+      name, std::move(labels), 1,
       Adder<prometheus::Counter>(prometheus::BuildCounter(), registry_->state_->registry, name,
                                  help, labels_));
   return family;
@@ -303,7 +363,7 @@ GaugeFamily Scope::Gauges(const std::string& name, const std::string& help,
   CheckName(name, false);
   GaugeFamily family;
   family.state_ = std::make_shared<GaugeFamily::State>(
-      name, std::move(labels),
+      name, std::move(labels), 1,
       Adder<prometheus::Gauge>(prometheus::BuildGauge(), registry_->state_->registry, name, help,
                                labels_));
   return family;
@@ -316,9 +376,11 @@ HistogramFamily Scope::Histograms(const std::string& name, const std::string& he
       std::adjacent_find(buckets.begin(), buckets.end(), std::greater_equal<>()) != buckets.end()) {
     Mistake(absl::StrCat("'", name, "' has buckets that do not rise"));
   }
+  // Its buckets, the one without a bound, sum and count.
+  const size_t lines = buckets.size() + 3;
   HistogramFamily family;
   family.state_ = std::make_shared<HistogramFamily::State>(
-      name, std::move(labels),
+      name, std::move(labels), lines,
       Adder<prometheus::Histogram>(prometheus::BuildHistogram(), registry_->state_->registry, name,
                                    help, labels_, std::move(buckets)));
   return family;

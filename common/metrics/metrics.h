@@ -8,9 +8,9 @@
 //   Counter claimed = calls.At({"Claim", "OK"});   // once, at start
 //   claimed.Increment();                           // 15 ns, any thread
 //
-// Names begin with tandem_ (but for process_start_time_seconds), counters end in _total, durations
-// in _seconds, sizes in _bytes. A broken name or label is a mistake in the code and ends the
-// program.
+// Names begin with tandem_ (but for process_…, which Prometheus has for every program), counters
+// end in _total, durations in _seconds, sizes in _bytes. A broken name or label is a mistake in the
+// code and ends the program.
 #pragma once
 
 #include <cstdint>
@@ -95,7 +95,8 @@ class Histogram {
 
 // The series of one name. At() finds a series by its labels' values, in the order of registration;
 // it hashes and may lock: for start-up and rare events, keep the handle for others. All series
-// exist from the start if there are at most kEagerSeries of them, else each from its first At().
+// exist from the start if they make at most kEagerSeries lines of /metrics (a histogram has one a
+// bucket and two more), else each from its first At().
 // Copies share their series; any thread may call them.
 inline constexpr size_t kEagerSeries = 64;
 inline constexpr size_t kMaxSeries = 10'000;
@@ -199,8 +200,10 @@ class Registry {
 
   Scope In(ConstantLabels labels);
 
-  // Shows process_start_time_seconds, the one name that Prometheus itself has for every program.
-  void SetStartTime(absl::Time instant);
+  // Shows what Prometheus has for every program, asked of the kernel at each scrape:
+  // process_start_time_seconds, process_cpu_seconds_total, process_resident_memory_bytes,
+  // process_virtual_memory_bytes, process_open_fds and process_max_fds.
+  void ShowProcess(absl::Time started_at);
 
   // All metrics in Prometheus's text format 0.0.4, sorted by name and labels.
   std::string Text() const;

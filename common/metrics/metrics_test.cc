@@ -1,7 +1,10 @@
 #include "common/metrics/metrics.h"
 
+#include <cstdio>
+#include <string>
 #include <thread>
 
+#include "common/metrics/disk.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 
@@ -142,7 +145,7 @@ TEST_F(MetricsTest, AnAskedGaugeIsAskedAtEachScrapeUntilItIsGone) {
 }
 
 TEST_F(MetricsTest, TheStartIsShownUnderTheNameThatPrometheusHasForIt) {
-  registry_.SetStartTime(absl::FromUnixMillis(1'795'442'400'500));
+  registry_.ShowProcess(absl::FromUnixMillis(1'795'442'400'500));
   EXPECT_THAT(registry_.Text(), HasSubstr("\nprocess_start_time_seconds 1795442400.5\n"));
 }
 
@@ -204,6 +207,45 @@ TEST_F(MetricsDeathTest, TooManySeriesEndTheProgram) {
 TEST_F(MetricsDeathTest, TheNumberOfValuesMustFit) {
   const CounterFamily family = triage_.Counters("tandem_a_total", "", {{"a", {"x"}}});
   EXPECT_DEATH(family.At({"x", "y"}), "has 1 labels, not 2");
+}
+
+TEST(Metrics, ShowWhatTheKernelSaysOfTheProcess) {
+  Registry registry("1");
+  EXPECT_THAT(registry.Text(), Not(HasSubstr("process_")));
+  registry.ShowProcess(absl::FromUnixSeconds(1'795'442'400));
+  const std::string text = registry.Text();
+  EXPECT_THAT(text, HasSubstr("process_start_time_seconds 1795442400\n"));
+  EXPECT_THAT(text, HasSubstr("# TYPE process_cpu_seconds_total counter\n"));
+  const auto value = [](const std::string& shown, const std::string& name) {
+    return std::stod(shown.substr(shown.find("\n" + name + " ") + name.size() + 2));
+  };
+  EXPECT_GT(value(text, "process_resident_memory_bytes"), 1 << 20);
+  EXPECT_GT(value(text, "process_virtual_memory_bytes"),
+            value(text, "process_resident_memory_bytes"));
+  EXPECT_GT(value(text, "process_max_fds"), value(text, "process_open_fds"));
+  std::FILE* const file = std::fopen("/dev/null", "r");
+  EXPECT_EQ(value(registry.Text(), "process_open_fds"), value(text, "process_open_fds") + 1);
+  std::fclose(file);
+}
+
+TEST(Metrics, OfAManyLinedHistogramAreShownOnceTheyAreUsed) {
+  Registry registry("1");
+  const HistogramFamily family = registry.In({}).Histograms(
+      "tandem_h_seconds", "H.", LatencySeconds(), {{"method", {"a", "b", "c", "d", "e"}}});
+  EXPECT_THAT(registry.Text(), Not(HasSubstr("tandem_h_seconds_bucket")));
+  family.At({"b"}).Observe(1);
+  EXPECT_THAT(registry.Text(), HasSubstr("tandem_h_seconds_count{method=\"b\"} 1\n"));
+  EXPECT_THAT(registry.Text(), Not(HasSubstr("method=\"a\"")));
+}
+
+TEST(DiskGauges, SayHowMuchRoomIsLeft) {
+  Registry registry("1");
+  const DiskGauges disk(registry.In({{"service", "x"}}), testing::TempDir());
+  disk.Measure();
+  const std::string text = registry.Text();
+  EXPECT_THAT(text, HasSubstr("tandem_data_free_bytes{service=\"x\"} "));
+  EXPECT_THAT(text, Not(HasSubstr("tandem_data_size_bytes{service=\"x\"} 0\n")));
+  DiskGauges(registry.In({{"service", "y"}}), "/no/such/folder").Measure();
 }
 
 }  // namespace

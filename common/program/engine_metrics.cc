@@ -5,6 +5,14 @@
 namespace tandem::program {
 namespace {
 
+metrics::Label RightLabel() {
+  metrics::Label label{"right", {}};
+  for (const bus::KafkaRight right : bus::AllKafkaRights()) {
+    label.values.emplace_back(bus::NameOf(right));
+  }
+  return label;
+}
+
 // A member that ended takes its count along, so the sum may fall; a counter does not.
 void Raise(const metrics::Counter& counter, int64_t now, int64_t* told) {
   counter.Increment(static_cast<double>(std::max<int64_t>(0, now - *told)));
@@ -14,7 +22,10 @@ void Raise(const metrics::Counter& counter, int64_t now, int64_t* told) {
 }  // namespace
 
 BusMetrics::BusMetrics(const metrics::Scope& scope)
-    : unreachable_(scope.OneGauge("tandem_bus_unreachable_seconds",
+    : refused_(scope.Gauges("tandem_bus_refused",
+                            "1 while the brokers' access lists refuse this right, else 0.",
+                            {RightLabel()})),
+      unreachable_(scope.OneGauge("tandem_bus_unreachable_seconds",
                                   "For how long no broker has answered; 0 while one does.")),
       brokers_(scope.OneGauge("tandem_bus_brokers", "Brokers that the cluster named last.")),
       waiting_events_(scope.OneGauge("tandem_bus_waiting_events",
@@ -32,6 +43,12 @@ void BusMetrics::Tell(const bus::KafkaHealth& health, const bus::KafkaGauges& ga
       health.unreachable_since.has_value() ? now - *health.unreachable_since : absl::ZeroDuration();
   unreachable_.Set(absl::ToDoubleSeconds(std::max(absl::ZeroDuration(), unreachable)));
   brokers_.Set(health.brokers);
+  for (const bus::KafkaRight right : bus::AllKafkaRights()) {
+    const bool is_refused =
+        std::any_of(health.refusals.begin(), health.refusals.end(),
+                    [&](const bus::KafkaRefusal& refusal) { return refusal.right == right; });
+    refused_.At({bus::NameOf(right)}).Set(is_refused ? 1 : 0);
+  }
   waiting_events_.Set(static_cast<double>(gauges.waiting_events));
   waiting_bytes_.Set(static_cast<double>(gauges.waiting_bytes));
   Raise(given_up_, gauges.producers_given_up, &told_given_up_);

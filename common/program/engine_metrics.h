@@ -20,6 +20,7 @@ class BusMetrics {
   void Tell(const bus::KafkaHealth& health, const bus::KafkaGauges& gauges, absl::Time now);
 
  private:
+  metrics::GaugeFamily refused_;
   metrics::Gauge unreachable_, brokers_, waiting_events_, waiting_bytes_;
   metrics::Counter given_up_, unreadable_;
   // The bus counts since its start; what was told of it already.

@@ -10,7 +10,6 @@
 
 #include "absl/functional/any_invocable.h"
 #include "absl/strings/str_cat.h"
-#include "absl/strings/str_join.h"
 #include "absl/synchronization/mutex.h"
 #include "absl/synchronization/notification.h"
 #include "common/config/pairs.h"
@@ -26,6 +25,7 @@
 #include "common/kafka/kafka_flags.h"
 #include "common/kafka/kafka_log_reader.h"
 #include "common/lane/migrations.h"
+#include "common/metrics/disk.h"
 #include "common/policy/declared.h"
 #include "common/policy/policy_file.h"
 #include "common/policy/standing.h"
@@ -106,6 +106,7 @@ class Process {
   std::unique_ptr<BusMetrics> bus_metrics_;
   std::unique_ptr<StoreMetrics> store_metrics_;  // null on SQLite
   std::unique_ptr<policy::Standing> standing_;
+  std::unique_ptr<metrics::DiskGauges> disk_;    // null on PostgreSQL
   std::vector<std::unique_ptr<store::Store>> stores_;
   std::unique_ptr<bus::KafkaBus> bus_;
   std::unique_ptr<bus::KafkaLogReader> log_reader_;
@@ -116,8 +117,7 @@ class Process {
 };
 
 int Process::Fail(const absl::Status& status) const {
-  std::fprintf(stderr, "%s: %s\n", program_.binary.c_str(), std::string(status.message()).c_str());
-  return 1;
+  return host::CannotStart(program_.name, status, clock_);
 }
 
 store::PostgresOptions DatabaseOf(const Program& program, const StoreOptions& options,
@@ -185,6 +185,7 @@ absl::Status Process::OpenStores() {
   auto store = store::OpenSqlite(std::move(file));
   if (!store.ok()) return store.status();
   stores_.push_back(*std::move(store));
+  disk_ = std::make_unique<metrics::DiskGauges>(Metrics(), store_address_.place);
   return absl::OkStatus();
 }
 
@@ -260,6 +261,7 @@ absl::Status Process::OpenRuntime() {
     bus_metrics_->Tell(bus_->Health(), bus_->Gauges(), now);
     if (store_metrics_ != nullptr) store_metrics_->Measure(reader, now);
     standing_->Look(reader);
+    if (disk_ != nullptr) disk_->Measure();
   };
   runtime::RuntimeOptions runtime;
   // A start is an owner of its own: what an earlier one held is not this one's.
@@ -323,22 +325,31 @@ int Process::Serve() {
 }
 
 int Process::Run() {
-  host_->AddReadyCheck({program_.name, [this] {
-                          const std::vector<std::string> reasons = runtime_->NotReady();
-                          if (reasons.empty()) return absl::OkStatus();
-                          return absl::UnavailableError(absl::StrJoin(reasons, "; "));
-                        }});
-  host_->AddReadyCheck({"kafka", [this]() -> absl::Status {
-                          const bus::KafkaHealth health = bus_->Health();
-                          if (!health.unreachable_since.has_value() ||
-                              clock_.Now() - *health.unreachable_since < kBrokerPatience) {
-                            return absl::OkStatus();
-                          }
-                          return absl::UnavailableError(absl::StrCat(
-                              "no broker has answered since ",
-                              absl::FormatTime(*health.unreachable_since, absl::UTCTimeZone()),
-                              ": ", health.trouble.message()));
-                        }});
+  host_->AddReadyCheck({program_.name, [this] { return host::Reasons(runtime_->NotReady()); }});
+  host_->AddHealthCheck(
+      {program_.name + "_work", [this] { return host::Reasons(runtime_->Unhealthy()); }});
+  host_->AddHealthCheck({"policy", [this] { return standing_->status(); }});
+  host_->AddHealthCheck({"kafka", [this]() -> absl::Status {
+                           const bus::KafkaHealth health = bus_->Health();
+                           if (!health.unreachable_since.has_value() ||
+                               clock_.Now() - *health.unreachable_since < kBrokerPatience) {
+                             return absl::OkStatus();
+                           }
+                           return absl::UnavailableError(absl::StrCat(
+                               "no broker has answered since ",
+                               absl::FormatTime(*health.unreachable_since, absl::UTCTimeZone()),
+                               ": ", health.trouble.message()));
+                         }});
+  host_->AddHealthCheck({"kafka_access", [this] {
+                           std::vector<std::string> reasons;
+                           for (const bus::KafkaRefusal& refusal : bus_->Health().refusals) {
+                             reasons.push_back(
+                                 absl::StrCat("refused since ",
+                                              absl::FormatTime(refusal.since, absl::UTCTimeZone()),
+                                              ": ", std::string(refusal.why.message())));
+                           }
+                           return host::Reasons(reasons);
+                         }});
   host_->OnDrain(program_.name, [this](absl::Time deadline) {
     auto drained = std::make_shared<absl::Notification>();
     runtime_->Drain([drained] { drained->Notify(); });
@@ -348,9 +359,10 @@ int Process::Run() {
     return absl::OkStatus();
   });
   auto log_executor = NewExecutor("log");
-  runtime::Admin admin(program_.version,
-                       {&clock_, log_executor.get(), bus_.get(), log_reader_.get()},
-                       {runtime_.get()}, [this] { host_->Stop(absl::OkStatus()); });
+  runtime::Admin admin(
+      program_.version,
+      {&clock_, log_executor.get(), bus_.get(), log_reader_.get(), &host_->logger()},
+      {runtime_.get()}, [this] { host_->Stop(absl::OkStatus()); });
   policy::DeclaredEndpoint declared(runtime_.get());
   absl::Status status = runtime_->Start();
   if (status.ok()) {
@@ -362,8 +374,8 @@ int Process::Run() {
   if (!status.ok()) {
     code = Fail(status);
   } else {
-    std::fprintf(stderr, "%s serves on %s, metrics on %s; SIGTERM drains and stops\n",
-                 program_.binary.c_str(), host_->address().c_str(), host_->http_address().c_str());
+    // Its steps start and answer questions to peers; they wait for nobody.
+    host_->WatchExecutor("the executor of peers", peer_executor_.get());
     code = host_->Run();
   }
   log_executor.reset();
@@ -526,6 +538,11 @@ int Main(int argc, char** argv, const Program& program) {
             "How long after its instant a deadline waits for facts still under way.");
   if (program.add_options) program.add_options(serve);
 
+  std::string access_topic = serve_options.topic;
+  config::OptionSet& access = options.AddCommand(
+      "kafka-access", "Prints what the service's user must be allowed in Kafka's access lists.");
+  access.Add("topic", &access_topic, "The topic of lifecycle events.");
+
   MigrateOptions migrate_options;
   config::OptionSet& migrate = options.AddCommand(
       "migrate", "Brings the database to this version's schema, as the role that owns it.");
@@ -537,6 +554,12 @@ int Main(int argc, char** argv, const Program& program) {
                            " is then applied, if its content is not in force."));
 
   if (const auto exit_code = options.ParseMain(argc, argv)) return *exit_code;
+  if (access.is_chosen()) {
+    std::printf("topic %s Read,Write,Describe,DescribeConfigs\ngroup %s%s Read,Describe\n",
+                access_topic.c_str(), bus::KafkaOptions().group_prefix.c_str(),
+                program.name.c_str());
+    return 0;
+  }
   if (migrate.is_chosen()) return Migrate(program, migrate_options);
   return Process(program, serve_options).Serve();
 }

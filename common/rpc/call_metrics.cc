@@ -8,7 +8,8 @@ void MethodMetrics::Finished(absl::StatusCode code, absl::Duration took) const {
   } else {
     requests_.At({method_, absl::StatusCodeToString(code)}).Increment();
   }
-  duration_.Observe(took);
+  absl::call_once(first_->once, [this] { first_->duration = durations_.At({method_}); });
+  first_->duration.Observe(took);
   in_flight_.Add(-1);
 }
 
@@ -32,7 +33,8 @@ MethodMetrics ServiceMetrics::Of(const google::protobuf::MethodDescriptor* metho
   metrics.method_ = method->name();
   metrics.requests_ = requests_;
   metrics.answered_ = requests_.At({metrics.method_, "OK"});
-  metrics.duration_ = duration_.At({metrics.method_});
+  metrics.durations_ = duration_;
+  metrics.first_ = std::make_shared<MethodMetrics::First>();
   metrics.in_flight_ = in_flight_.At({metrics.method_});
   return metrics;
 }

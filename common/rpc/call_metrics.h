@@ -8,9 +8,11 @@
 
 #include <functional>
 #include <map>
+#include <memory>
 #include <string>
 #include <string_view>
 
+#include "absl/base/call_once.h"
 #include "absl/status/status.h"
 #include "absl/time/time.h"
 #include "common/metrics/metrics.h"
@@ -26,11 +28,17 @@ class MethodMetrics {
 
  private:
   friend class ServiceMetrics;
+  // Made at the first call: most methods are never called, and each would show all its buckets.
+  struct First {
+    absl::once_flag once;
+    metrics::Histogram duration;
+  };
   std::string method_;
   metrics::CounterFamily requests_;
+  metrics::HistogramFamily durations_;
   metrics::Counter answered_;  // the series of code OK: looked up once
-  metrics::Histogram duration_;
   metrics::Gauge in_flight_;
+  std::shared_ptr<First> first_;
 };
 
 class ServiceMetrics {

@@ -3,6 +3,8 @@
 #include <grpc/support/log.h>
 
 #include <atomic>
+#include <cstdlib>
+#include <exception>
 #include <string>
 
 #include "absl/status/status.h"
@@ -27,10 +29,29 @@ void TakeProtobuf(google::protobuf::LogLevel level, const char*, int, const std:
   logger->Log(log::Level::kInfo, "protobuf", {log::Field::Error(absl::UnknownError(said))});
 }
 
+// An exception that nobody took: its last words are a line of the log like all others.
+[[noreturn]] void TakeTerminate() {
+  std::string what = "no exception";
+  if (const std::exception_ptr under_way = std::current_exception()) {
+    what = "an exception of an unknown kind";
+    try {
+      std::rethrow_exception(under_way);
+    } catch (const std::exception& exception) {
+      what = exception.what();
+    } catch (...) {  // said already
+    }
+  }
+  if (log::Logger* logger = g_logger.load()) {
+    logger->Log(log::Level::kError, "terminated", {log::Field::Error(absl::InternalError(what))});
+  }
+  std::abort();
+}
+
 }  // namespace
 
 LibraryLogs::LibraryLogs(log::Logger* logger) {
   g_logger = logger;
+  std::set_terminate(&TakeTerminate);
   gpr_set_log_function(&TakeGrpc);
   google::protobuf::SetLogHandler(&TakeProtobuf);
 }

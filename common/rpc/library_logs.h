@@ -1,4 +1,4 @@
-// What gRPC and protobuf would print to stderr by themselves, as lines of the program's log.
+// What gRPC, protobuf and C++ itself would print to stderr, as lines of the program's log.
 #ifndef TANDEM_COMMON_RPC_LIBRARY_LOGS_H_
 #define TANDEM_COMMON_RPC_LIBRARY_LOGS_H_
 
@@ -7,7 +7,8 @@
 namespace tandem::rpc {
 
 // Both libraries know one log a process: make one of these in main, before anything uses them, and
-// end it last. Their texts go through the log's scrubber.
+// end it last. An exception that nobody takes is logged before the process ends. Texts go through
+// the log's scrubber.
 class LibraryLogs {
  public:
   explicit LibraryLogs(log::Logger* logger);

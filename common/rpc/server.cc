@@ -1,13 +1,16 @@
 #include "common/rpc/server.h"
 
 #include <grpc/grpc.h>
+#include <grpcpp/create_channel_posix.h>
 #include <grpcpp/ext/proto_server_reflection_plugin.h>
+#include <grpcpp/generic/generic_stub.h>
 #include <grpcpp/grpcpp.h>
 #include <grpcpp/health_check_service_interface.h>
 #include <grpcpp/impl/codegen/server_callback_handlers.h>
 #include <grpcpp/impl/rpc_service_method.h>
 #include <grpcpp/impl/service_type.h>
 #include <grpcpp/resource_quota.h>
+#include <grpcpp/server_posix.h>
 #include <grpcpp/support/server_callback.h>
 #include <netdb.h>
 #include <sys/socket.h>
@@ -23,10 +26,11 @@
 #include <thread>
 #include <utility>
 
+#include "absl/functional/any_invocable.h"
 #include "absl/strings/str_cat.h"
 #include "absl/synchronization/mutex.h"
+#include "common/config/host_port.h"
 #include "common/id/id.h"
-#include "common/rpc/address.h"
 #include "common/rpc/bytes.h"
 #include "common/rpc/call_metrics.h"
 #include "common/rpc/health.pb.h"
@@ -137,9 +141,9 @@ class Call final : public grpc::ServerUnaryReactor {
     const absl::Status read = ReadContext(call_context);
     std::shared_ptr<google::protobuf::Message> request(method_.request_prototype->New());
     if (!read.ok()) {
-      Answer(read);
+      Refuse(read);
     } else if (!bytes.Valid() || !FromBytes(bytes, request.get())) {
-      Answer(absl::InvalidArgumentError(
+      Refuse(absl::InvalidArgumentError(
           absl::StrCat("the request is no ", method_.descriptor->input_type()->full_name(),
                        ": its bytes are broken, or a text in it is not UTF-8")));
     } else {
@@ -200,6 +204,14 @@ class Call final : public grpc::ServerUnaryReactor {
       call_context.deadline = absl::FromChrono(context_->deadline());
     }
     return absl::OkStatus();
+  }
+
+  // Before an endpoint has seen it, which logs its own.
+  void Refuse(const absl::Status& why) {
+    method_.logger->Log(
+        log::Level::kDebug, "request",
+        {log::Field::Id("method", method_.descriptor->full_name()), log::Field::Error(why)});
+    Answer(why);
   }
 
   void Answer(absl::StatusOr<corridor::MessagePtr> reply) {
@@ -281,7 +293,7 @@ class BoundService final : public grpc::Service {
 };
 
 // Why nothing can listen on `address`: gRPC does not say.
-std::string WhyNot(const HostPort& address) {
+std::string WhyNot(const config::HostPort& address) {
   addrinfo hints{};
   hints.ai_socktype = SOCK_STREAM;
   hints.ai_flags = AI_PASSIVE;
@@ -302,17 +314,81 @@ std::string WhyNot(const HostPort& address) {
   return reason;
 }
 
+// Calls of a server to itself, over a pair of sockets instead of its port. Any thread.
+class OwnCalls {
+ public:
+  void Call(grpc::Server* server, absl::AnyInvocable<void()> answered) {
+    auto call = std::make_unique<OneCall>();
+    call->answered = std::move(answered);
+    std::shared_ptr<grpc::GenericStub> stub;
+    {
+      absl::MutexLock lock(&mutex_);
+      if (under_way_ > 0) return;
+      if (std::exchange(is_lost_, false)) stub_ = nullptr;
+      if (stub_ == nullptr) stub_ = Connect(server);
+      stub = stub_;
+      if (stub != nullptr) ++under_way_;
+    }
+    if (stub == nullptr) return;  // out of files: the process is alive all the same
+    OneCall* raw = call.release();
+    stub->UnaryCall(&raw->context, "/grpc.health.v1.Health/Check", grpc::StubOptions(),
+                    &raw->request, &raw->reply, [this, raw](const grpc::Status& status) {
+                      const std::unique_ptr<OneCall> ended(raw);
+                      raw->answered();
+                      absl::MutexLock lock(&mutex_);
+                      // The connection is gone: the next call makes another.
+                      if (status.error_code() == grpc::StatusCode::UNAVAILABLE) is_lost_ = true;
+                      --under_way_;
+                    });
+  }
+
+  // Blocks until the last one is answered.
+  void Close() {
+    std::shared_ptr<grpc::GenericStub> stub;
+    absl::MutexLock lock(&mutex_);
+    mutex_.Await(absl::Condition(
+        +[](int* calls) { return *calls == 0; }, &under_way_));
+    stub.swap(stub_);
+  }
+
+ private:
+  struct OneCall {
+    grpc::ClientContext context;
+    grpc::ByteBuffer request = ToBytes(grpc::health::v1::HealthCheckRequest());
+    grpc::ByteBuffer reply;
+    absl::AnyInvocable<void()> answered;
+  };
+
+  static std::shared_ptr<grpc::GenericStub> Connect(grpc::Server* server) {
+    int ends[2];
+    if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, ends) != 0) {
+      return nullptr;
+    }
+    grpc::AddInsecureChannelFromFd(server, ends[0]);
+    return std::make_shared<grpc::GenericStub>(
+        grpc::CreateInsecureChannelFromFd("tandem", ends[1]));
+  }
+
+  absl::Mutex mutex_;
+  std::shared_ptr<grpc::GenericStub> stub_ ABSL_GUARDED_BY(mutex_);
+  int under_way_ ABSL_GUARDED_BY(mutex_) = 0;
+  bool is_lost_ ABSL_GUARDED_BY(mutex_) = false;
+};
+
 class GrpcServer final : public Server {
  public:
   GrpcServer(ServerOptions options, log::Logger* logger, metrics::Registry* registry)
       : options_(std::move(options)), logger_(logger), registry_(registry) {}
 
-  ~GrpcServer() override { Drain(absl::InfinitePast()); }
+  ~GrpcServer() override {
+    Drain(absl::InfinitePast());
+    own_.Close();
+  }
 
   absl::Status Listen(const std::vector<corridor::Endpoint*>& endpoints) {
-    auto where = ParseHostPort(options_.address);
+    auto where = config::ParseHostPort(options_.address);
     if (!where.ok()) return where.status();
-    if (!options_.tls.any() && !options_.allow_insecure && !IsLoopback(where->host)) {
+    if (!options_.tls.any() && !options_.allow_insecure && !config::IsLoopback(where->host)) {
       return absl::InvalidArgumentError(
           absl::StrCat(options_.address,
                        " can be reached from other machines: give a TLS certificate and key, or "
@@ -334,7 +410,8 @@ class GrpcServer final : public Server {
           return absl::InvalidArgumentError(
               absl::StrCat(service->full_name(), " is served by two endpoints"));
         }
-        services_.push_back(std::make_unique<BoundService>(service, endpoint, logger_, registry_,
+        log::Logger* const logger = options_.log_of ? options_.log_of(endpoint) : logger_;
+        services_.push_back(std::make_unique<BoundService>(service, endpoint, logger, registry_,
                                                            has_mutual_tls, open_calls_));
         builder.RegisterService(services_.back().get());
       }
@@ -351,7 +428,7 @@ class GrpcServer final : public Server {
       }
       return absl::UnavailableError(absl::StrCat("cannot listen on ", options_.address, ": ", why));
     }
-    address_ = JoinHostPort({where->host, port_});
+    address_ = config::JoinHostPort({where->host, port_});
     for (const std::string& name : names) {
       server_->GetHealthCheckService()->SetServingStatus(name, false);
     }
@@ -364,6 +441,10 @@ class GrpcServer final : public Server {
 
   void SetServing(bool serving) override {
     server_->GetHealthCheckService()->SetServingStatus(serving);
+  }
+
+  void CallItself(absl::AnyInvocable<void()> answered) override {
+    if (!drained_) own_.Call(server_.get(), std::move(answered));
   }
 
   void Drain(absl::Time deadline) override {
@@ -399,6 +480,12 @@ class GrpcServer final : public Server {
     builder.AddChannelArgument(GRPC_ARG_KEEPALIVE_TIME_MS, keepalive_ms);
     builder.AddChannelArgument(GRPC_ARG_KEEPALIVE_TIMEOUT_MS, 20'000);
     builder.AddChannelArgument(GRPC_ARG_KEEPALIVE_PERMIT_WITHOUT_CALLS, 1);
+    // Connections that only stand there cost files, and gRPC has no bound on their number.
+    builder.AddChannelArgument(
+        GRPC_ARG_SERVER_HANDSHAKE_TIMEOUT_MS,
+        static_cast<int>(absl::ToInt64Milliseconds(options_.handshake_timeout)));
+    builder.AddChannelArgument(GRPC_ARG_MAX_CONNECTION_IDLE_MS,
+                               static_cast<int>(absl::ToInt64Milliseconds(options_.max_idle)));
     // A client may probe as often as every 10 s; more is abuse and ends the connection.
     builder.AddChannelArgument(GRPC_ARG_HTTP2_MIN_RECV_PING_INTERVAL_WITHOUT_DATA_MS, 10'000);
     grpc::ResourceQuota quota("tandem");
@@ -419,6 +506,7 @@ class GrpcServer final : public Server {
   std::string address_;
   int port_ = 0;
   std::atomic<bool> drained_ = false;
+  OwnCalls own_;
   std::unique_ptr<grpc::Server> server_;  // last: it ends before what its calls use
 };
 

@@ -5,10 +5,12 @@
 #define TANDEM_COMMON_RPC_SERVER_H_
 
 #include <cstddef>
+#include <functional>
 #include <memory>
 #include <string>
 #include <vector>
 
+#include "absl/functional/any_invocable.h"
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
 #include "common/corridor/endpoint.h"
@@ -26,6 +28,12 @@ struct ServerOptions {
   int max_concurrent_streams = 1024;            // of one connection; 1 or more
   size_t max_memory_bytes = size_t{256} << 20;  // of all connections' buffers
   absl::Duration keepalive = absl::Minutes(1);  // silence after which a connection is probed
+  // Where an endpoint's internal errors are logged; empty = the server's logger.
+  std::function<log::Logger*(const corridor::Endpoint*)> log_of;
+  // A connection that has not said by then that it speaks HTTP/2 (and TLS) is closed.
+  absl::Duration handshake_timeout = absl::Seconds(10);
+  // A connection without a call for so long is told to go; its client makes another when it calls.
+  absl::Duration max_idle = absl::Minutes(5);
 };
 
 // Callable from any thread, but Drain and the end from one that is not gRPC's.
@@ -48,6 +56,11 @@ class Server {
 
   // What the health service answers, for "" and for every served protobuf service.
   virtual void SetServing(bool serving) = 0;
+
+  // Makes a health call to this server over a connection of its own, which needs no port, no
+  // certificate and no store; `answered` is called, on a thread of gRPC's, with whatever answer,
+  // also a refusal, for it shows that calls are answered at all. One at a time.
+  virtual void CallItself(absl::AnyInvocable<void()> answered) = 0;
 
   // Says NOT_SERVING, accepts no call any more, lets the calls under way finish until `deadline`,
   // then cancels them, and cuts connections on which nothing is under way. Blocks until the last

@@ -68,6 +68,7 @@ Admin::Admin(std::string version, Ports ports, std::vector<ServiceRuntime*> serv
              std::function<void()> drain)
     : version_(std::move(version)),
       ports_(ports),
+      call_log_(ports.logger),
       runtimes_(std::move(services)),
       drain_(std::move(drain)),
       started_at_(ports.clock->Now()),
@@ -94,8 +95,17 @@ void Admin::Call(const corridor::CallContext& context,
   Violations violations;
   corridor::CheckShape(*request, violations);
   const std::string& name = method->name();
+  const bool is_change = name == "RetryDeadLetters" || name == "DropDeadLetter" || name == "Drain";
+  if (call_log_.Wants(is_change)) {
+    done = [this, context, method, request, is_change, asked_at = ports_.clock->Now(),
+            tell = std::move(done)](absl::StatusOr<MessagePtr> reply) mutable {
+      call_log_.Answered(context, *method, *request, is_change, reply,
+                         ports_.clock->Now() - asked_at);
+      tell(std::move(reply));
+    };
+  }
   // What changes something says who asks, as everywhere.
-  if (name == "RetryDeadLetters" || name == "DropDeadLetter" || name == "Drain") {
+  if (is_change) {
     violations.Require(!context.caller.empty(), "tandem-caller",
                        "name the caller in this metadata key: 1 to 128 bytes of [A-Za-z0-9_.:-]");
   }
@@ -182,6 +192,7 @@ void Admin::GetStatus(ReplyCallback done) {
         status.set_dead_letters(sample->dead_letters);
         status.set_lane_depth(static_cast<int64_t>(sample->lane_depth));
         for (const std::string& reason : sample->not_ready) status.add_not_ready(reason);
+        for (const std::string& reason : sample->unhealthy) status.add_unhealthy(reason);
       } else {
         status.add_not_ready("the store cannot be read");
       }

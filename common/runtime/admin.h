@@ -15,6 +15,8 @@
 #include "common/corridor/endpoint.h"
 #include "common/executor/executor.h"
 #include "common/executor/scope.h"
+#include "common/log/log.h"
+#include "common/runtime/call_log.h"
 #include "common/runtime/service_runtime.h"
 #include "common/time/clock.h"
 
@@ -28,6 +30,7 @@ class Admin : public corridor::Endpoint {
     executor::Executor* executor = nullptr;
     bus::Bus* bus = nullptr;
     bus::LogReader* log = nullptr;
+    log::Logger* logger = nullptr;  // null = silent
   };
   // `drain` begins the end of the process.
   Admin(std::string version, Ports ports, std::vector<ServiceRuntime*> services,
@@ -51,6 +54,7 @@ class Admin : public corridor::Endpoint {
 
   const std::string version_;
   const Ports ports_;
+  const CallLog call_log_;
   const std::vector<ServiceRuntime*> runtimes_;
   const std::function<void()> drain_;
   const absl::Time started_at_;

@@ -297,6 +297,7 @@ ServiceRuntime::ServiceRuntime(std::unique_ptr<corridor::ServiceDefinition> defi
     : definition_(std::move(definition)),
       ports_(std::move(ports)),
       options_(options),
+      call_log_(ports_.logger),
       gatherer_(definition_->name(), ports_.peer, ports_.clock),
       scope_(ports_.background) {
   instruments_ = std::make_unique<Instruments>();
@@ -366,12 +367,14 @@ void ServiceRuntime::Committed(const lane::Committed& committed) {
   instruments_->commit_seconds.Observe(committed.took);
   instruments_->batch_size.Observe(static_cast<double>(committed.members));
   instruments_->events.Increment(static_cast<double>(committed.events));
-  if (committed.dead_letters > 0) {
-    instruments_->dead_letters_total.Increment(static_cast<double>(committed.dead_letters));
-    if (ports_.logger != nullptr) {
+  const size_t letters = committed.dead_letters.size();
+  if (letters > 0) instruments_->dead_letters_total.Increment(static_cast<double>(letters));
+  if (ports_.logger != nullptr) {
+    for (const lane::SetAside& letter : committed.dead_letters) {
       ports_.logger->Log(
-          log::Level::kError, "dead letters parked",
-          {log::Field::Count("letters", static_cast<int64_t>(committed.dead_letters))});
+          log::Level::kError, "dead letter parked",
+          {log::Field::Id("subject", letter.subject), log::Field::Id("type", letter.type),
+           log::Field::Id("event_id", letter.event_id), log::Field::Error(letter.why)});
     }
   }
   {
@@ -379,8 +382,9 @@ void ServiceRuntime::Committed(const lane::Committed& committed) {
     totals_.decisions += static_cast<int64_t>(committed.members);
     totals_.lines += static_cast<int64_t>(committed.lines);
     totals_.events += static_cast<int64_t>(committed.events);
-    totals_.dead_letters += static_cast<int64_t>(committed.dead_letters);
+    totals_.dead_letters += static_cast<int64_t>(letters);
     ++totals_.commits;
+    committed_at_ = ports_.clock->Now();
   }
   if (committed.events > 0) relay_->Wake();
   if (committed.earliest_timer < absl::InfiniteFuture()) gate_->Wake(committed.earliest_timer);
@@ -407,17 +411,26 @@ std::vector<const google::protobuf::ServiceDescriptor*> ServiceRuntime::services
 void ServiceRuntime::Call(const corridor::CallContext& context,
                           const google::protobuf::MethodDescriptor* descriptor,
                           corridor::MessagePtr request, corridor::ReplyCallback done) {
+  const auto known = definition_->methods().find(corridor::MethodName(descriptor));
+  const bool is_change = known != definition_->methods().end() && known->second.decide;
+  if (call_log_.Wants(is_change)) {
+    done = [this, context, descriptor, request, is_change, asked_at = ports_.clock->Now(),
+            tell = std::move(done)](absl::StatusOr<corridor::MessagePtr> reply) mutable {
+      call_log_.Answered(context, *descriptor, *request, is_change, reply,
+                         ports_.clock->Now() - asked_at);
+      tell(std::move(reply));
+    };
+  }
   if (draining_.load()) {
     done(corridor::WithRetryAfter(
         absl::UnavailableError("this process is shutting down; try another"), absl::Seconds(1)));
     return;
   }
-  const auto found = definition_->methods().find(corridor::MethodName(descriptor));
-  if (found == definition_->methods().end()) {
+  if (known == definition_->methods().end()) {
     done(absl::UnimplementedError(absl::StrCat(descriptor->full_name(), " is not served here")));
     return;
   }
-  const corridor::ServiceDefinition::Method& method = found->second;
+  const corridor::ServiceDefinition::Method& method = known->second;
   corridor::Violations violations;
   corridor::CheckShape(*request, violations);
   // The service's own check sees only messages of a good shape; its list and ours go out as one.
@@ -568,20 +581,79 @@ absl::StatusOr<ServiceSample> ServiceRuntime::TakeSample() {
         });
   }
   if (!status.ok()) return status;
+  parked_ = sample.dead_letters;
+  parked_since_ = now - sample.dead_letter_age;
   sample.partitions = consumer_->Partitions();
   sample.lane_depth = lanes_->depth();
-  for (const inbox::PartitionState& partition : sample.partitions) {
-    if (!partition.stopped.empty()) {
-      sample.not_ready.push_back(
-          absl::StrCat("partition ", partition.partition, " stopped: ", partition.stopped));
+  sample.not_ready = WhyNotReady(absl::OkStatus());
+  sample.unhealthy = WhyUnhealthy();
+  return sample;
+}
+
+// Only what keeps this process from taking calls: a load balancer acts on it, and what all replicas
+// lack at once must not take them all out of service.
+std::vector<std::string> ServiceRuntime::WhyNotReady(const absl::Status& read) const {
+  std::vector<std::string> reasons;
+  if (!read.ok()) {
+    reasons.push_back(absl::StrCat("the store cannot be read: ", std::string(read.message())));
+  }
+  {
+    absl::MutexLock lock(&sample_mutex_);
+    const absl::Duration waited = ports_.clock->Now() - probing_since_;
+    if (!written_.ok()) {
+      reasons.push_back(
+          absl::StrCat("the store cannot be written: ", std::string(written_.message())));
+    } else if (waited >= options_.store_patience) {
+      reasons.push_back(absl::StrCat("the store cannot be written: it has not answered for ",
+                                     absl::ToInt64Seconds(waited), " s"));
     }
   }
+  if (draining_.load()) reasons.push_back("draining");
+  return reasons;
+}
+
+std::vector<std::string> ServiceRuntime::WhyUnhealthy() const {
+  std::vector<std::string> reasons;
+  for (const inbox::PartitionState& partition : consumer_->Partitions()) {
+    if (partition.stopped.empty()) continue;
+    reasons.push_back(
+        absl::StrCat("partition ", partition.partition, " stopped: ", partition.stopped));
+  }
   if (!relay_->trouble().ok()) {
-    sample.not_ready.push_back(
+    reasons.push_back(
         absl::StrCat("the bus takes no events: ", std::string(relay_->trouble().message())));
   }
-  if (draining_.load()) sample.not_ready.push_back("draining");
-  return sample;
+  if (parked_ > 0) {
+    reasons.push_back(
+        absl::StrCat(parked_, parked_ == 1 ? " dead letter is" : " dead letters are",
+                     " parked, the oldest since ",
+                     absl::FormatTime("%Y-%m-%dT%H:%M:%SZ", parked_since_, absl::UTCTimeZone())));
+  }
+  return reasons;
+}
+
+// A service without calls would learn of a full or lost disk by its next caller. The line is that
+// of the bus's shape, which everybody has; to write what is there is a write all the same.
+void ServiceRuntime::ProbeStore() {
+  const absl::Time now = ports_.clock->Now();
+  {
+    absl::MutexLock lock(&sample_mutex_);
+    const bool is_probing = probing_since_ < absl::InfiniteFuture();
+    const bool is_due = !written_.ok() || now - committed_at_ >= options_.probe_store_after;
+    if (is_probing || !is_due) return;
+    probing_since_ = now;
+  }
+  lane::Writes write;
+  write.lines = {{"bus_shape",
+                  "bus",
+                  {"UPDATE bus_shape SET partitions = partitions WHERE key = 'bus'", {}},
+                  store::Expect::kOneRow}};
+  write.done = [this](const absl::Status& status) {
+    absl::MutexLock lock(&sample_mutex_);
+    probing_since_ = absl::InfiniteFuture();
+    written_ = status;
+  };
+  lanes_->Any().Submit(std::move(write));
 }
 
 void ServiceRuntime::TakeMeasures() {
@@ -673,23 +745,25 @@ void ServiceRuntime::Stopped(int partition, const absl::Status& why) {
     ports_.logger->LogInternal("a partition is not read any more", why,
                                {log::Field::Count("partition", partition)});
   }
-  // Who asks whether the service is ready is told now, not with the next sample.
+  // Who asks whether the service works is told now, not with the next sample.
   SampleOnce();
 }
 
 void ServiceRuntime::SampleNow() {
+  ProbeStore();
   SampleOnce();
   scope_.PostAt(ports_.clock->Now() + options_.sample_every, [this] { SampleNow(); });
 }
 
 void ServiceRuntime::SampleOnce() {
   absl::StatusOr<ServiceSample> sample = TakeSample();
+  std::vector<std::string> not_ready =
+      sample.ok() ? sample->not_ready : WhyNotReady(sample.status());
+  std::vector<std::string> unhealthy = sample.ok() ? sample->unhealthy : WhyUnhealthy();
   {
     absl::MutexLock lock(&sample_mutex_);
-    not_ready_ = sample.ok()
-                     ? sample->not_ready
-                     : std::vector<std::string>{absl::StrCat(
-                           "the store cannot be read: ", std::string(sample.status().message()))};
+    not_ready_ = std::move(not_ready);
+    unhealthy_ = std::move(unhealthy);
   }
   if (ports_.measure) ports_.measure(*sample_reader_);
   if (sample.ok()) Tell(*sample);
@@ -708,6 +782,11 @@ void ServiceRuntime::Sample(absl::AnyInvocable<void(absl::StatusOr<ServiceSample
 std::vector<std::string> ServiceRuntime::NotReady() const {
   absl::MutexLock lock(&sample_mutex_);
   return not_ready_;
+}
+
+std::vector<std::string> ServiceRuntime::Unhealthy() const {
+  absl::MutexLock lock(&sample_mutex_);
+  return unhealthy_;
 }
 
 void ServiceRuntime::Retry(std::string subject,

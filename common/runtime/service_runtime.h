@@ -29,6 +29,7 @@
 #include "common/log/log.h"
 #include "common/metrics/metrics.h"
 #include "common/outbox/relay.h"
+#include "common/runtime/call_log.h"
 #include "common/runtime/lag.h"
 #include "common/runtime/waiting_calls.h"
 #include "common/store/store.h"
@@ -48,7 +49,12 @@ struct RuntimeOptions {
   std::string owner = "local";
   absl::Duration keep_requests = absl::Hours(7 * 24);  // then a repeated request is a new one
   absl::Duration prune_every = absl::Minutes(10);
-  absl::Duration sample_every = absl::Seconds(5);  // gauges; zero = never
+  // Gauges, and what the probes say; zero = never. With a sample, a store that has taken no commit
+  // for `probe_store_after` is asked to take one, and one that owes its answer for
+  // `store_patience` counts as not writable.
+  absl::Duration sample_every = absl::Seconds(5);
+  absl::Duration probe_store_after = absl::Seconds(10);
+  absl::Duration store_patience = absl::Seconds(10);
 };
 
 // What an operator asks of a service, taken at one instant.
@@ -61,7 +67,11 @@ struct ServiceSample {
   int64_t dead_letters = 0;
   absl::Duration dead_letter_age;  // of the oldest
   size_t lane_depth = 0;
-  std::vector<std::string> not_ready;  // reasons; empty = ready
+  // Why no calls can be taken: the store cannot be read or written, or the process drains.
+  std::vector<std::string> not_ready;
+  // What else does not work, although calls are taken: stopped partitions, a bus that takes no
+  // events, parked dead letters.
+  std::vector<std::string> unhealthy;
 };
 
 // Thread-safe where not said otherwise. The executors may end before it or after it; the other
@@ -110,8 +120,9 @@ class ServiceRuntime : public corridor::Endpoint {
   const corridor::ServiceDefinition& definition() const { return *definition_; }
   // Takes a sample; `done` on the background executor.
   void Sample(absl::AnyInvocable<void(absl::StatusOr<ServiceSample>)> done);
-  // The reasons of the last sample; empty = ready.
+  // The reasons of the last sample; empty = ready, or nothing else that does not work.
   std::vector<std::string> NotReady() const;
+  std::vector<std::string> Unhealthy() const;
   // Retries a parked subject; `done` on the lane's executor.
   void Retry(std::string subject, absl::AnyInvocable<void(absl::StatusOr<lane::RetryResult>)> done);
   // Discards one parked event; `done` gets how many of its subject are left.
@@ -145,6 +156,9 @@ class ServiceRuntime : public corridor::Endpoint {
   void Maintain();
   void SampleNow();
   void SampleOnce();
+  void ProbeStore();
+  std::vector<std::string> WhyNotReady(const absl::Status& read) const;
+  std::vector<std::string> WhyUnhealthy() const;
   void Stopped(int partition, const absl::Status& why);
   // Tell the metrics: what was read from the store, and what the process knows of itself.
   void Tell(const ServiceSample& sample);
@@ -168,6 +182,7 @@ class ServiceRuntime : public corridor::Endpoint {
   absl::AnyInvocable<void()> drained_;
   bool released_ = false;  // the lease; steps of the background
 
+  const CallLog call_log_;
   lane::Gatherer gatherer_;
   std::vector<std::unique_ptr<lane::Lane>> lane_list_;
   std::unique_ptr<lane::Lanes> lanes_;
@@ -177,10 +192,17 @@ class ServiceRuntime : public corridor::Endpoint {
   std::unique_ptr<WaitingCalls> waiting_calls_;
   // Steps of the background.
   Lag lag_;
-  std::set<int> asking_ends_;  // partitions
+  std::set<int> asking_ends_;                         // partitions
+  absl::Time parked_since_ = absl::InfiniteFuture();  // the oldest dead letter
+  int64_t parked_ = 0;                                // dead letters, as last counted
 
   mutable absl::Mutex sample_mutex_;
   std::vector<std::string> not_ready_ ABSL_GUARDED_BY(sample_mutex_);
+  std::vector<std::string> unhealthy_ ABSL_GUARDED_BY(sample_mutex_);
+  absl::Time committed_at_ ABSL_GUARDED_BY(sample_mutex_) = absl::InfinitePast();
+  // Of the store's probe: what it came to last, and since when one is under way.
+  absl::Status written_ ABSL_GUARDED_BY(sample_mutex_);
+  absl::Time probing_since_ ABSL_GUARDED_BY(sample_mutex_) = absl::InfiniteFuture();
   Totals totals_ ABSL_GUARDED_BY(sample_mutex_);
   executor::Scope scope_;
 };

@@ -311,8 +311,8 @@ TEST(Lane, AFullLaneRefusesBeforeAnyWork) {
 
 // A ledger whose commits that touch `table` fail as told.
 struct FaultyLedger {
-  explicit FaultyLedger(const std::string& table) {
-    testing::HarnessOptions options;
+  explicit FaultyLedger(const std::string& table,
+                        testing::HarnessOptions options = testing::HarnessOptions()) {
     options.in_front_of_store = [this, table](std::unique_ptr<store::Store> behind) {
       auto faulty = std::make_unique<testing::FaultyStore>(std::move(behind), table);
       faults = faulty.get();
@@ -696,20 +696,146 @@ TEST(DeadLetters, TooManyParkedSubjectsInAMinuteStopThePartition) {
   ledger.runtime().Sample([&](absl::StatusOr<ServiceSample> s) { sample = std::move(s); });
   ledger.Settle();
   ASSERT_TRUE(sample.ok());
-  EXPECT_FALSE(sample->not_ready.empty());
+  EXPECT_FALSE(sample->unhealthy.empty());
 }
 
-TEST(DeadLetters, APartitionThatStopsIsSaidAtOnceByReadinessAndByTheLog) {
+TEST(DeadLetters, APartitionThatStopsIsSaidAtOnceByHealthAndByTheLogButCallsAreTaken) {
   testing::HarnessOptions options;
   options.runtime.lane.parked_subjects_per_minute = 3;
   Ledger ledger({}, options);  // takes no samples by itself
-  EXPECT_THAT(ledger.runtime().NotReady(), ::testing::IsEmpty());
+  EXPECT_THAT(ledger.runtime().Unhealthy(), ::testing::IsEmpty());
   for (int i = 0; i < 40; ++i) ledger.DeliverAdded("bad" + std::to_string(i), 1, /*poison=*/true);
-  EXPECT_THAT(ledger.runtime().NotReady(),
-              ::testing::Contains(::testing::HasSubstr("stopped: too many subjects")));
+  EXPECT_THAT(ledger.runtime().Unhealthy(),
+              ::testing::IsSupersetOf({::testing::HasSubstr("stopped: too many subjects"),
+                                       ::testing::HasSubstr("3 dead letters are parked")}));
+  EXPECT_THAT(ledger.runtime().NotReady(), ::testing::IsEmpty());
   EXPECT_THAT(ledger.Logged(), ::testing::Contains(::testing::AllOf(
                                    ::testing::HasSubstr("\"level\":\"error\""),
                                    ::testing::HasSubstr("a partition is not read any more"))));
+}
+
+TEST(CallLog, SaysOfEveryChangeWhoMadeItAndWhatItWasAbout) {
+  Ledger ledger;
+  const auto reply = ledger.Add("r1", "b", 5);
+  ASSERT_TRUE(reply.ok());
+  EXPECT_THAT(
+      ledger.Logged(),
+      ::testing::Contains(::testing::AllOf(
+          ::testing::HasSubstr("\"level\":\"info\",\"service\":\"test\",\"event\":\"change\""),
+          ::testing::HasSubstr("LedgerService/Add\",\"caller\":\"tester\""),
+          ::testing::HasSubstr("\"box_id\":\"b\""),
+          ::testing::HasSubstr("\"entry_id\":\"" + reply->entry_id() + "\""),
+          ::testing::HasSubstr("\"request_id\":\"r1\",\"trace_id\":\"none\""))));
+}
+
+TEST(CallLog, SaysOfEveryRequestHowItWasAnsweredAtDebugAlone) {
+  testing::HarnessOptions options;
+  options.log_level = log::Level::kDebug;
+  Ledger all({}, options);
+  Ledger usual;
+  for (Ledger* ledger : {&all, &usual}) {
+    ledger->Get("b");
+    EXPECT_FALSE(ledger->Add("not an id!", "b", 5).ok());
+  }
+  const auto answered = [](const std::string& method, const std::string& code) {
+    return ::testing::Contains(::testing::AllOf(::testing::HasSubstr("\"event\":\"request\""),
+                                                ::testing::HasSubstr("LedgerService/" + method),
+                                                ::testing::HasSubstr("\"code\":\"" + code + "\"")));
+  };
+  EXPECT_THAT(all.Logged(),
+              ::testing::AllOf(answered("Get", "NOT_FOUND"), answered("Add", "INVALID_ARGUMENT")));
+  EXPECT_THAT(usual.Logged(),
+              ::testing::Not(::testing::Contains(::testing::HasSubstr("LedgerService/"))));
+}
+
+TEST(CallLog, HoldsEveryChangeHoweverManyThereAre) {
+  Ledger ledger;
+  for (int i = 0; i < 100; ++i) ASSERT_TRUE(ledger.Add("r" + std::to_string(i), "b", 1).ok());
+  int changes = 0;
+  for (const std::string& line : ledger.Logged()) {
+    if (line.find("\"event\":\"change\"") != std::string::npos) ++changes;
+  }
+  EXPECT_EQ(changes, 100);
+}
+
+TEST(DeadLetters, AreLoggedWithServiceSubjectTypeAndReason) {
+  Ledger ledger;
+  ledger.DeliverAdded("bad", 1, /*poison=*/true);
+  ledger.DeliverAdded("bad", 2);
+  const auto line = [](const std::string& reason) {
+    return ::testing::Contains(::testing::AllOf(
+        ::testing::HasSubstr(
+            "\"level\":\"error\",\"service\":\"test\",\"event\":\"dead letter parked\""),
+        ::testing::HasSubstr("\"subject\":\"bad\",\"type\":\"tandem.testing.Added\""),
+        ::testing::HasSubstr("\"error\":\"" + reason)));
+  };
+  EXPECT_THAT(ledger.Logged(), line(""));
+  EXPECT_THAT(ledger.Logged(), line("behind\""));
+}
+
+TEST(Readiness, EndsWithinSecondsWhenTheStoreTakesNoWriteAlsoWithoutAnyCallAndComesBack) {
+  testing::HarnessOptions options;
+  options.takes_samples = true;
+  FaultyLedger faulty("bus_shape", options);
+  Ledger& ledger = *faulty.ledger;
+  ledger.Advance(absl::Minutes(1));
+  EXPECT_THAT(ledger.runtime().NotReady(), ::testing::IsEmpty());
+  // Several, as each look that finds it unwritable looks again with the next sample.
+  for (int i = 0; i < 10; ++i) {
+    faulty.faults->Next({FaultKind::kFailed, "", "", absl::ResourceExhaustedError("disk full")});
+  }
+  ledger.Advance(absl::Seconds(20));
+  EXPECT_THAT(ledger.runtime().NotReady(),
+              ::testing::ElementsAre(::testing::HasSubstr("the store cannot be written: ")));
+  ledger.Advance(absl::Minutes(2));
+  EXPECT_THAT(ledger.runtime().NotReady(), ::testing::IsEmpty());
+}
+
+TEST(Readiness, IsNotAskedOfAStoreThatTakesCommitsAnyway) {
+  testing::HarnessOptions options;
+  options.takes_samples = true;
+  FaultyLedger faulty("bus_shape", options);
+  faulty.faults->Next({FaultKind::kFailed, "", "", absl::ResourceExhaustedError("disk full")});
+  for (int i = 0; i < 60; ++i) {
+    ASSERT_TRUE(faulty.ledger->Add("r" + std::to_string(i), "b", 1).ok());
+    faulty.ledger->Advance(absl::Seconds(2));
+  }
+  EXPECT_EQ(faulty.faults->commits(), 0);
+}
+
+// A bus whose broker is away.
+class AwayBus : public bus::Bus {
+ public:
+  int partitions() const override { return behind->partitions(); }
+  void Append(std::vector<bus::Event>, absl::AnyInvocable<void(absl::Status)> done) override {
+    std::move(done)(absl::UnavailableError("no broker answers"));
+  }
+  void EndOffset(int, absl::AnyInvocable<void(absl::StatusOr<int64_t>)> done) override {
+    std::move(done)(absl::UnavailableError("no broker answers"));
+  }
+  absl::StatusOr<std::unique_ptr<bus::Consumer>> Join(std::string group,
+                                                      bus::Listener* listener) override {
+    return behind->Join(std::move(group), listener);
+  }
+  bus::Bus* behind = nullptr;
+};
+
+TEST(Readiness, LastsForMinutesWhileTheBusTakesNothingAndPeersAreDown) {
+  testing::HarnessOptions options;
+  options.takes_samples = true;
+  AwayBus away;
+  options.in_front_of_bus = [&away](bus::Bus* behind) {
+    away.behind = behind;
+    return &away;
+  };
+  Ledger ledger({}, options);
+  ASSERT_TRUE(ledger.Add("r", "b", 2).ok());
+  for (int second = 0; second < 120; ++second) {
+    ledger.Advance(absl::Seconds(1));
+    EXPECT_THAT(ledger.runtime().NotReady(), ::testing::IsEmpty());
+  }
+  EXPECT_THAT(ledger.runtime().Unhealthy(),
+              ::testing::ElementsAre(::testing::HasSubstr("the bus takes no events")));
 }
 
 TEST(Timer, FiresAtItsInstantAndNotBefore) {

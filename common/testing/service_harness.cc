@@ -65,14 +65,14 @@ ServiceHarness::~ServiceHarness() = default;
 
 void ServiceHarness::Start() {
   runtime::RuntimeOptions runtime_options = options_.runtime;
-  runtime_options.sample_every = absl::ZeroDuration();
+  if (!options_.takes_samples) runtime_options.sample_every = absl::ZeroDuration();
   runtime::ServiceRuntime::Ports ports;
   ports.clock = scheduler_.clock();
   ports.lanes = {lane_executor_.get()};
   ports.background = background_.get();
   ports.readers = {reader_executor_.get()};
   ports.stores = {store_.get()};
-  ports.bus = bus_.get();
+  ports.bus = options_.in_front_of_bus ? options_.in_front_of_bus(bus_.get()) : bus_.get();
   ports.peer = &peer_;
   ports.entropy = entropy_.get();
   ports.metrics = &metrics_;

@@ -74,10 +74,15 @@ struct HarnessOptions {
   absl::Time start =
       absl::FromCivil(absl::CivilSecond(2026, 11, 23, 14, 0, 0), absl::UTCTimeZone());
   runtime::RuntimeOptions runtime;
+  log::Level log_level = log::Level::kInfo;
+  // Takes samples and probes its store as a served service does, every runtime.sample_every.
+  bool takes_samples = false;
   // The database outlives a restart only here, never in a file.
   std::string path = ":memory:";
   // Stands between the service and its store, for faults.
   std::function<std::unique_ptr<store::Store>(std::unique_ptr<store::Store>)> in_front_of_store;
+  // The same for its bus; what it returns outlives the harness.
+  std::function<bus::Bus*(bus::Bus*)> in_front_of_bus;
 };
 
 // One thread. A failure of the harness itself (a schema that does not apply, a livelock) ends the
@@ -187,7 +192,8 @@ class ServiceHarness {
   ScriptedPeer peer_;
   metrics::Registry metrics_{"test"};
   std::shared_ptr<log::MemorySink> log_ = std::make_shared<log::MemorySink>();
-  log::Logger logger_{{.service = "test", .now = [this] { return Now(); }}, log_};
+  log::Logger logger_{
+      {.service = "test", .level = options_.log_level, .now = [this] { return Now(); }}, log_};
   std::unique_ptr<bus::MemoryBus> bus_;
   std::unique_ptr<store::Store> store_;
   std::unique_ptr<runtime::ServiceRuntime> runtime_;

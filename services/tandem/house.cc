@@ -41,8 +41,11 @@ absl::StatusOr<std::unique_ptr<House>> House::Open(Options options,
     ports.bus = environment.bus;
     ports.peer = house->peer_.get();
     ports.entropy = environment.entropy;
-    ports.logger = environment.logger;
+    if (environment.logger_of) ports.logger = environment.logger_of(service.name);
     ports.metrics = environment.metrics;
+    if (environment.measure && house->rooms_.empty()) {
+      ports.measure = [measure = environment.measure](store::Reader&) { measure(); };
+    }
     absl::StatusOr<std::unique_ptr<runtime::ServiceRuntime>> runtime =
         runtime::ServiceRuntime::Create(std::move(definition), ports, options.runtime);
     if (!runtime.ok()) return runtime.status();

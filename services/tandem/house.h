@@ -34,8 +34,11 @@ class House {
     std::function<std::unique_ptr<executor::Executor>(const std::string& name)> new_executor;
     bus::Bus* bus = nullptr;
     id::Entropy* entropy = nullptr;
-    log::Logger* logger = nullptr;         // null = silent
+    // The log of each service; empty, or null = silent.
+    std::function<log::Logger*(const std::string& service)> logger_of;
     metrics::Registry* metrics = nullptr;  // null = uncounted
+    // What else is measured every few seconds, on a thread that may wait for a disk. May be empty.
+    std::function<void()> measure;
   };
   struct Options {
     // The folder of the database files, which exists; ":memory:" = none.
@@ -59,6 +62,7 @@ class House {
   std::vector<corridor::Endpoint*> endpoints() const;
   std::vector<runtime::ServiceRuntime*> runtimes() const;
   corridor::LocalPeer& peer() { return *peer_; }
+  executor::Executor* peer_executor() { return peer_executor_.get(); }
 
  private:
   struct Room {

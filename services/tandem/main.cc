@@ -1,5 +1,7 @@
 // tandem serve: the five services in one process, on SQLite files and a local log.
 // tandem replay: a historical ticket log through the same services under simulated time.
+#include <unistd.h>
+
 #include <cstdio>
 #include <filesystem>
 #include <memory>
@@ -9,7 +11,6 @@
 #include <vector>
 
 #include "absl/strings/str_cat.h"
-#include "absl/strings/str_join.h"
 #include "absl/synchronization/mutex.h"
 #include "absl/synchronization/notification.h"
 #include "common/bus/local_log.h"
@@ -20,6 +21,7 @@
 #include "common/host/host.h"
 #include "common/host/version.h"
 #include "common/id/system_entropy.h"
+#include "common/metrics/disk.h"
 #include "common/policy/declared.h"
 #include "common/policy/policy_file.h"
 #include "common/policy/standing.h"
@@ -41,21 +43,19 @@ struct ServeOptions {
   absl::Duration settle = absl::Milliseconds(100);
 };
 
-int Fail(const absl::Status& status) {
-  std::fprintf(stderr, "tandem: %s\n", std::string(status.message()).c_str());
-  return 1;
-}
-
 int Serve(const ServeOptions& options) {
   time::SystemClock clock;
+  const auto fail = [&clock](const absl::Status& status) {
+    return host::CannotStart("tandem", status, clock);
+  };
   id::SystemEntropy entropy;
   auto host = host::Host::Create("tandem", host::kVersion, options.host, &clock);
-  if (!host.ok()) return Fail(host.status());
+  if (!host.ok()) return fail(host.status());
 
   std::error_code error;
   std::filesystem::create_directories(options.data, error);
   if (error) {
-    return Fail(absl::UnavailableError(
+    return fail(absl::UnavailableError(
         absl::StrCat("cannot make the data folder ", options.data, ": ", error.message())));
   }
   // Owner only: invitations and customers' words are in there.
@@ -65,10 +65,10 @@ int Serve(const ServeOptions& options) {
   log_file.path = absl::StrCat(options.data, "/log.db");
   log_file.schemas = {bus::SqliteSchema()};
   auto log_store = store::OpenSqlite(std::move(log_file));
-  if (!log_store.ok()) return Fail(log_store.status());
+  if (!log_store.ok()) return fail(log_store.status());
   executor::ThreadedExecutor log_executor("log", &clock);
   auto log = bus::LocalLog::Open(log_store->get(), &clock, &log_executor, {});
-  if (!log.ok()) return Fail(log.status());
+  if (!log.ok()) return fail(log.status());
 
   House::Options house_options;
   house_options.data = options.data;
@@ -80,13 +80,17 @@ int Serve(const ServeOptions& options) {
   };
   environment.bus = log->get();
   environment.entropy = &entropy;
-  environment.logger = &(*host)->logger();
+  environment.logger_of = [&host](const std::string& service) {
+    return &(*host)->LoggerOf(service);
+  };
   environment.metrics = &(*host)->registry();
+  const metrics::DiskGauges disk((*host)->registry().In({{"service", "tandem"}}), options.data);
+  environment.measure = [&disk] { disk.Measure(); };
   auto services = FiveServices({.mailbox = absl::StrCat(options.data, "/mailbox")});
-  if (!services.ok()) return Fail(services.status());
+  if (!services.ok()) return fail(services.status());
   auto house = House::Open(std::move(house_options), *services, environment);
-  if (!house.ok()) return Fail(house.status());
-  if (absl::Status status = (*house)->Start(); !status.ok()) return Fail(status);
+  if (!house.ok()) return fail(house.status());
+  if (absl::Status status = (*house)->Start(); !status.ok()) return fail(status);
 
   std::vector<std::unique_ptr<policy::Standing>> standings;
   std::vector<std::unique_ptr<policy::DeclaredEndpoint>> declared;
@@ -94,7 +98,7 @@ int Serve(const ServeOptions& options) {
   for (const policy::PolicyStart& start : PolicyStarts(options.policies)) {
     const auto started = policy::StartPolicy(
         start, host::AskThrough(&(*house)->peer(), &clock, policy::kFileCaller));
-    if (!started.ok()) return Fail(started.status());
+    if (!started.ok()) return fail(started.status());
     const std::string service = ServiceOfKind(start.built_in.kind);
     standings.push_back(
         std::make_unique<policy::Standing>((*host)->registry().In({{"service", service}})));
@@ -107,14 +111,23 @@ int Serve(const ServeOptions& options) {
     }
   }
 
-  runtime::Admin admin(host::kVersion, {&clock, &log_executor, log->get(), log->get()},
+  (*host)->AddHealthCheck({"policy", [&standings] {
+                             std::vector<std::string> reasons;
+                             for (const auto& standing : standings) {
+                               const absl::Status status = standing->status();
+                               if (!status.ok()) reasons.emplace_back(status.message());
+                             }
+                             return host::Reasons(reasons);
+                           }});
+
+  runtime::Admin admin(host::kVersion,
+                       {&clock, &log_executor, log->get(), log->get(), &(*host)->logger()},
                        (*house)->runtimes(), [&host] { (*host)->Stop(absl::OkStatus()); });
   for (runtime::ServiceRuntime* runtime : (*house)->runtimes()) {
-    (*host)->AddReadyCheck({runtime->definition().name(), [runtime] {
-                              const std::vector<std::string> reasons = runtime->NotReady();
-                              if (reasons.empty()) return absl::OkStatus();
-                              return absl::UnavailableError(absl::StrJoin(reasons, "; "));
-                            }});
+    const std::string& name = runtime->definition().name();
+    (*host)->AddReadyCheck({name, [runtime] { return host::Reasons(runtime->NotReady()); }});
+    (*host)->AddHealthCheck(
+        {name + "_work", [runtime] { return host::Reasons(runtime->Unhealthy()); }});
   }
   (*host)->OnDrain("services", [&house](absl::Time deadline) {
     auto drained = std::make_shared<absl::Notification>();
@@ -125,9 +138,22 @@ int Serve(const ServeOptions& options) {
     return absl::OkStatus();
   });
   endpoints.push_back(&admin);
-  if (absl::Status served = (*host)->Serve(endpoints); !served.ok()) return Fail(served);
-  std::fprintf(stderr, "tandem serves on %s, metrics on %s, data in %s; Ctrl-C drains and stops\n",
-               (*host)->address().c_str(), (*host)->http_address().c_str(), options.data.c_str());
+  const auto log_of = [&](const corridor::Endpoint* endpoint) -> log::Logger* {
+    const std::vector<runtime::ServiceRuntime*> runtimes = (*house)->runtimes();
+    for (size_t i = 0; i < runtimes.size(); ++i) {
+      if (endpoints[i] == endpoint) return &(*host)->LoggerOf(runtimes[i]->definition().name());
+    }
+    return &(*host)->logger();
+  };
+  if (absl::Status served = (*host)->Serve(endpoints, log_of); !served.ok()) return fail(served);
+  // For a person; whoever collects the output of a service finds one kind of line in it.
+  if (isatty(STDOUT_FILENO) != 0) {
+    std::printf("tandem serves on %s, metrics on %s, data in %s; Ctrl-C drains and stops\n",
+                (*host)->address().c_str(), (*host)->http_address().c_str(), options.data.c_str());
+    std::fflush(stdout);
+  }
+  // Its steps carry questions between the services; they wait for nobody.
+  (*host)->WatchExecutor("the executor of peers", (*house)->peer_executor());
   return (*host)->Run();
 }
 
@@ -166,7 +192,9 @@ int Main(int argc, char** argv) {
   if (const auto exit_code = program.ParseMain(argc, argv)) return *exit_code;
   if (serve.is_chosen()) return Serve(serve_options);
   const absl::Status replayed = Replay(replay_options);
-  return replayed.ok() ? 0 : Fail(replayed);
+  if (replayed.ok()) return 0;
+  std::fprintf(stderr, "tandem: %s\n", std::string(replayed.message()).c_str());
+  return 1;
 }
 
 }  // namespace

@@ -65,6 +65,7 @@ std::string ShowStatus(const std::vector<Answer>& answers, const Looks& looks) {
   text += "\n";
   cli::Table table({{"SERVICE", cli::Align::kLeft, true},
                     {"READY"},
+                    {"HEALTHY"},
                     {"LAG", cli::Align::kRight, true},
                     {"OUTBOX", cli::Align::kRight, true},
                     {"OLDEST", cli::Align::kRight, true},
@@ -86,11 +87,16 @@ std::string ShowStatus(const std::vector<Answer>& answers, const Looks& looks) {
     for (const v1::PartitionStatus& partition : service.partitions()) {
       lag += std::max<int64_t>(0, partition.end_offset() - partition.next_offset());
     }
-    // A partition that stopped is among the reasons.
     for (const std::string& reason : service.not_ready()) {
       absl::StrAppend(&notes, service.service(), ": not ready: ", reason, "\n");
     }
-    table.Add({service.service(), service.not_ready().empty() ? "yes" : "NO", cli::HumanCount(lag),
+    // A partition that stopped is among the reasons.
+    for (const std::string& reason : service.unhealthy()) {
+      absl::StrAppend(&notes, service.service(), ": not healthy: ", reason, "\n");
+    }
+    const bool is_ready = service.not_ready().empty();
+    table.Add({service.service(), is_ready ? "yes" : "NO",
+               is_ready && service.unhealthy().empty() ? "yes" : "NO", cli::HumanCount(lag),
                cli::HumanCount(service.outbox_events()),
                service.outbox_events() == 0
                    ? ""
@@ -105,11 +111,12 @@ std::string ShowStatus(const std::vector<Answer>& answers, const Looks& looks) {
 Entry Status() {
   Entry entry;
   entry.path = "status";
-  entry.help = "Shows the services of the processes: ready, behind, waiting, parked.";
+  entry.help = "Shows the services of the processes: ready, healthy, behind, waiting, parked.";
   entry.flags = {"--ready"};
   entry.declare = [](config::OptionSet& options) -> Entry::Run {
     auto must_be_ready = std::make_shared<bool>(false);
-    options.Add("ready", must_be_ready.get(), "Exit with 1 when a service is not ready.");
+    options.Add("ready", must_be_ready.get(),
+                "Exit with 1 when a service is not ready to take calls.");
     return [must_be_ready](Context& context) {
       v1::GetStatusRequest request;
       std::vector<Answer> answers;

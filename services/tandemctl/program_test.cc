@@ -859,7 +859,7 @@ TEST_F(ProgramTest, ATicketSuspectedToBeSpamIsConfirmedToBeNone) {
   EXPECT_TRUE(tandem_.Requests<intake::v1::ListTicketsRequest>(kList).at(0).suspected_spam_only());
 }
 
-TEST_F(ProgramTest, StatusNamesWhatIsNotReady) {
+TEST_F(ProgramTest, StatusNamesWhatIsNotReadyAndWhatIsNotHealthy) {
   constexpr char kStatus[] = "tandem.admin.v1.AdminService/GetStatus";
   tandem_.On<admin::v1::GetStatusRequest>(kStatus, [](const auto&) {
     admin::v1::GetStatusResponse reply;
@@ -867,7 +867,8 @@ TEST_F(ProgramTest, StatusNamesWhatIsNotReady) {
     SetInstant("2026-11-23T13:00:00Z", reply.mutable_started_at());
     admin::v1::ServiceStatus* service = reply.add_services();
     service->set_service("triage");
-    service->add_not_ready("catching up");
+    service->add_not_ready("the store cannot be written: the disk is full");
+    service->add_unhealthy("partition 3 stopped: too many subjects");
     admin::v1::PartitionStatus* partition = service->add_partitions();
     partition->set_next_offset(10);
     partition->set_end_offset(1244);
@@ -875,9 +876,13 @@ TEST_F(ProgramTest, StatusNamesWhatIsNotReady) {
   });
   const Ran ran = Run({"status"});
   EXPECT_EQ(ran.code, 0);
-  EXPECT_THAT(ran.output, AllOf(StartsWith("tandem 0.1.0, started 2026-11-23 13:00:00Z (1h ago)\n"),
-                                HasSubstr("triage   NO     1,234"),
-                                HasSubstr("triage: not ready: catching up\n")));
+  EXPECT_THAT(ran.output,
+              AllOf(StartsWith("tandem 0.1.0, started 2026-11-23 13:00:00Z (1h ago)\n"),
+                    HasSubstr("triage   NO     NO       1,234"),
+                    HasSubstr("triage: not ready: the store cannot be written: the disk is "
+                              "full\n"),
+                    HasSubstr("triage: not healthy: partition 3 stopped: too many "
+                              "subjects\n")));
   EXPECT_EQ(Run({"status", "--ready"}).code, 1);
 }
 

@@ -24,9 +24,11 @@
 
 namespace tandem::contract {
 
+using ::testing::Contains;
 using ::testing::ElementsAre;
 using ::testing::ElementsAreArray;
 using ::testing::IsEmpty;
+using ::testing::Not;
 using ::testing::SizeIs;
 
 class InboxContract : public ::testing::TestWithParam<Engine> {
@@ -421,14 +423,15 @@ TEST_P(InboxContract, TooManyParkedSubjectsStopThePartitionLoudlyAndNothingIsSki
   EXPECT_EQ(Position(rig, 3), 3);
   EXPECT_EQ(rig.Get(good).balance(), 0);
   EXPECT_EQ(rig.Get(other).balance(), 1);
-  EXPECT_THAT(Sample(rig).not_ready, ElementsAre(::testing::HasSubstr("partition 3 stopped")));
+  EXPECT_THAT(Sample(rig).unhealthy, Contains(::testing::HasSubstr("partition 3 stopped")));
+  EXPECT_THAT(Sample(rig).not_ready, IsEmpty());
   // A slow trickle is what parking is for: the next process takes the next ones.
   rig.Advance(absl::Minutes(2));
   rig.Restart();
   rig.Advance(absl::Seconds(30));
   EXPECT_EQ(rig.Count("parked_subjects"), 6);
   EXPECT_EQ(rig.Get(good).balance(), 1);
-  EXPECT_THAT(Sample(rig).not_ready, IsEmpty());
+  EXPECT_THAT(Sample(rig).unhealthy, Not(Contains(::testing::HasSubstr("partition 3 stopped"))));
 }
 
 TEST_P(InboxContract, ARevokedPartitionDropsWhatWaitsAndTheOthersGoOn) {
@@ -485,7 +488,7 @@ TEST_P(InboxContract, AStoredPositionOutsideTheLogStopsThePartitionLoudly) {
   EXPECT_EQ(rig.Get(rig.KeyIn(3)).balance(), 0);
   EXPECT_EQ(rig.Get(rig.KeyIn(4)).balance(), 1);
   EXPECT_EQ(Position(rig, 3), 1000);
-  EXPECT_THAT(Sample(rig).not_ready, ElementsAre(::testing::HasSubstr("partition 3 stopped")));
+  EXPECT_THAT(Sample(rig).unhealthy, ElementsAre(::testing::HasSubstr("partition 3 stopped")));
 }
 
 TEST_P(InboxContract, NoMoreThanItsLimitWaitsInMemory) {
@@ -574,7 +577,7 @@ TEST_P(InboxContract, OneParkedSubjectCountsOnceHoweverOftenItsCommitIsTried) {
   rig.Deliver({rig.Added("bad2", 1, /*poison=*/true)});
   rig.Advance(absl::Seconds(30));
   EXPECT_EQ(rig.Count("parked_subjects"), 2);
-  EXPECT_THAT(Sample(rig).not_ready, IsEmpty());
+  EXPECT_THAT(Sample(rig).unhealthy, Not(Contains(::testing::HasSubstr("stopped: "))));
 }
 
 TEST_P(InboxContract, ADiscardedEventIsDiscardedForGood) {

@@ -221,9 +221,9 @@ class Replicas {
 
   void SetBlind(bool is_blind) { store_->is_blind = is_blind; }
   void SetBusRefuses(bool refuses) { moody_.refuses = refuses; }
-  std::vector<std::string> NotReady(size_t i) {
+  std::vector<std::string> Unhealthy(size_t i) {
     std::vector<std::string> reasons;
-    runtime(i).Sample([&](absl::StatusOr<ServiceSample> sample) { reasons = sample->not_ready; });
+    runtime(i).Sample([&](absl::StatusOr<ServiceSample> sample) { reasons = sample->unhealthy; });
     RunFor(absl::ZeroDuration());
     return reasons;
   }
@@ -356,14 +356,14 @@ TEST(Replicas, AreReadyAgainWhenAnotherHasTheTroubleWithTheBus) {
   replicas.SetBusRefuses(true);
   replicas.Add(0, "box");
   replicas.RunFor(absl::Seconds(1));
-  EXPECT_THAT(replicas.NotReady(0), SizeIs(1));
+  EXPECT_THAT(replicas.Unhealthy(0), SizeIs(1));
   replicas.Write(
       {"leases",
        "relay",
        {"UPDATE leases SET owner = 'another', held_until = database_now() + 60000000", {}},
        store::Expect::kAnyRows});
   replicas.RunFor(absl::Seconds(10));
-  EXPECT_THAT(replicas.NotReady(0), IsEmpty());
+  EXPECT_THAT(replicas.Unhealthy(0), IsEmpty());
 }
 
 TEST(Replicas, HandTheLeaseOverAtOnceWhenTheLeaderDrains) {

@@ -4,6 +4,7 @@
 #include <poll.h>
 #include <signal.h>
 #include <spawn.h>
+#include <sys/mman.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -12,9 +13,7 @@
 #include <cstring>
 #include <utility>
 
-#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
-#include "absl/strings/str_split.h"
 
 extern char** environ;
 
@@ -90,40 +89,45 @@ absl::StatusOr<Finished> RunToEnd(const std::vector<std::string>& command, absl:
 
 absl::StatusOr<Program> Program::Serve(const std::string& binary, const std::string& data,
                                        const std::vector<std::string>& more) {
-  int errors[2];
-  if (!MakePipe(errors)) return absl::ResourceExhaustedError("pipe");
-  std::vector<std::string> command = {binary,        "serve",       "--data",        data,
-                                      "--listen",    "127.0.0.1:0", "--http-listen", "127.0.0.1:0",
-                                      "--log-level", "error"};
+  // A file in memory: a pipe that nobody reads would fill, and block the program.
+  const int errors = memfd_create("tandem-serve-log", MFD_CLOEXEC);
+  if (errors < 0) return absl::ResourceExhaustedError("memfd_create");
+  std::vector<std::string> command = {binary,     "serve",       "--data",        data,
+                                      "--listen", "127.0.0.1:0", "--http-listen", "127.0.0.1:0"};
   command.insert(command.end(), more.begin(), more.end());
-  absl::StatusOr<pid_t> pid = Spawn(command, -1, errors[1]);
-  close(errors[1]);
-  if (!pid.ok()) return pid.status();
+  absl::StatusOr<pid_t> pid = Spawn(command, -1, errors);
+  if (!pid.ok()) {
+    close(errors);
+    return pid.status();
+  }
   Program program;
   program.pid_ = *pid;
-  program.errors_ = errors[0];
-  // "tandem serves on ADDRESS, metrics on ADDRESS, data in …"
+  program.errors_ = errors;
+  // {…,"event":"serving","grpc":"ADDRESS","http":"ADDRESS"}
   std::string text;
   const absl::Time deadline = absl::Now() + absl::Seconds(60);
   while (absl::Now() < deadline) {
-    pollfd fd = {program.errors_, POLLIN, 0};
-    if (poll(&fd, 1, 1000) <= 0) continue;
     char buffer[4096];
-    const ssize_t got = read(program.errors_, buffer, sizeof(buffer));
-    if (got <= 0) break;
-    text.append(buffer, static_cast<size_t>(got));
-    for (const std::string& line :
-         static_cast<std::vector<std::string>>(absl::StrSplit(text, '\n'))) {
-      if (!absl::StartsWith(line, "tandem serves on ") || !absl::StrContains(line, "Ctrl-C")) {
-        continue;
-      }
-      const std::vector<std::string> words = absl::StrSplit(line, ' ');
-      program.address_ = words[3].substr(0, words[3].size() - 1);
-      program.http_address_ = words[6].substr(0, words[6].size() - 1);
-      // Nobody reads on: what it prints later must not block it.
-      fcntl(program.errors_, F_SETFL, O_NONBLOCK);
+    const ssize_t got = pread(errors, buffer, sizeof(buffer), static_cast<off_t>(text.size()));
+    if (got > 0) {
+      text.append(buffer, static_cast<size_t>(got));
+      continue;
+    }
+    const size_t serving = text.find("\"event\":\"serving\"");
+    if (serving != std::string::npos && text.find('\n', serving) != std::string::npos) {
+      const auto field = [&](const std::string& name) {
+        const size_t from = text.find("\"" + name + "\":\"", serving) + name.size() + 4;
+        return text.substr(from, text.find('"', from) - from);
+      };
+      program.address_ = field("grpc");
+      program.http_address_ = field("http");
       return program;
     }
+    if (waitpid(program.pid_, nullptr, WNOHANG) == program.pid_) {
+      program.pid_ = -1;
+      break;
+    }
+    poll(nullptr, 0, 5);
   }
   return absl::UnavailableError(absl::StrCat("tandem serve did not come up:\n", text));
 }

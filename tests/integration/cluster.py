@@ -172,7 +172,7 @@ class Cluster:
         return process.wait(timeout=60)
 
     def probe(self, service, replica, path):
-        """(status, text) of /livez or /readyz; (0, why) where nobody answers. Fails where the process has ended."""
+        """(status, text) of /livez, /readyz or /healthz; (0, why) where nobody answers. Fails where the process has ended."""
         if self.running[service, replica].poll() is not None:
             fail(f"{service} {replica} ended: {self.last_words(service, replica)}")
         try:
@@ -188,8 +188,15 @@ class Cluster:
 
     def refuses(self, service, *words, replica=0):
         """Whether /readyz is off for a reason that holds all the words, and the process lives."""
-        status, text = self.probe(service, replica, "/readyz")
+        return self.is_off("/readyz", service, *words, replica=replica)
+
+    def is_off(self, path, service, *words, replica=0):
+        """The same of /healthz, too."""
+        status, text = self.probe(service, replica, path)
         return status == 503 and all(word in text for word in words) and self.probe(service, replica, "/livez")[0] == 200
+
+    def all_healthy(self):
+        return all(self.probe(*one, "/healthz")[0] == 200 for one in self.running)
 
     def all_ready(self):
         return all(self.is_ready(*one) for one in self.running)

@@ -178,6 +178,7 @@ absl::StatusOr<World::Instance> World::StartInstance(Service service,
   instance.peer = std::make_unique<FaultPeer>(network_.get(), process);
   log::LoggerOptions logger_options;
   logger_options.service = services_[service].name;
+  logger_options.level = log::Level::kDebug;  // every request, so that each is looked at
   logger_options.now = [process = process.get()] { return process->Now(); };
   instance.logger = std::make_unique<log::Logger>(std::move(logger_options), log_sink_);
   runtime::ServiceRuntime::Ports ports;

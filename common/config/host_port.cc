@@ -1,11 +1,11 @@
-#include "common/rpc/address.h"
+#include "common/config/host_port.h"
 
 #include <arpa/inet.h>
 
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 
-namespace tandem::rpc {
+namespace tandem::config {
 
 absl::StatusOr<HostPort> ParseHostPort(std::string_view address) {
   const size_t colon = address.rfind(':');
@@ -13,7 +13,7 @@ absl::StatusOr<HostPort> ParseHostPort(std::string_view address) {
   const bool bracketed = host.size() > 2 && host.front() == '[' && host.back() == ']';
   if (bracketed) host = host.substr(1, host.size() - 2);
   HostPort parsed;
-  if (host.empty() || (!bracketed && host.find(':') != std::string_view::npos) ||
+  if (host.empty() || host.find_first_of(bracketed ? "[]" : "[]:") != std::string_view::npos ||
       !absl::SimpleAtoi(std::string(address.substr(colon + 1)), &parsed.port) || parsed.port < 0 ||
       parsed.port > 65535) {
     return absl::InvalidArgumentError(
@@ -38,4 +38,4 @@ bool IsLoopback(std::string_view host) {
   return name == "localhost";
 }
 
-}  // namespace tandem::rpc
+}  // namespace tandem::config

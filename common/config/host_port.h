@@ -1,13 +1,13 @@
 // "host:port" as people write it.
-#ifndef TANDEM_COMMON_RPC_ADDRESS_H_
-#define TANDEM_COMMON_RPC_ADDRESS_H_
+#ifndef TANDEM_COMMON_CONFIG_HOST_PORT_H_
+#define TANDEM_COMMON_CONFIG_HOST_PORT_H_
 
 #include <string>
 #include <string_view>
 
 #include "absl/status/statusor.h"
 
-namespace tandem::rpc {
+namespace tandem::config {
 
 struct HostPort {
   std::string host;  // an IPv6 address without its brackets
@@ -22,6 +22,6 @@ std::string JoinHostPort(const HostPort& address);
 // name counts as not, wherever it points today.
 bool IsLoopback(std::string_view host);
 
-}  // namespace tandem::rpc
+}  // namespace tandem::config
 
-#endif  // TANDEM_COMMON_RPC_ADDRESS_H_
+#endif  // TANDEM_COMMON_CONFIG_HOST_PORT_H_
