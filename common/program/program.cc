@@ -34,6 +34,7 @@
 #include "common/program/engine_metrics.h"
 #include "common/rpc/call_metrics.h"
 #include "common/rpc/channel.h"
+#include "common/rpc/peer_health.h"
 #include "common/runtime/admin.h"
 #include "common/runtime/service_runtime.h"
 #include "common/store/sqlite.h"
@@ -69,6 +70,8 @@ struct ServeOptions {
 
 // No broker for this long is more than an election.
 constexpr absl::Duration kBrokerPatience = absl::Seconds(10);
+// A peer that does not answer for this long does not only restart.
+constexpr absl::Duration kPeerPatience = absl::Seconds(20);
 // One attempt to find the topic at the start; /readyz says why it failed after each.
 constexpr absl::Duration kFindTopicWithin = absl::Seconds(5);
 
@@ -103,6 +106,7 @@ class Process {
   bus::KafkaOptions kafka_;
   // What counts outlives what is counted.
   std::unique_ptr<rpc::PeerMetrics> peer_metrics_;
+  std::unique_ptr<rpc::PeerHealth> peer_health_;
   std::unique_ptr<BusMetrics> bus_metrics_;
   std::unique_ptr<StoreMetrics> store_metrics_;  // null on SQLite
   std::unique_ptr<policy::Standing> standing_;
@@ -221,6 +225,7 @@ absl::Status Process::OpenPeers() {
   channels.caller = program_.name;
   channels.targets = *std::move(targets);
   channels.tls = {options_.peer_certificate, options_.peer_key, options_.peer_ca};
+  peer_health_ = std::make_unique<rpc::PeerHealth>(names, kPeerPatience);
   peer_metrics_ = std::make_unique<rpc::PeerMetrics>(Metrics(), std::move(names));
   channels.answered = [this](std::string_view target, absl::StatusCode code, absl::Duration took) {
     peer_metrics_->Answered(target, code, took);
@@ -262,6 +267,9 @@ absl::Status Process::OpenRuntime() {
     if (store_metrics_ != nullptr) store_metrics_->Measure(reader, now);
     standing_->Look(reader);
     if (disk_ != nullptr) disk_->Measure();
+    peer_->CheckHealth([this](std::string_view target, const absl::Status& status) {
+      peer_health_->Answered(target, status, clock_.Now());
+    });
   };
   runtime::RuntimeOptions runtime;
   // A start is an owner of its own: what an earlier one held is not this one's.
@@ -340,6 +348,8 @@ int Process::Run() {
                                absl::FormatTime(*health.unreachable_since, absl::UTCTimeZone()),
                                ": ", health.trouble.message()));
                          }});
+  host_->AddHealthCheck(
+      {"peers", [this] { return host::Reasons(peer_health_->Silent(clock_.Now())); }});
   host_->AddHealthCheck({"kafka_access", [this] {
                            std::vector<std::string> reasons;
                            for (const bus::KafkaRefusal& refusal : bus_->Health().refusals) {

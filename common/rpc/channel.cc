@@ -14,6 +14,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/synchronization/mutex.h"
 #include "common/rpc/bytes.h"
+#include "common/rpc/health.pb.h"
 #include "common/rpc/retry_budget.h"
 #include "common/rpc/status.h"
 
@@ -66,6 +67,7 @@ class ChannelPeer::Core : public std::enable_shared_from_this<Core> {
 
   void Ask(const corridor::CallContext& context, std::string_view method,
            const corridor::MessagePtr& request, corridor::ReplyCallback done);
+  void CheckHealth(const std::function<void(std::string_view target, absl::Status status)>& done);
   void Close();
 
  private:
@@ -79,10 +81,9 @@ class ChannelPeer::Core : public std::enable_shared_from_this<Core> {
     return found == options_.targets.end() ? std::string_view() : found->first;
   }
 
-  std::shared_ptr<grpc::GenericStub> StubOf(const MethodDescriptor* method) const
+  std::shared_ptr<grpc::GenericStub> StubOf(std::string_view target) const
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
-    auto found = stubs_.find(method->service()->full_name());
-    if (found == stubs_.end()) found = stubs_.find(method->file()->package());
+    const auto found = stubs_.find(absl::string_view(target.data(), target.size()));
     return found == stubs_.end() ? nullptr : found->second;
   }
 
@@ -110,11 +111,13 @@ class ChannelPeer::Core : public std::enable_shared_from_this<Core> {
 
 struct ChannelPeer::Core::Question {
   const MethodDescriptor* method;
+  std::string_view target;  // by its key, which the options keep
   std::string path;
   std::string traceparent;
   absl::Time deadline;
   grpc::ByteBuffer request;
   int attempts = 0;
+  bool is_once = false;  // no retries
   corridor::ReplyCallback done;
 
   void Answer(absl::StatusOr<corridor::MessagePtr> reply) {
@@ -137,7 +140,7 @@ void ChannelPeer::Core::Ask(const corridor::CallContext& context, std::string_vi
   bool known = false;
   if (descriptor != nullptr) {
     absl::MutexLock lock(&mutex_);
-    known = closed_ || StubOf(descriptor) != nullptr;
+    known = closed_ || StubOf(TargetOf(descriptor)) != nullptr;
   }
   if (!known) {
     std::move(done)(
@@ -146,6 +149,7 @@ void ChannelPeer::Core::Ask(const corridor::CallContext& context, std::string_vi
   }
   auto question = std::make_shared<Question>();
   question->method = descriptor;
+  question->target = TargetOf(descriptor);
   question->path = absl::StrCat("/", std::string(method));
   question->traceparent = context.traceparent;
   question->deadline = std::min(context.deadline, clock_->Now() + options_.deadline);
@@ -164,6 +168,31 @@ void ChannelPeer::Core::Ask(const corridor::CallContext& context, std::string_vi
   Start(std::move(question));
 }
 
+void ChannelPeer::Core::CheckHealth(
+    const std::function<void(std::string_view target, absl::Status status)>& done) {
+  using grpc::health::v1::HealthCheckResponse;
+  const MethodDescriptor* const check =
+      HealthCheckResponse::descriptor()->file()->FindServiceByName("Health")->FindMethodByName(
+          "Check");
+  for (const auto& [target, address] : options_.targets) {
+    auto question = std::make_shared<Question>();
+    question->method = check;
+    question->target = target;
+    question->path = absl::StrCat("/", corridor::MethodName(check));
+    question->deadline = clock_->Now() + options_.deadline;
+    question->request = ToBytes(grpc::health::v1::HealthCheckRequest());
+    question->is_once = true;
+    question->done = [done, key = std::string_view(target)](
+                         const absl::StatusOr<corridor::MessagePtr>& reply) {
+      const bool serves = reply.ok() && static_cast<const HealthCheckResponse&>(**reply).status() ==
+                                            HealthCheckResponse::SERVING;
+      done(key,
+           reply.ok() && !serves ? absl::UnavailableError("it does not serve") : reply.status());
+    };
+    Start(std::move(question));
+  }
+}
+
 void ChannelPeer::Core::Start(std::shared_ptr<Question> question) {
   auto attempt = std::make_unique<Attempt>();
   attempt->core = shared_from_this();
@@ -178,7 +207,7 @@ void ChannelPeer::Core::Start(std::shared_ptr<Question> question) {
   {
     absl::MutexLock lock(&mutex_);
     if (!closed_) {
-      stub = StubOf(asked.method);
+      stub = StubOf(asked.target);
       under_way_.insert(attempt.get());
       ++unanswered_;
     }
@@ -223,7 +252,7 @@ void ChannelPeer::Core::Ended(Attempt* raw, const grpc::Status& status) {
 }
 
 bool ChannelPeer::Core::Retry(const std::shared_ptr<Question>& question) {
-  if (question->attempts > options_.max_retries) return false;
+  if (question->is_once || question->attempts > options_.max_retries) return false;
   const absl::Duration backoff =
       Jittered(options_.first_backoff * (int64_t{1} << (question->attempts - 1)));
   const absl::Time at = clock_->Now() + backoff;
@@ -272,6 +301,11 @@ ChannelPeer::~ChannelPeer() { core_->Close(); }
 void ChannelPeer::Ask(const corridor::CallContext& context, std::string_view method,
                       corridor::MessagePtr request, corridor::ReplyCallback done) {
   core_->Ask(context, method, request, std::move(done));
+}
+
+void ChannelPeer::CheckHealth(
+    const std::function<void(std::string_view target, absl::Status status)>& done) {
+  core_->CheckHealth(done);
 }
 
 }  // namespace tandem::rpc

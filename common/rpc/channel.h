@@ -55,6 +55,11 @@ class ChannelPeer : public corridor::Peer {
   void Ask(const corridor::CallContext& context, std::string_view method,
            corridor::MessagePtr request, corridor::ReplyCallback done) override;
 
+  // Asks every target whether it serves, by gRPC's health protocol, without retries and untold to
+  // `answered`. `done` as Ask's, once a target, by its key in `targets`: UNAVAILABLE where it says
+  // NOT_SERVING.
+  void CheckHealth(const std::function<void(std::string_view target, absl::Status status)>& done);
+
  private:
   class Core;
   explicit ChannelPeer(std::shared_ptr<Core> core) : core_(std::move(core)) {}

@@ -159,6 +159,25 @@ TEST_F(ChannelTest, NamesAMethodWithoutATarget) {
   EXPECT_EQ(Ask(*peer, "nonsense").status().code(), absl::StatusCode::kUnimplemented);
 }
 
+TEST_F(ChannelTest, ChecksTheHealthOfItsTargets) {
+  world_.Serve();
+  const auto check = [](ChannelPeer& peer) {
+    std::promise<absl::Status> answered;
+    peer.CheckHealth([&answered](std::string_view target, const absl::Status& status) {
+      EXPECT_EQ(target, "tandem.rpc.testing");
+      answered.set_value(status);
+    });
+    return testing::Get(answered);
+  };
+  world_.server->SetServing(true);
+  auto peer = world_.Peer();
+  EXPECT_TRUE(check(*peer).ok());
+  world_.server->SetServing(false);
+  EXPECT_EQ(check(*peer).code(), absl::StatusCode::kUnavailable);
+  world_.server.reset();
+  EXPECT_EQ(check(*peer).code(), absl::StatusCode::kUnavailable);
+}
+
 TEST_F(ChannelTest, AnswersEverythingBeforeItEnds) {
   FailFirst(1000, absl::UnavailableError("down"));
   world_.Serve();
