@@ -43,6 +43,9 @@ namespace {
 using google::protobuf::MethodDescriptor;
 using google::protobuf::ServiceDescriptor;
 
+// How long a drain looks for a moment without calls, in which connections can be closed before the
+// goodbye.
+constexpr absl::Duration kBetweenCalls = absl::Seconds(1);
 // How long calls that clients have sent by the goodbye may take to arrive.
 constexpr absl::Duration kOnTheWire = absl::Milliseconds(500);
 
@@ -62,6 +65,13 @@ class OpenCalls {
     mutex_.LockWhen(absl::Condition(
         +[](OpenCalls* calls) { return calls->open_ == 0 || calls->is_over_; }, this));
     mutex_.Unlock();
+  }
+  // True if there was such a moment in time.
+  bool AwaitMomentWithNone(absl::Duration timeout) {
+    const absl::MutexLock lock(&mutex_);
+    return mutex_.AwaitWithTimeout(absl::Condition(
+                                       +[](int64_t* open) { return *open == 0; }, &open_),
+                                   timeout);
   }
   // True if it came in time.
   bool AwaitOver(absl::Duration timeout) {
@@ -450,6 +460,14 @@ class GrpcServer final : public Server {
   void Drain(absl::Time deadline) override {
     if (server_ == nullptr || drained_.exchange(true)) return;
     SetServing(false);
+    // From the goodbye on gRPC answers CANCELLED to a call that still comes on a connection, as one
+    // does that its client has sent before it read the goodbye; clients take that for final. So
+    // connections are closed before it, while there is no call: who calls then finds no connection,
+    // which is UNAVAILABLE, and connects to another process.
+    if (open_calls_->AwaitMomentWithNone(
+            std::clamp((deadline - absl::Now()) / 4, absl::ZeroDuration(), kBetweenCalls))) {
+      grpc_server_cancel_all_calls(server_->c_server());
+    }
     // gRPC waits for each client to confirm the goodbye, and a client that lies idle may not look
     // at its connection before its next call. Once nothing is under way its connection is cut.
     std::thread cut([this] {
