@@ -21,7 +21,7 @@ enum class KafkaRight {
   kDescribe,    // Describe on the topic
   kRead,        // Read on the topic
   kWrite,       // Write on the topic
-  kIdempotent,  // IdempotentWrite on the cluster: brokers before Kafka 2.8 ask for it
+  kIdempotent,  // IdempotentWrite on the cluster, or, since Kafka 2.8, Write on any topic
 };
 
 // Every right, and its name: "group", "describe", "read", "write", "idempotent".

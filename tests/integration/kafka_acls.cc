@@ -1,6 +1,7 @@
-// Creates access rules of a Kafka broker, as an operator that watches KafkaUsers would.
+// Creates access rules of a Kafka broker, as an operator that watches KafkaUsers would, or deletes
+// them.
 //
-// usage: kafka_acls BROKERS < RULES
+// usage: kafka_acls BROKERS [--delete] < RULES
 //   RULES  a line each: PRINCIPAL TYPE NAME OPERATION, for example
 //          "User:CN=ada topic tandem.lifecycle.v1 Read"; TYPE is topic, group or cluster; patterns
 //          are literal
@@ -33,6 +34,8 @@ const std::map<std::string, rd_kafka_AclOperation_t> kOperations = {
     {"Create", RD_KAFKA_ACL_OPERATION_CREATE},
 };
 
+constexpr char kDelete[] = "--delete";
+
 int Fail(const std::string& problem) {
   std::cerr << "kafka_acls: " << problem << "\n";
   return 1;
@@ -43,10 +46,32 @@ using Queue = std::unique_ptr<rd_kafka_queue_t, decltype(&rd_kafka_queue_destroy
 using Event = std::unique_ptr<rd_kafka_event_t, decltype(&rd_kafka_event_destroy)>;
 using Client = std::unique_ptr<rd_kafka_t, decltype(&rd_kafka_destroy)>;
 
+// Why the broker did not do it; empty if it did.
+std::string RefusalOf(const rd_kafka_event_t& event, bool deletes) {
+  size_t count = 0;
+  const rd_kafka_error_t* refused = nullptr;
+  if (deletes) {
+    const rd_kafka_DeleteAcls_result_response_t** const results =
+        rd_kafka_DeleteAcls_result_responses(
+            rd_kafka_event_DeleteAcls_result(const_cast<rd_kafka_event_t*>(&event)), &count);
+    for (size_t i = 0; i < count && refused == nullptr; ++i) {
+      refused = rd_kafka_DeleteAcls_result_response_error(results[i]);
+    }
+  } else {
+    const rd_kafka_acl_result_t** const results = rd_kafka_CreateAcls_result_acls(
+        rd_kafka_event_CreateAcls_result(const_cast<rd_kafka_event_t*>(&event)), &count);
+    for (size_t i = 0; i < count && refused == nullptr; ++i) {
+      refused = rd_kafka_acl_result_error(results[i]);
+    }
+  }
+  return refused == nullptr ? "" : rd_kafka_error_string(refused);
+}
+
 }  // namespace
 
 int main(int argc, char** argv) {
-  if (argc != 2) return Fail("usage: kafka_acls BROKERS < RULES");
+  const bool deletes = argc == 3 && std::string(argv[2]) == kDelete;
+  if (argc != 2 && !deletes) return Fail("usage: kafka_acls BROKERS [--delete] < RULES");
   char error[kErrorBytes];
   std::vector<Binding> bindings;
   for (std::string line; std::getline(std::cin, line);) {
@@ -58,11 +83,11 @@ int main(int argc, char** argv) {
     if (known_type == kTypes.end() || known_operation == kOperations.end()) {
       return Fail("not a rule: " + line);
     }
-    bindings.emplace_back(
-        rd_kafka_AclBinding_new(known_type->second, name.c_str(), RD_KAFKA_RESOURCE_PATTERN_LITERAL,
-                                principal.c_str(), "*", known_operation->second,
-                                RD_KAFKA_ACL_PERMISSION_TYPE_ALLOW, error, sizeof(error)),
-        rd_kafka_AclBinding_destroy);
+    const auto make = deletes ? rd_kafka_AclBindingFilter_new : rd_kafka_AclBinding_new;
+    bindings.emplace_back(make(known_type->second, name.c_str(), RD_KAFKA_RESOURCE_PATTERN_LITERAL,
+                               principal.c_str(), "*", known_operation->second,
+                               RD_KAFKA_ACL_PERMISSION_TYPE_ALLOW, error, sizeof(error)),
+                          rd_kafka_AclBinding_destroy);
     if (bindings.back() == nullptr) return Fail(line + ": " + error);
   }
   rd_kafka_conf_t* const settings = rd_kafka_conf_new();
@@ -76,20 +101,15 @@ int main(int argc, char** argv) {
   const Queue queue(rd_kafka_queue_new(client.get()), rd_kafka_queue_destroy);
   std::vector<rd_kafka_AclBinding_t*> asked;
   for (const Binding& binding : bindings) asked.push_back(binding.get());
-  rd_kafka_CreateAcls(client.get(), asked.data(), asked.size(), nullptr, queue.get());
+  (deletes ? rd_kafka_DeleteAcls : rd_kafka_CreateAcls)(client.get(), asked.data(), asked.size(),
+                                                        nullptr, queue.get());
   const Event event(rd_kafka_queue_poll(queue.get(), kTimeoutMs), rd_kafka_event_destroy);
   if (event == nullptr) return Fail("the broker does not answer");
   if (rd_kafka_event_error(event.get()) != RD_KAFKA_RESP_ERR_NO_ERROR) {
     return Fail(rd_kafka_event_error_string(event.get()));
   }
-  size_t count = 0;
-  const rd_kafka_acl_result_t** const results =
-      rd_kafka_CreateAcls_result_acls(rd_kafka_event_CreateAcls_result(event.get()), &count);
-  for (size_t i = 0; i < count; ++i) {
-    if (const rd_kafka_error_t* const refused = rd_kafka_acl_result_error(results[i])) {
-      return Fail(rd_kafka_error_string(refused));
-    }
-  }
-  std::cout << count << " rules\n";
+  if (const std::string refusal = RefusalOf(*event, deletes); !refusal.empty())
+    return Fail(refusal);
+  std::cout << bindings.size() << " rules\n";
   return 0;
 }
