@@ -110,7 +110,7 @@ class Process {
   std::unique_ptr<BusMetrics> bus_metrics_;
   std::unique_ptr<StoreMetrics> store_metrics_;  // null on SQLite
   std::unique_ptr<policy::Standing> standing_;
-  std::unique_ptr<metrics::DiskGauges> disk_;    // null on PostgreSQL
+  std::unique_ptr<metrics::DiskGauges> disk_;  // null on PostgreSQL
   std::vector<std::unique_ptr<store::Store>> stores_;
   std::unique_ptr<bus::KafkaBus> bus_;
   std::unique_ptr<bus::KafkaLogReader> log_reader_;

@@ -343,12 +343,17 @@ class OwnCalls {
     OneCall* raw = call.release();
     stub->UnaryCall(&raw->context, "/grpc.health.v1.Health/Check", grpc::StubOptions(),
                     &raw->request, &raw->reply, [this, raw](const grpc::Status& status) {
-                      const std::unique_ptr<OneCall> ended(raw);
-                      raw->answered();
-                      absl::MutexLock lock(&mutex_);
-                      // The connection is gone: the next call makes another.
-                      if (status.error_code() == grpc::StatusCode::UNAVAILABLE) is_lost_ = true;
-                      --under_way_;
+                      absl::AnyInvocable<void()> tell = std::move(raw->answered);
+                      // While it is counted: its context shares the channel, which must not end
+                      // on a thread of gRPC's.
+                      delete raw;
+                      {
+                        absl::MutexLock lock(&mutex_);
+                        // The connection is gone: the next call makes another.
+                        if (status.error_code() == grpc::StatusCode::UNAVAILABLE) is_lost_ = true;
+                        --under_way_;
+                      }
+                      tell();
                     });
   }
 

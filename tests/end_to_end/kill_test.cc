@@ -307,7 +307,7 @@ TEST(Serve, RefusesABrokenPolicyWithItsLine) {
   // What only the service finds has its line as well.
   EXPECT_THAT(serve("applies_to: new_tickets\ncalendars:\n  - name: desk\n    zone: Mars/Base\n"
                     "    always_open: true\n"),
-              testing::HasSubstr("sla.yaml:4: calendars[0].zone: \"Mars/Base\""));
+              testing::HasSubstr("sla.yaml:4: calendars[0].zone: \\\"Mars/Base\\\""));
 }
 
 }  // namespace
