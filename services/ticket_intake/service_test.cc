@@ -1209,6 +1209,7 @@ TEST_F(Intake, AsksForAPersonOnceAndBelievesEventsAfterwards) {
   // An older event, overtaken by the answer, changes nothing; a newer one does.
   Employ("agent_1", 4, /*active=*/false);
   ASSERT_TRUE(Add(ticket_id, AUTHOR_KIND_AGENT, "Still here.").ok());
+  EXPECT_EQ(harness_.peer().Asked(kStaff), 1);
   Employ("agent_1", 6, /*active=*/false);
   harness_.peer().Down(kStaff);
   EXPECT_TRUE(Is(Add(ticket_id, AUTHOR_KIND_AGENT, "Gone.").status(),
@@ -1323,6 +1324,7 @@ TEST_F(Intake, SuspectsAnAddressAfterTwoSpamClosuresInThirtyDays) {
   EXPECT_TRUE(Ticket(suspect).suspected_spam());
   EXPECT_FALSE(Ticket(other).suspected_spam());
   const auto opened = harness_.Published<ev::TicketOpened>();
+  ASSERT_THAT(opened, SizeIs(4));
   EXPECT_TRUE(opened[2].suspected_spam());
   EXPECT_FALSE(opened[3].suspected_spam());
   EXPECT_THAT(Listed("suspected_spam_only: true"), ElementsAre(suspect));
@@ -1346,10 +1348,25 @@ TEST_F(Intake, LetsASuspectedTicketBlockFromTheMomentThatAnAgentConfirmsIt) {
   const auto updated = Update(ticket_id, "suspected_spam: false", {"suspected_spam"});
   ASSERT_TRUE(updated.ok()) << updated.status();
   EXPECT_THAT(updated->changed_fields(), ElementsAre("suspected_spam"));
-  const ev::TicketUpdated told = harness_.Published<ev::TicketUpdated>().back();
-  EXPECT_THAT(told.changed_fields(), ElementsAre("suspected_spam"));
-  EXPECT_FALSE(told.suspected_spam());
+  const auto told = harness_.Published<ev::TicketUpdated>();
+  ASSERT_THAT(told, SizeIs(1));
+  EXPECT_THAT(told[0].changed_fields(), ElementsAre("suspected_spam"));
+  EXPECT_FALSE(told[0].suspected_spam());
   EXPECT_THAT(Listed("blocking_only: true states: TICKET_STATE_NEW"), ElementsAre(ticket_id));
+}
+
+TEST_F(Intake, TakesASuspectedTicketThatAnAgentResolvesForConfirmed) {
+  for (int i = 0; i < 2; ++i) {
+    ASSERT_TRUE(Close(Open(From("c@k4.example")).ticket_id(), CLOSE_REASON_SPAM).ok());
+  }
+  const std::string ticket_id = Open(From("c@k4.example")).ticket_id();
+  EXPECT_TRUE(Ticket(ticket_id).suspected_spam());
+  Assign(ticket_id);
+  ASSERT_TRUE(Resolve(ticket_id).ok());
+  EXPECT_FALSE(Ticket(ticket_id).suspected_spam());
+  const auto told = harness_.Published<ev::TicketUpdated>();
+  ASSERT_THAT(told, SizeIs(1));
+  EXPECT_THAT(told[0].changed_fields(), ElementsAre("suspected_spam"));
 }
 
 TEST_F(Intake, SuspectsNoAddressWithAResolvedTicket) {
