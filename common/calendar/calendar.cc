@@ -14,6 +14,7 @@
 #include "common/time/micros.h"
 
 namespace tandem::calendar {
+#include "common/time/zones.h"
 namespace {
 
 constexpr int64_t kMicrosASecond = 1'000'000;
@@ -403,11 +404,9 @@ Calendar::Calendar(std::shared_ptr<const Expansion> expansion) : expansion_(std:
 absl::StatusOr<Calendar> Calendar::Create(CalendarSpec spec) {
   const std::vector<Problem> problems = Validate(spec);
   if (!problems.empty()) return ProblemsToStatus(spec.name, problems);
-  absl::TimeZone zone;
-  if (!absl::LoadTimeZone(spec.zone, &zone)) {
-    return ProblemsToStatus(spec.name, {{"zone", "cannot be loaded"}});
-  }
-  return Calendar(std::make_shared<const Expansion>(std::move(spec), zone));
+  const std::optional<absl::TimeZone> zone = time::FindZone(spec.zone);
+  if (!zone) return ProblemsToStatus(spec.name, {{"zone", "cannot be loaded"}});
+  return Calendar(std::make_shared<const Expansion>(std::move(spec), *zone));
 }
 
 const CalendarSpec& Calendar::spec() const { return expansion_->spec(); }

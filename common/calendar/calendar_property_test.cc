@@ -11,6 +11,7 @@
 #include "absl/time/time.h"
 #include "common/calendar/calendar.h"
 #include "common/time/micros.h"
+#include "common/time/zones.h"
 #include "gtest/gtest.h"
 
 namespace tandem::calendar {
@@ -128,9 +129,9 @@ class World {
 };
 
 absl::TimeZone Zone(const char* name) {
-  absl::TimeZone zone;
-  EXPECT_TRUE(absl::LoadTimeZone(name, &zone)) << name;
-  return zone;
+  const std::optional<absl::TimeZone> zone = time::FindZone(name);
+  EXPECT_TRUE(zone.has_value()) << name;
+  return zone.value_or(absl::UTCTimeZone());
 }
 
 std::string Describe(const CalendarSpec& spec) {

@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <array>
-#include <cctype>
 #include <cstdint>
 #include <map>
 #include <set>
@@ -13,6 +12,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "absl/time/time.h"
+#include "common/time/zones.h"
 
 namespace tandem::calendar {
 namespace {
@@ -73,20 +73,11 @@ class Check {
 
   void Zone() {
     const std::string& zone = spec_.zone;
-    if (zone.empty())
+    if (zone.empty()) {
       return Add("zone", "is empty; name an IANA zone such as Europe/London or UTC");
-    // The zone's name becomes a file's name, and "localtime" is another zone on each machine.
-    const bool is_name =
-        zone.size() <= 64 && zone.front() != '/' && zone.find("..") == std::string::npos &&
-        std::all_of(zone.begin(), zone.end(), [](unsigned char c) {
-          return std::isalnum(c) != 0 || c == '/' || c == '_' || c == '-' || c == '+';
-        });
-    absl::TimeZone loaded;
-    if (!is_name || zone == "localtime" || zone == "posixrules" || zone.rfind("right/", 0) == 0 ||
-        zone.rfind("Fixed/", 0) == 0 || !absl::LoadTimeZone(zone, &loaded)) {
-      Add("zone", absl::StrCat("\"", absl::CEscape(zone.substr(0, 64)),
-                               "\" is not an IANA time zone known to this machine"));
     }
+    std::string problem = time::ZoneProblem(zone);
+    if (!problem.empty()) Add("zone", std::move(problem));
   }
 
   // Whether the span can be used; its problems are named.

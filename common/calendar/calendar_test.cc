@@ -544,8 +544,9 @@ TEST(Create, RefusesHoursBesideRoundTheClock) {
 
 TEST(Create, RefusesZonesThatAreNotIana) {
   for (const char* zone :
-       {"", "localtime", "Fixed/UTC+01:00:00", "/etc/localtime", "../zoneinfo/UTC", "right/UTC",
-        "Europe/Londonx", "Europe", "file:UTC", "UTC "}) {
+       {"", "localtime", "posixrules", "Factory", "Fixed/UTC+01:00:00", "/etc/localtime",
+        "/dev/ptmx", "../zoneinfo/UTC", "../../etc/passwd", "right/UTC", "posix/UTC",
+        "Europe/Londonx", "Europe", "file:UTC", "UTC ", "europe/london", "utc"}) {
     CalendarSpec spec = NewYorkSpec();
     spec.zone = zone;
     ASSERT_EQ(Problems(spec).size(), 1u) << zone;

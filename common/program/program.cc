@@ -19,6 +19,7 @@
 #include "common/executor/threaded.h"
 #include "common/host/ask.h"
 #include "common/host/host.h"
+#include "common/host/version.h"
 #include "common/id/id.h"
 #include "common/id/system_entropy.h"
 #include "common/kafka/kafka_bus.h"
@@ -39,6 +40,7 @@
 #include "common/runtime/service_runtime.h"
 #include "common/store/sqlite.h"
 #include "common/time/system_clock.h"
+#include "common/time/zones.h"
 #include "google/protobuf/stubs/logging.h"
 
 namespace tandem::program {
@@ -310,6 +312,7 @@ absl::Status Process::StartPolicy() {
 }
 
 int Process::Serve() {
+  if (absl::Status zones = time::LoadSystemZones(); !zones.ok()) return Fail(zones);
   auto host = host::Host::Create(program_.name, program_.version, options_.host, &clock_);
   if (!host.ok()) return Fail(host.status());
   host_ = *std::move(host);
@@ -508,7 +511,8 @@ int Main(int argc, char** argv, const Program& program) {
   absl::SetMutexDeadlockDetectionMode(absl::OnDeadlockCycle::kIgnore);
   // Whatever the library has to say comes back as a status too, and a line of its own is no JSON.
   google::protobuf::SetLogHandler(nullptr);
-  config::OptionSet options(program.binary, program.description, program.version);
+  config::OptionSet options(program.binary, program.description,
+                            host::VersionText(program.version));
   options.IgnoreEnvironment("TANDEM_CTL_");
 
   ServeOptions serve_options;

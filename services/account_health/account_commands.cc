@@ -13,6 +13,7 @@
 #include "common/corridor/put_mask.h"
 #include "common/time/micros.h"
 #include "common/time/stamp.h"
+#include "common/time/zones.h"
 #include "services/account_health/commands_work.h"
 #include "services/account_health/contacts.h"
 #include "services/account_health/health.h"
@@ -285,11 +286,9 @@ absl::Status Validate(const account::v1::PutContactRequest& request) {
                      "is no known value");
   violations.Line("contact.business_role", contact.business_role(), 200, true);
   violations.Language("contact.language", contact.language(), true);
-  violations.Text("contact.time_zone", contact.time_zone(), 64, true);
   if (!contact.time_zone().empty()) {
-    absl::TimeZone zone;
-    violations.Require(absl::LoadTimeZone(contact.time_zone(), &zone), "contact.time_zone",
-                       "is no IANA time zone");
+    const std::string problem = time::ZoneProblem(contact.time_zone());
+    violations.Require(problem.empty(), "contact.time_zone", problem);
   }
   violations.Require(type::v1::Channel_IsValid(contact.preferred_channel()),
                      "contact.preferred_channel", "is no known value");

@@ -2168,6 +2168,23 @@ TEST_F(AccountHealth, RefusesAContactWhoseFieldsDoNotFitOnALine) {
   }
 }
 
+// A name of a zone becomes the path of a file for whoever opens it, and some files never answer.
+TEST_F(AccountHealth, RefusesATimeZoneThatTzdataDoesNotName) {
+  av::PutContactRequest put;
+  put.mutable_contact()->set_account_id("acme");
+  put.mutable_contact()->set_contact_id("anna");
+  for (const char* zone : {"/dev/ptmx", "../../etc/passwd", "posixrules", "localtime", "Factory",
+                           "europe/berlin", "Fixed/UTC+01:00:00"}) {
+    put.mutable_contact()->set_time_zone(zone);
+    const absl::Status refused =
+        Try<av::PutContactResponse>("AccountService/PutContact", put).status();
+    EXPECT_EQ(refused.code(), absl::StatusCode::kInvalidArgument) << zone;
+    EXPECT_THAT(std::string(refused.message()), HasSubstr("contact.time_zone: ")) << zone;
+  }
+  put.mutable_contact()->set_time_zone("Europe/Berlin");
+  Must<av::PutContactResponse>("AccountService/PutContact", put);
+}
+
 TEST_F(AccountHealth, RefusesWhatDoesNotFit) {
   av::PutAccountRequest put;
   put.mutable_account()->set_account_id("acme");

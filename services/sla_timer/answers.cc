@@ -7,6 +7,7 @@
 #include "absl/strings/str_cat.h"
 #include "common/time/micros.h"
 #include "common/time/stamp.h"
+#include "common/time/zones.h"
 #include "services/sla_timer/judge.h"
 #include "services/sla_timer/ticket_clocks.h"
 
@@ -101,6 +102,22 @@ std::vector<Fact> AsIfKnown(const std::vector<Fact>& facts, int64_t policy_versi
   return known;
 }
 
+namespace {
+
+// Whether the rules of a time zone have a say in when this clock is due.
+bool DependsOnTzdata(const Evaluation& evaluation) {
+  const auto depends = [](const Leg& leg) {
+    return leg.target != nullptr && !leg.target->hours.spec().always_open;
+  };
+  return std::any_of(evaluation.cycles.begin(), evaluation.cycles.end(), [&](const Cycle& cycle) {
+    return depends(cycle.leg) ||
+           std::any_of(cycle.pieces.begin(), cycle.pieces.end(),
+                       [&](const Piece& piece) { return depends(piece.leg); });
+  });
+}
+
+}  // namespace
+
 std::vector<sla::v1::ClockDrift> DriftsOf(const std::string& ticket_id,
                                           const records::TicketRecord& record, SlaMetric metric,
                                           const PolicyVersions& policies, absl::Time now) {
@@ -116,9 +133,15 @@ std::vector<sla::v1::ClockDrift> DriftsOf(const std::string& ticket_id,
     full.warned = kept.warned;
     evaluation = Evaluate(facts, metric, policies, full);
   }
+  const std::string judged_under = stored == nullptr ? "" : stored->tzdata_version();
+  const bool tzdata_changed =
+      !judged_under.empty() && judged_under != time::TzdataVersion() && DependsOnTzdata(evaluation);
   auto compare = [&](const char* field, const auto& was, const auto& is) {
     if (was == is) return;
     sla::v1::ClockDrift& drift = drifts.emplace_back();
+    drift.set_cause(tzdata_changed ? sla::v1::CLOCK_DRIFT_CAUSE_TZDATA
+                                   : sla::v1::CLOCK_DRIFT_CAUSE_FACTS);
+    drift.set_stored_tzdata_version(judged_under);
     drift.set_ticket_id(ticket_id);
     drift.set_metric(metric);
     drift.set_field(field);

@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include "common/time/zones.h"
 #include "services/sla_timer/clock_testing.h"
 #include "services/sla_timer/ticket_clocks.h"
 
@@ -40,6 +41,53 @@ TEST(Drift, IsFoundFieldByFieldAndOnlyWhereThereIsAny) {
   record.mutable_clocks()->DeleteSubrange(0, 1);
   ASSERT_EQ(drifts().size(), 1u);
   EXPECT_EQ(drifts()[0].field(), "cycles");
+}
+
+// A stored due instant that is a second away from what the facts give, judged under `tzdata`.
+std::vector<sla::v1::ClockDrift> DriftsUnder(const std::string& tzdata, bool always_open) {
+  sla::v1::SlaPolicy policy = BuiltInPolicy();
+  if (always_open) {
+    for (sla::v1::Calendar& calendar : *policy.mutable_calendars()) {
+      calendar.clear_weekly();
+      calendar.clear_holidays();
+      calendar.clear_overrides();
+      calendar.set_always_open(true);
+    }
+  }
+  PolicyVersions policies;
+  policies.Add(0, RulesOf(policy));
+  records::TicketRecord record = Opened(policies);
+  for (records::Clock& clock : *record.mutable_clocks()) {
+    clock.set_due_us(clock.due_us() + 1'000'000);
+    clock.set_tzdata_version(tzdata);
+  }
+  return DriftsOf("tkt_1", record, type::v1::SLA_METRIC_RESOLUTION, policies,
+                  At("2026-11-23T09:10Z"));
+}
+
+TEST(Drift, OfAClockThatWasJudgedUnderOtherTimeZonesHasThatCause) {
+  const auto changed = DriftsUnder("1999a", false);
+  ASSERT_EQ(changed.size(), 1u);
+  EXPECT_EQ(changed[0].cause(), sla::v1::CLOCK_DRIFT_CAUSE_TZDATA);
+  EXPECT_EQ(changed[0].stored_tzdata_version(), "1999a");
+}
+
+TEST(Drift, IsAFaultWhereTimeZonesAreTheSameUnknownOrHaveNoSay) {
+  const auto cause = [](const std::vector<sla::v1::ClockDrift>& drifts) {
+    return drifts.size() == 1 ? drifts[0].cause() : sla::v1::CLOCK_DRIFT_CAUSE_UNSPECIFIED;
+  };
+  EXPECT_EQ(cause(DriftsUnder(time::TzdataVersion(), false)), sla::v1::CLOCK_DRIFT_CAUSE_FACTS);
+  EXPECT_EQ(cause(DriftsUnder("", false)), sla::v1::CLOCK_DRIFT_CAUSE_FACTS);
+  EXPECT_EQ(cause(DriftsUnder("1999a", true)), sla::v1::CLOCK_DRIFT_CAUSE_FACTS);
+}
+
+TEST(Drift, IsJudgedAgainstTheTimeZonesOfTheLastJudgement) {
+  PolicyVersions policies;
+  policies.Add(0, RulesOf(BuiltInPolicy()));
+  const records::TicketRecord record = Opened(policies);
+  for (const records::Clock& clock : record.clocks()) {
+    EXPECT_EQ(clock.tzdata_version(), time::TzdataVersion());
+  }
 }
 
 TEST(Facts, OfOneEventAreTakenOnce) {

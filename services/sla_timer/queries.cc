@@ -13,6 +13,7 @@
 #include "common/corridor/errors.h"
 #include "common/time/micros.h"
 #include "common/time/stamp.h"
+#include "common/time/zones.h"
 #include "services/sla_timer/answers.h"
 #include "services/sla_timer/explain.h"
 #include "services/sla_timer/records.h"
@@ -275,6 +276,7 @@ absl::StatusOr<sla::v1::VerifyClocksResponse> VerifyClocks(
   if (!rows.ok()) return rows.status();
   sla::v1::VerifyClocksResponse response;
   for (const auto& row : *rows) {
+  response.set_tzdata_version(time::TzdataVersion());
     if (response.tickets() == size) {
       response.set_next_page_token((*rows)[static_cast<size_t>(size) - 1].key);
       break;

@@ -311,10 +311,17 @@ absl::StatusOr<Decision> OnVerifyTimer(const Policies& policies, const corridor:
     record.set_compared(record.compared() + row->clocks_size());
     for (const type::v1::SlaMetric metric : kMetrics) {
       // Clocks whose policy is missing or broken cannot be recomputed, which is a difference too.
-      const bool differs = versions.ok()
-                               ? !DriftsOf(row.key, *row, metric, *versions, in.now).empty()
-                               : FindClock(*row, metric) != nullptr;
-      if (differs) record.set_differing(record.differing() + 1);
+      if (!versions.ok()) {
+        if (FindClock(*row, metric) != nullptr) record.set_differing(record.differing() + 1);
+        continue;
+      }
+      const auto drifts = DriftsOf(row.key, *row, metric, *versions, in.now);
+      if (drifts.empty()) continue;
+      if (drifts.front().cause() == sla::v1::CLOCK_DRIFT_CAUSE_TZDATA) {
+        record.set_tzdata_differing(record.tzdata_differing() + 1);
+      } else {
+        record.set_differing(record.differing() + 1);
+      }
     }
   }
   if (rows->size() < static_cast<size_t>(pace.tickets)) {
@@ -324,6 +331,8 @@ absl::StatusOr<Decision> OnVerifyTimer(const Policies& policies, const corridor:
     record.set_round_ended_us(time::ToMicros(in.now));
     record.clear_after_ticket_id();
   } else {
+    record.set_last_tzdata_differing(record.tzdata_differing());
+    record.set_tzdata_differing(0);
     record.set_after_ticket_id(rows->back().key);
   }
   decision.Save(Verifications(), std::string(kHistoryKey), std::move(record));

@@ -111,10 +111,13 @@ const store::Table<records::PolicyHistory>& PolicyHistories() {
 const store::Table<records::VerificationRecord>& Verifications() {
   using Record = records::VerificationRecord;
   static const store::Table<Record> table(
-      "verifications", {{"compared", [](const Record& r) { return Value(int64_t{r.compared()}); }},
-                        {"differing", [](const Record& r) {
-                           return Value(std::max(r.differing(), r.last_differing()));
-                         }}});
+      "verifications",
+      {{"compared", [](const Record& r) { return Value(int64_t{r.compared()}); }},
+       {"differing",
+        [](const Record& r) { return Value(std::max(r.differing(), r.last_differing())); }},
+       {"tzdata_differing", [](const Record& r) {
+          return Value(std::max(r.tzdata_differing(), r.last_tzdata_differing()));
+        }}});
   return table;
 }
 
@@ -217,7 +220,15 @@ std::vector<corridor::ServiceDefinition::Measure> Measures() {
        "Tickets opened in the last 7 days by how each promise was judged so far: met, or missed "
        "in any cycle; GetSlaReport has other periods.",
        {"metric", "verdict"},
-       std::move(verdicts)}};
+       std::move(verdicts)},
+      {"tandem_sla_clocks_of_older_tzdata",
+       "Clocks that differ from a full recomputation because the rules of a time zone changed "
+       "since "
+       "they were judged, in this round or the last one; each takes the new ones with its next "
+       "fact "
+       "or timer.",
+       {},
+       "SELECT tzdata_differing FROM verifications"}};
 }
 
 }  // namespace tandem::sla_timer

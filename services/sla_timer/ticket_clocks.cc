@@ -11,6 +11,7 @@
 #include "common/id/id.h"
 #include "common/time/micros.h"
 #include "common/time/stamp.h"
+#include "common/time/zones.h"
 #include "services/sla_timer/judge.h"
 #include "tandem/events/v1/sla.pb.h"
 
@@ -392,6 +393,7 @@ void Judge(std::string_view ticket_id, TicketRecord& record, int facts_before,
     Summarise(after, clock);
     // The gate deleted the timer that fired; otherwise it is touched only when its instant moves.
     const int64_t set_us = firing ? 0 : clock.timer_us();
+    clock.set_tzdata_version(time::TzdataVersion());
     const int64_t next_us = after.pending ? UsOrNone(after.pending->at) : 0;
     clock.set_timer_us(next_us);
     if (next_us == set_us) continue;

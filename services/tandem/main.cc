@@ -28,6 +28,7 @@
 #include "common/runtime/admin.h"
 #include "common/store/sqlite.h"
 #include "common/time/system_clock.h"
+#include "common/time/zones.h"
 #include "google/protobuf/stubs/logging.h"
 #include "services/tandem/house.h"
 #include "services/tandem/policies.h"
@@ -163,7 +164,7 @@ int Main(int argc, char** argv) {
   // Whatever the library has to say comes back as a status too, and a line of its own is no JSON.
   google::protobuf::SetLogHandler(nullptr);
   config::OptionSet program("tandem", "Customer support and customer success, in step.",
-                            host::kVersion);
+                            host::VersionText());
   program.IgnoreEnvironment("TANDEM_CTL_");
 
   ServeOptions serve_options;
@@ -190,6 +191,7 @@ int Main(int argc, char** argv) {
   replay.AddChoice("output", &replay_options.output, {"table", "json"}, "Form of the report.");
 
   if (const auto exit_code = program.ParseMain(argc, argv)) return *exit_code;
+  if (absl::Status zones = time::LoadSystemZones(); !zones.ok()) return Fail(zones);
   if (serve.is_chosen()) return Serve(serve_options);
   const absl::Status replayed = Replay(replay_options);
   if (replayed.ok()) return 0;

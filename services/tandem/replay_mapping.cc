@@ -8,6 +8,7 @@
 #include "common/config/error_list.h"
 #include "common/config/text_file.h"
 #include "common/config/yaml.h"
+#include "common/time/zones.h"
 
 namespace tandem::programs {
 namespace {
@@ -61,9 +62,11 @@ absl::StatusOr<Mapping> ParseMapping(std::string_view text, const std::string& f
   }
   Checker check(&mapping.lines);
   check.Require(IsKey(values.system()), "system", "must be 1 to 64 bytes of [a-z0-9_.-]");
-  check.Require(
-      !values.time_zone().empty() && absl::LoadTimeZone(values.time_zone(), &mapping.time_zone),
-      "time_zone", "is not a time zone of this machine, such as Europe/Berlin");
+  if (const auto zone = time::FindZone(values.time_zone()); zone) {
+    mapping.time_zone = *zone;
+  } else {
+    check.Require(false, "time_zone", time::ZoneProblem(values.time_zone()));
+  }
   check.Require(
       IsDateFormat(values.date_format()), "date_format",
       "must name day, month, year and hour by %d %m or %b %Y or %y %H, and may use %M %S");

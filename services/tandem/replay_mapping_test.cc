@@ -42,7 +42,11 @@ TEST(ReplayMapping, NamesTheLineOfAStateThatIsNone) {
 
 TEST(ReplayMapping, RefusesAZoneThatThisMachineDoesNotKnow) {
   EXPECT_THAT(Fault("America/Sao_Paulo", "America/Sao_Paolo"),
-              HasSubstr("time_zone is not a time zone"));
+              HasSubstr("time_zone \"America/Sao_Paolo\" is not an IANA time zone"));
+  EXPECT_THAT(Fault("America/Sao_Paulo", "/dev/ptmx"),
+              HasSubstr("time_zone \"/dev/ptmx\" is not an IANA time zone"));
+  EXPECT_THAT(Fault("America/Sao_Paulo", "america/sao_paulo"),
+              HasSubstr("is spelt America/Sao_Paulo"));
 }
 
 TEST(ReplayMapping, RefusesADateFormatWithoutAMonth) {

@@ -127,7 +127,7 @@ int Run(const std::vector<std::string>& arguments,
   // The library's own lines would stand among ours, before an error that a script reads.
   google::protobuf::SetLogHandler(nullptr);
   config::OptionSet program("tandemctl", "Asks and steers Tandem from the command line.",
-                            host::kVersion);
+                            host::VersionText());
   program.SetEnvironmentPrefix("TANDEM_CTL_");
   Options options;
   options.caller = world.caller;

@@ -7,6 +7,7 @@
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_split.h"
+#include "common/time/zones.h"
 
 namespace tandem::simulation {
 namespace {
@@ -63,7 +64,9 @@ absl::StatusOr<ShadowCalendar::Hours> ShadowCalendar::HoursOf(const Interval& in
 absl::StatusOr<ShadowCalendar> ShadowCalendar::Make(const sla::v1::Calendar& calendar) {
   ShadowCalendar made;
   made.calendar_ = calendar;
-  if (!absl::LoadTimeZone(calendar.zone(), &made.zone_)) {
+  if (const auto zone = time::FindZone(calendar.zone()); zone) {
+    made.zone_ = *zone;
+  } else {
     return absl::InvalidArgumentError(absl::StrCat("calendar ", calendar.name(), ": no zone \"",
                                                    calendar.zone(), "\"; use an IANA name"));
   }

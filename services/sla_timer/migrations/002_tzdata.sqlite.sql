@@ -1,0 +1,2 @@
+-- Clocks that differ because tzdata changed, in this round or the last one, whichever has more.
+ALTER TABLE verifications ADD COLUMN tzdata_differing INTEGER NOT NULL DEFAULT 0;
