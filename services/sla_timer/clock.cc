@@ -1,6 +1,7 @@
 #include "services/sla_timer/clock.h"
 
 #include <algorithm>
+#include <span>
 #include <utility>
 
 #include "absl/status/statusor.h"
@@ -26,8 +27,13 @@ absl::Duration BetweenOrZero(const calendar::Calendar& calendar, absl::Time from
 
 class Fold {
  public:
-  Fold(SlaMetric metric, const PolicyVersions& policies, const Authority& authority)
-      : metric_(metric), policies_(policies), authority_(authority) {}
+  Fold(SlaMetric metric, std::span<const Fact> facts, const PolicyVersions& policies,
+       const Authority& authority)
+      : metric_(metric), facts_(facts), policies_(policies), authority_(authority) {}
+
+  // Facts one by one, with the time between them. False = it has to wait for a timer before `facts`
+  // end.
+  bool Run(std::span<const Fact> facts);
 
   // Lets time pass up to `limit`, where facts come first. False = it has to wait for a timer.
   bool PassTime(absl::Time limit);
@@ -45,7 +51,13 @@ class Fold {
   void BeginAgain(absl::Time at, int fact);
   void Show(absl::Time at, absl::Time started_at);
   void Retarget(absl::Time at, int fact, const char* cause);
-  void ReplaceFromStart(absl::Time at, int fact);
+  bool IsAsUnder(const Leg& leg) const;
+  bool IsToldAlike(const std::vector<Change>& log) const;
+  void SetSeverity(type::v1::Severity severity);
+  void ReplaceFromStart(const Fact& triaged);
+  void ReplaceTarget(const Leg& leg, absl::Time at, int fact);
+  void JudgeAnew(const Fact& triaged);
+  void LoseTarget(absl::Time at, int fact);
   void FollowState(absl::Time at, int fact);
   void Stop(absl::Time at, int fact);
   void Cancel(absl::Time at, int fact, const char* reason);
@@ -56,13 +68,17 @@ class Fold {
            std::string reason = "");
 
   const SlaMetric metric_;
+  const std::span<const Fact> facts_;  // all of them, in their own order
   const PolicyVersions& policies_;
   const Authority& authority_;
 
+  // What the ticket was classified as at its opening already, seen from later.
+  type::v1::Severity known_severity_ = type::v1::SEVERITY_UNSPECIFIED;
   Attributes attributes_;
   int64_t policy_version_ = 0;
   const SlaRules* rules_ = nullptr;  // null before the opening
   bool is_classified_ = false;
+  bool is_changed_ = false;  // what rules look at, or the policy, since the opening
   bool is_closed_ = false;
   TicketState state_ = type::v1::TICKET_STATE_NEW;
   int shown_ = 0;  // visible cycles so far
@@ -216,27 +232,44 @@ void Fold::Retarget(absl::Time at, int fact, const char* cause) {
   }
 }
 
-// The first classification: its row counts from the cycle's start on, as if it had been known.
-void Fold::ReplaceFromStart(absl::Time at, int fact) {
-  Cycle& c = cycle();
+// Whether every visible cycle was timed by that rule throughout.
+bool Fold::IsAsUnder(const Leg& leg) const {
+  const auto is_that = [&](const Leg& other) {
+    return other.rule == leg.rule && other.policy_version == leg.policy_version;
+  };
+  return std::all_of(cycles_.begin(), cycles_.end(), [&](const Cycle& c) {
+    return is_that(c.leg) && std::all_of(c.pieces.begin(), c.pieces.end(),
+                                         [&](const Piece& piece) { return is_that(piece.leg); });
+  });
+}
+
+// The first classification: its row counts from creation on, as if it had been known then (product
+// §3.1), for clocks that have ended as well. It is no change of severity: neither KEEP nor RESTART
+// has a say.
+void Fold::ReplaceFromStart(const Fact& triaged) {
+  if (is_changed_) return JudgeAnew(triaged);
   const Leg leg = Match();
-  const bool same = leg.rule == c.leg.rule && leg.policy_version == c.leg.policy_version;
-  const bool is_unseen_stop = c.phase == Phase::kStopped && !c.IsVisible();
-  // It is no change of severity (product §3.1): neither KEEP nor RESTART has a say.
-  if (c.IsLive() && c.breached_at) return;
-  if (c.IsLive() && c.IsVisible() && leg.target == nullptr) {
-    Cancel(at, fact, "no_target");
-    return;
-  }
-  if (same || leg.target == nullptr || c.breached_at || (!c.IsLive() && !is_unseen_stop)) {
-    Retarget(at, fact, "");
-    return;
-  }
-  if (c.IsLive()) EndPiece(at, c.kind, fact);
+  if (IsAsUnder(leg)) return SetSeverity(leg.severity);
+  // Nothing but time has passed and pauses have come and gone: what was told of it stands, and its
+  // next timer finds a budget that is used up already.
+  const Cycle& c = cycle();
+  const bool goes_on = cycles_.size() == 1 && c.IsVisible() && c.IsLive() && !c.breached_at;
+  if (!goes_on) return JudgeAnew(triaged);
+  if (leg.target == nullptr) return Cancel(triaged.at, triaged.arrival, "no_target");
+  ReplaceTarget(leg, triaged.at, triaged.arrival);
+}
+
+// The target is what it was: only what the ticket counts as is new.
+void Fold::SetSeverity(type::v1::Severity severity) {
+  for (Cycle& c : cycles_) c.leg.severity = severity;
+}
+
+void Fold::ReplaceTarget(const Leg& leg, absl::Time at, int fact) {
+  Cycle& c = cycle();
+  EndPiece(at, c.kind, fact);
   c.leg = leg;
   c.used = absl::ZeroDuration();
   c.passed = absl::ZeroDuration();
-  c.crossed_at.reset();
   for (Piece& piece : c.pieces) {
     piece.leg = leg;
     if (piece.kind != PieceKind::kRunning) continue;
@@ -248,23 +281,75 @@ void Fold::ReplaceFromStart(absl::Time at, int fact) {
     }
   }
   next_is_known_ = false;
-  if (c.IsVisible()) {
-    Log(ChangeKind::kRetargeted, at);
-    return;
+  Log(ChangeKind::kRetargeted, at);
+}
+
+// Whether `log` tells the same as this one but for the severity.
+bool Fold::IsToldAlike(const std::vector<Change>& log) const {
+  return std::equal(log_.begin(), log_.end(), log.begin(), log.end(),
+                    [](const Change& a, const Change& b) {
+                      Change other = b;
+                      other.leg.severity = a.leg.severity;
+                      return a == other;
+                    });
+}
+
+// All that happened so far once more, by a ticket that had this severity from its opening on. What
+// was told on the way is corrected by who compares the logs.
+void Fold::JudgeAnew(const Fact& triaged) {
+  Authority past;  // time up to the classification has passed, whatever timer fired for it
+  past.fired_until = triaged.at;
+  past.known_until = triaged.at;
+  past.warned = authority_.warned;
+  const auto earlier = facts_.first(static_cast<size_t>(&triaged - facts_.data()));
+  Fold known(metric_, earlier, policies_, past);
+  known.known_severity_ = triaged.attributes.severity;
+  known.Run(earlier);
+  known.PassTime(triaged.at);
+  const bool had_clock = shown_ > 0;
+  if (had_clock && known.shown_ == 0) return LoseTarget(triaged.at, triaged.arrival);
+  if (IsToldAlike(known.log_)) return SetSeverity(triaged.attributes.severity);
+  cycles_ = std::move(known.cycles_);
+  log_ = std::move(known.log_);
+  shown_ = known.shown_;
+  next_is_known_ = false;
+  Cycle& c = cycle();
+  if (!c.IsLive() || !c.IsVisible()) return;
+  EndPiece(triaged.at, c.kind, triaged.arrival);
+  // Of the warnings passed already the highest is given now.
+  c.passed = absl::ZeroDuration();
+  if (!c.breached_at && had_clock) Log(ChangeKind::kRetargeted, triaged.at);
+}
+
+// The ticket never had this promise: every cycle that was shown is out of attainment.
+void Fold::LoseTarget(absl::Time at, int fact) {
+  for (Cycle& c : cycles_) {
+    if (!c.IsVisible() || c.phase == Phase::kCancelled) continue;
+    // Only the last cycle can be live.
+    if (c.IsLive()) EndPiece(at, PieceKind::kCancelled, fact);
+    c.stop_seen = c.phase == Phase::kStopped;
+    c.kind = PieceKind::kCancelled;
+    if (!c.ended_at) c.ended_at = at;
+    c.phase = Phase::kCancelled;
+    c.cancel_reason = "no_target";
+    c.breached_at.reset();
+    c.breach_cause.clear();
+    c.crossed_at.reset();
+    std::erase_if(log_, [&](const Change& change) {
+      return change.cycle == c.number &&
+             (change.kind == ChangeKind::kBreached || change.kind == ChangeKind::kMet ||
+              change.kind == ChangeKind::kStopped);
+    });
+    Change cancelled;
+    cancelled.kind = ChangeKind::kCancelled;
+    cancelled.at = at;
+    cancelled.cycle = c.number;
+    cancelled.leg = c.leg;
+    cancelled.started_at = c.started_at;
+    cancelled.reason = c.cancel_reason;
+    log_.push_back(std::move(cancelled));
   }
-  if (c.IsLive()) {
-    Show(at, c.started_at);
-    return;
-  }
-  // It stopped before anybody knew its target.
-  c.number = ++shown_;
-  Log(ChangeKind::kStarted, at);
-  if (c.crossed_at && *c.crossed_at < *c.ended_at) {
-    Breach(*c.crossed_at);
-    Log(ChangeKind::kStopped, *c.ended_at, c.used - leg.target->budget);
-  } else {
-    Log(ChangeKind::kMet, *c.ended_at, c.used);
-  }
+  next_is_known_ = false;
 }
 
 void Fold::FollowState(absl::Time at, int fact) {
@@ -413,30 +498,40 @@ bool Fold::PassTime(absl::Time limit) {
   return true;
 }
 
+bool Fold::Run(std::span<const Fact> facts) {
+  for (const Fact& fact : facts) {
+    if (!PassTime(fact.at)) return false;
+    Apply(fact);
+  }
+  return true;
+}
+
 void Fold::Apply(const Fact& fact) {
   known_until_ = fact.at;
   if (fact.kind == FactKind::kOpened) {
     if (!cycles_.empty()) return;
     attributes_ = fact.attributes;
+    if (known_severity_ != type::v1::SEVERITY_UNSPECIFIED) attributes_.severity = known_severity_;
     policy_version_ = fact.policy_version;
     rules_ = policies_.Find(policy_version_);
     if (rules_ != nullptr) Begin(fact.at, fact.arrival);
     return;
   }
-  if (cycles_.empty() || is_closed_) return;
+  if (cycles_.empty()) return;
+  // What the ticket was from creation on is learned however late; nothing else moves a closed one.
+  const bool is_first_classification = fact.kind == FactKind::kTriaged && !is_classified_;
+  if (is_closed_ && !is_first_classification) return;
   switch (fact.kind) {
     case FactKind::kOpened:
       return;
     case FactKind::kTriaged:
     case FactKind::kSeverity:
       attributes_.severity = fact.attributes.severity;
-      if (is_classified_ || fact.kind == FactKind::kSeverity) {
-        is_classified_ = true;
-        return Retarget(fact.at, fact.arrival, "severity_change");
-      }
       is_classified_ = true;
-      return ReplaceFromStart(fact.at, fact.arrival);
+      if (is_first_classification) return ReplaceFromStart(fact);
+      return Retarget(fact.at, fact.arrival, "severity_change");
     case FactKind::kAttributes: {
+      is_changed_ = true;
       const type::v1::Severity severity = attributes_.severity;
       const type::v1::Channel channel = attributes_.channel;
       attributes_ = fact.attributes;
@@ -447,6 +542,7 @@ void Fold::Apply(const Fact& fact) {
     case FactKind::kPolicy: {
       const SlaRules* const rules = policies_.Find(fact.policy_version);
       if (rules == nullptr) return;
+      is_changed_ = true;
       policy_version_ = fact.policy_version;
       rules_ = rules;
       Retarget(fact.at, fact.arrival, "policy_change");
@@ -518,14 +614,8 @@ std::string WarnedName(int cycle, const std::string& threshold) {
 
 Evaluation Evaluate(const std::vector<Fact>& facts, SlaMetric metric,
                     const PolicyVersions& policies, const Authority& authority) {
-  Fold fold(metric, policies, authority);
-  bool waits = false;
-  for (const Fact& fact : facts) {
-    waits = !fold.PassTime(fact.at);
-    if (waits) break;
-    fold.Apply(fact);
-  }
-  if (!waits) fold.PassTime(absl::InfiniteFuture());
+  Fold fold(metric, facts, policies, authority);
+  if (fold.Run(facts)) fold.PassTime(absl::InfiniteFuture());
   return std::move(fold).Take();
 }
 

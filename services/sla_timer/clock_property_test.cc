@@ -398,9 +398,19 @@ Truth Walk(const std::vector<Fact>& facts, SlaMetric metric, const SlaRules& rul
   const bool resolution = metric == type::v1::SLA_METRIC_RESOLUTION;
   Truth truth;
   Attributes attributes;
-  bool classified = false, paused = false, dead = false;
-  std::vector<bool> ran;  // each minute so far: did the clock run
+  bool paused = false, dead = false;
   int64_t used = 0;
+  // The first classification counts from creation on.
+  const Fact* first = nullptr;
+  bool is_closed = false;
+  for (const Fact& fact : facts) {
+    is_closed = is_closed || fact.kind == FactKind::kClosed;
+    if (fact.kind == FactKind::kSeverity && !is_closed) break;
+    if (fact.kind != FactKind::kTriaged) continue;
+    first = &fact;
+    attributes.severity = fact.attributes.severity;
+    break;
+  }
   const Target* target = rules.Match(attributes)->TargetOf(metric);
   auto open = [&](int minute) {
     return target->hours.IsOpen(Start() + absl::Minutes(minute)) ? 1 : 0;
@@ -409,7 +419,6 @@ Truth Walk(const std::vector<Fact>& facts, SlaMetric metric, const SlaRules& rul
   size_t next = 0;
   for (int minute = 0; minute <= minutes && !dead; ++minute) {
     const absl::Time now = Start() + absl::Minutes(minute);
-    int crossed = -1;  // the minute in which the budget was used up; -1 = none
     // What stops, pauses or resumes comes before what changes the target, and both before a breach.
     for (; next < facts.size() && facts[next].at == now; ++next) {
       const Fact& fact = facts[next];
@@ -435,24 +444,10 @@ Truth Walk(const std::vector<Fact>& facts, SlaMetric metric, const SlaRules& rul
           break;
         case FactKind::kTriaged:
         case FactKind::kSeverity: {
+          if (&fact == first) break;
           attributes.severity = fact.attributes.severity;
-          const bool first = !classified && fact.kind == FactKind::kTriaged;
-          classified = true;
           if (truth.breached) break;
-          const Target* const before = target;
           target = rules.Match(attributes)->TargetOf(metric);
-          if (first && !truth.is_stopped && target != before) {
-            used = 0;
-            crossed = -1;
-            for (size_t m = 0; m < ran.size(); ++m) {
-              if (ran[m]) used += open(static_cast<int>(m));
-              if (crossed < 0 && used >= budget()) crossed = static_cast<int>(m) + 1;
-            }
-            // It was used up before whatever else happens in this minute.
-            if (crossed >= 0 && crossed < minute && !dead) truth.breached = crossed;
-          } else if (target != before) {
-            crossed = -1;
-          }
           break;
         }
         default:
@@ -460,9 +455,7 @@ Truth Walk(const std::vector<Fact>& facts, SlaMetric metric, const SlaRules& rul
       }
     }
     const bool runs = !truth.is_stopped && !paused && !dead;
-    if (!truth.breached && !dead && !truth.is_stopped && crossed >= 0) truth.breached = crossed;
     if (!truth.breached && runs && used >= budget()) truth.breached = minute;
-    ran.push_back(runs);
     if (runs) used += open(minute);
   }
   return truth;

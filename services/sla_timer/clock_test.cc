@@ -275,12 +275,128 @@ TEST(FirstClassification, BreachesBeforeAChangeOfItsOwnInstant) {
   EXPECT_EQ(judged.Latest()->leg.rule->name, "critical");
 }
 
-TEST(FirstClassification, LeavesAVerdictOfBeforeAlone) {
+// An answer may be faster than triage: it is judged by the promise that the ticket had all along.
+TEST(FirstClassification, ReplacesTheTargetOfAClockThatHasStopped) {
   const History history = History("2026-11-24T14:30Z")
                               .Then("2026-11-24T14:50Z", FactKind::kReply)
                               .Triaged("2026-11-24T14:55Z", SEVERITY_CRITICAL);
-  EXPECT_THAT(Kinds(Judged(history, kFirst, "2026-11-25T14:50Z")),
+  const Evaluation judged = Judged(history, kFirst, "2026-11-25T14:50Z");
+  EXPECT_THAT(Kinds(judged),
+              ElementsAre(ChangeKind::kStarted, ChangeKind::kBreached, ChangeKind::kStopped));
+  EXPECT_EQ(judged.Latest()->breached_at, At("2026-11-24T14:45Z"));
+  EXPECT_EQ(judged.log.back().amount, absl::Minutes(5));
+  EXPECT_EQ(judged.Latest()->leg.rule->name, "critical");
+}
+
+TEST(FirstClassification, CorrectsAVerdictThatWasToldOfAStoppedClock) {
+  History history("2026-11-24T14:30Z");
+  history.Then("2026-11-24T14:50Z", FactKind::kReply);
+  const Evaluation before = Judged(history, kFirst, "2026-11-24T14:50Z");
+  history.Triaged("2026-11-24T14:55Z", SEVERITY_CRITICAL);
+  const Evaluation after = Judged(history, kFirst, "2026-11-24T14:55Z");
+  const std::vector<Notice> notices = Compare(before, after, {.verdicts = {{1, "met"}}}, false);
+  ASSERT_THAT(notices, SizeIs(3));
+  EXPECT_EQ(notices[0].change.kind, ChangeKind::kBreached);
+  EXPECT_TRUE(notices[0].late);
+  EXPECT_EQ(notices[1].from + " to " + notices[1].to, "met to breached");
+  EXPECT_EQ(notices[2].change.kind, ChangeKind::kStopped);
+}
+
+TEST(FirstClassification, OfAStoppedClockWhoseVerdictStandsTellsNothingAndIsItsSeverity) {
+  History history("2026-11-24T14:30Z");
+  history.Then("2026-11-24T14:40Z", FactKind::kReply);
+  const Evaluation before = Judged(history, kFirst, "2026-11-24T14:40Z");
+  history.Triaged("2026-11-24T14:55Z", SEVERITY_CRITICAL);
+  const Evaluation after = Judged(history, kFirst, "2026-11-24T14:55Z");
+  EXPECT_THAT(Compare(before, after, {.verdicts = {{1, "met"}}}, false), SizeIs(0));
+  EXPECT_EQ(after.Latest()->leg.severity, SEVERITY_CRITICAL);
+  EXPECT_EQ(after.Latest()->leg.rule->name, "critical");
+}
+
+// One rule for all severities: the target stays, and the ticket counts as what it is.
+TEST(FirstClassification, OfARuleForAllIsTheSeverityOfAStoppedClock) {
+  PolicyVersions versions;
+  versions.Add(1, RulesOf(PolicyOf(std::string(kNewYork) + R"(
+    rules { name: "all"
+      targets { metric: SLA_METRIC_FIRST_RESPONSE budget { seconds: 3600 } calendar: "always" } })")));
+  const History history = History("2026-11-24T14:30Z")
+                              .Then("2026-11-24T14:40Z", FactKind::kReply)
+                              .Triaged("2026-11-24T14:55Z", SEVERITY_NORMAL);
+  const Evaluation judged = Judged(history, kFirst, "2026-11-24T14:55Z", versions);
+  EXPECT_THAT(Kinds(judged), ElementsAre(ChangeKind::kStarted, ChangeKind::kMet));
+  EXPECT_EQ(judged.Latest()->leg.severity, SEVERITY_NORMAL);
+}
+
+TEST(FirstClassification, TakesABreachBackThatOnlyTheUnclassifiedRowMade) {
+  History history("2026-11-24T14:30Z");
+  const Evaluation before = Judged(history, kFirst, "2026-11-24T15:40Z");
+  EXPECT_THAT(Kinds(before), ElementsAre(ChangeKind::kStarted, ChangeKind::kBreached));
+  history.Triaged("2026-11-24T15:50Z", SEVERITY_URGENT);
+  const Evaluation after = Judged(history, kFirst, "2026-11-24T15:50Z");
+  EXPECT_THAT(Kinds(after), ElementsAre(ChangeKind::kStarted, ChangeKind::kRetargeted));
+  ASSERT_TRUE(after.pending.has_value());
+  EXPECT_EQ(after.pending->at, At("2026-11-24T16:30Z"));
+  const std::vector<Notice> notices =
+      Compare(before, after, {.verdicts = {{1, "breached"}}, .breaches = {1}}, false);
+  ASSERT_THAT(notices, SizeIs(2));
+  EXPECT_EQ(notices[0].from + " to " + notices[0].to, "breached to running");
+  EXPECT_EQ(notices[1].change.kind, ChangeKind::kRetargeted);
+  EXPECT_EQ(notices[1].change.at, At("2026-11-24T15:50Z"));
+}
+
+TEST(FirstClassification, CountsForEveryCycleOfBeforeIt) {
+  const PolicyVersions versions =
+      Versions("metrics { metric: SLA_METRIC_RESOLUTION on_reopen: ON_CHANGE_RESTART }");
+  const History history = History("2026-11-24T14:30Z")
+                              .Then("2026-11-24T17:30Z", FactKind::kResolved)
+                              .Then("2026-11-24T18:00Z", FactKind::kReopened)
+                              .Triaged("2026-11-24T18:10Z", SEVERITY_CRITICAL);
+  const Evaluation judged = Judged(history, kResolution, "2026-11-24T18:10Z", versions);
+  ASSERT_THAT(judged.cycles, SizeIs(2));
+  EXPECT_EQ(judged.cycles[0].breached_at, At("2026-11-24T16:30Z"));
+  EXPECT_FALSE(judged.cycles[1].breached_at.has_value());
+  EXPECT_EQ(judged.cycles[1].Due(At("2026-11-24T18:10Z")), At("2026-11-24T20:00Z"));
+}
+
+// "Each leg is timed on the calendar in force during it": a version of the policy that came between
+// counts from its own instant.
+TEST(FirstClassification, KeepsThePolicyThatWasInForceThen) {
+  PolicyVersions versions = Versions();
+  versions.Add(2, RulesOf(PolicyOf(std::string(kNewYork) + R"(
+    rules { name: "all"
+      targets { metric: SLA_METRIC_RESOLUTION budget { seconds: 10800 } calendar: "always" } })")));
+  const History history = History("2026-11-24T20:30Z")
+                              .Policy("2026-11-25T02:00Z", 2)
+                              .Triaged("2026-11-25T02:10Z", SEVERITY_URGENT);
+  const Evaluation judged = Judged(history, kResolution, "2026-11-25T02:10Z", versions);
+  // Two hours were used on New York's desk until 22:30Z.
+  EXPECT_EQ(judged.pending->at, At("2026-11-25T03:00Z"));
+}
+
+TEST(FirstClassification, ReachesATicketThatIsClosedAlready) {
+  const History history = History("2026-11-24T14:30Z")
+                              .Then("2026-11-24T14:50Z", FactKind::kReply)
+                              .Then("2026-11-24T14:51Z", FactKind::kResolved)
+                              .Then("2026-11-24T14:52Z", FactKind::kClosed)
+                              .Triaged("2026-11-24T15:30Z", SEVERITY_CRITICAL);
+  EXPECT_EQ(Judged(history, kFirst, "2026-11-25T14:50Z").Latest()->breached_at,
+            At("2026-11-24T14:45Z"));
+  EXPECT_THAT(Kinds(Judged(history, kResolution, "2026-11-25T14:50Z")),
               ElementsAre(ChangeKind::kStarted, ChangeKind::kMet));
+}
+
+TEST(FirstClassification, ThatTakesTheTargetAwayTakesItsVerdictsOutOfAttainment) {
+  const History history = History("2026-11-24T14:30Z")
+                              .Then("2026-11-24T14:40Z", FactKind::kReply)
+                              .Triaged("2026-11-24T14:55Z", SEVERITY_NORMAL);
+  const Evaluation judged = Judged(history, kFirst, "2026-11-25T14:50Z");
+  EXPECT_THAT(Kinds(judged), ElementsAre(ChangeKind::kStarted, ChangeKind::kCancelled));
+  EXPECT_EQ(judged.Latest()->phase, Phase::kCancelled);
+  EXPECT_EQ(judged.Latest()->cancel_reason, "no_target");
+  const History breached =
+      History("2026-11-24T14:30Z").Triaged("2026-11-24T15:55Z", SEVERITY_NORMAL);
+  EXPECT_THAT(Kinds(Judged(breached, kFirst, "2026-11-25T14:50Z")),
+              ElementsAre(ChangeKind::kStarted, ChangeKind::kCancelled));
 }
 
 TEST(FirstClassification, MayTakeTheTargetAway) {
@@ -292,13 +408,16 @@ TEST(FirstClassification, MayTakeTheTargetAway) {
 
 // It is not a change of severity (product §3.1), so what the policy says about those does not
 // apply.
-TEST(FirstClassification, DoesNotRestartAClockThatBreachedBeforeIt) {
+TEST(FirstClassification, RestartsNothing) {
   const History history =
       History("2026-11-24T14:30Z").Triaged("2026-11-24T16:00Z", SEVERITY_URGENT);
   const Evaluation judged = Judged(
       history, kFirst, "2026-11-24T17:00Z",
       Versions("metrics { metric: SLA_METRIC_FIRST_RESPONSE on_change: ON_CHANGE_RESTART }"));
-  EXPECT_THAT(Kinds(judged), ElementsAre(ChangeKind::kStarted, ChangeKind::kBreached));
+  EXPECT_THAT(Kinds(judged),
+              ElementsAre(ChangeKind::kStarted, ChangeKind::kRetargeted, ChangeKind::kBreached));
+  EXPECT_EQ(judged.Latest()->breached_at, At("2026-11-24T16:30Z"));
+  EXPECT_EQ(judged.cycles.size(), 1u);
 }
 
 TEST(Severity, WithoutATargetLeavesAClockAloneWherePolicySaysKeep) {

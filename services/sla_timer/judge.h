@@ -26,9 +26,9 @@ std::string VerdictOf(const std::vector<Change>& log, int cycle);
 
 // What was told about the cycles of one clock.
 struct Told {
-  std::map<int, std::string> verdicts;  // how each cycle was left judged; none = "running"
-  std::set<int> breaches;               // a breach was published: there is one a cycle
-  std::set<int> cancellations;          // so was a cancellation: a cycle never goes on after it
+  std::map<int, std::string> verdicts = {};  // how each cycle was left judged; none = "running"
+  std::set<int> breaches = {};               // a breach was published: there is one a cycle
+  std::set<int> cancellations = {};  // so was a cancellation: a cycle never goes on after it
 };
 
 // From `before` to `after`. `by_timer`: time moved; else a fact arrived, and a breach that it

@@ -411,10 +411,15 @@ class Walk {
     }
   }
 
-  void WarnNotBefore(absl::Time at) { first_warning_ = at; }
+  // Warnings come from then on, and none of those that were given before.
+  void WarnNotBefore(absl::Time at, const std::vector<ShadowVerdict>& given) {
+    first_warning_ = at;
+    for (const ShadowVerdict& warning : given) {
+      given_before_[warning.cycle].insert(warning.threshold);
+    }
+  }
 
   void Open(absl::Time at, const std::optional<Target>& target) {
-    opened_at_ = at;
     floor_ = at;
     if (target.has_value()) Begin(at, at, *target, {});
   }
@@ -502,20 +507,29 @@ class Walk {
     Relay(at, behaviour, at);
   }
 
-  // The first classification: its target counts from creation on.
-  void Triage(absl::Time at, const Behaviour& behaviour, const std::optional<Target>& target) {
-    if (!target.has_value()) return Lose(at);
-    if (clock().cancel_reason == "no_target" && !happened_) return GoOn(at, behaviour, *target);
-    // What was judged stays judged: a breached clock keeps its target until it stops.
-    if (!IsAlive() || clock().breached_at.has_value()) return;
-    for (Leg& leg : legs_) {
-      if (leg.calendar == nullptr) continue;
-      leg.calendar = target->calendar;
-      if (leg.to < absl::InfiniteFuture()) leg.open = target->calendar->OpenTime(leg.from, leg.to);
+  // The ticket never had this promise: what was shown of it is out of attainment.
+  void LoseAll(absl::Time at) {
+    for (ShadowClock& lost : ticket_->clocks) {
+      if (lost.metric != metric_ || lost.phase == sla::v1::CLOCK_PHASE_CANCELLED) continue;
+      const bool is_last = &lost == &clock();
+      if (is_last && IsAlive()) EndLeg(at);
+      lost.verdict = sla::v1::SLA_VERDICT_UNSPECIFIED;
+      lost.breached_at.reset();
+      lost.overshoot = absl::ZeroDuration();
+      lost.due_at.reset();
+      lost.phase = sla::v1::CLOCK_PHASE_CANCELLED;
+      lost.cancel_reason = "no_target";
+      if (!lost.ended_at.has_value()) lost.ended_at = at;
+      if (is_last) {
+        lost.used = Used(*lost.ended_at);
+        Lay(*lost.ended_at);
+      }
+      ticket_->verdicts.push_back({.kind = ShadowVerdict::Kind::kCancelled,
+                                   .metric = metric_,
+                                   .cycle = lost.cycle,
+                                   .at = at,
+                                   .threshold = ""});
     }
-    Take(*target);
-    floor_ = opened_at_;
-    warning_floor_ = at;
   }
 
   void Change(absl::Time at, const Behaviour& behaviour, const std::optional<Target>& target) {
@@ -564,7 +578,6 @@ class Walk {
     return clocks_ > 0 && (clock().phase == sla::v1::CLOCK_PHASE_RUNNING ||
                            clock().phase == sla::v1::CLOCK_PHASE_PAUSED);
   }
-  bool IsCancelled() { return clocks_ > 0 && clock().phase == sla::v1::CLOCK_PHASE_CANCELLED; }
   TicketState state() const { return state_; }
 
  private:
@@ -579,7 +592,7 @@ class Walk {
     ticket_->clocks.push_back(std::move(begun));
     legs_ = std::move(legs);
     legs_.push_back({.from = from, .calendar = target.calendar, .why = "open", .open = {}});
-    given_.clear();
+    given_ = given_before_[clocks_];
     Take(target);
     floor_ = from;
     warning_floor_ = at;
@@ -775,14 +788,14 @@ class Walk {
   size_t clock_ = 0;            // the last one's place in the ticket
   bool awaits_target_ = false;  // it was to begin anew when no rule gave a budget
   bool happened_ = false;       // what the metric measures; a resolution until it is undone
-  absl::Time opened_at_;
-  absl::Time floor_;  // nothing before it is judged any more
+  absl::Time floor_;            // nothing before it is judged any more
   absl::Time first_warning_ = absl::InfinitePast();
   absl::Time warning_floor_;  // the last change of the target: warnings passed then are given then
   TicketState state_ = type::v1::TICKET_STATE_NEW;
   Target target_;
   std::vector<Leg> legs_;  // of the last cycle
   std::set<std::string> given_;
+  std::map<int, std::set<std::string>> given_before_;  // by cycle
   absl::Duration settled_;  // of the target: its warnings up to this point are over
 };
 
@@ -809,69 +822,106 @@ void Apply(const Fact& fact, SlaMetric metric, const Behaviour& behaviour,
   }
 }
 
+// Facts one after another, with the targets that the ticket's policy gives it in between.
+class Story {
+ public:
+  Story(SlaMetric metric, const std::vector<MadePolicy>& policies, const MadePolicy& at_opening,
+        ShadowTicket& ticket)
+      : metric_(metric), policies_(&policies), in_force_(&at_opening), walk_(metric, ticket) {}
+
+  // From the opening on, if nothing was told yet; else from now on.
+  void Classify(type::v1::Severity severity) { now_.severity = severity; }
+
+  absl::Status Go(const Fact& fact) {
+    walk_.Pass(fact.at);
+    const Attributes before = now_;
+    const MadePolicy* const policy_before = in_force_;
+    if (fact.fields.has_value()) {
+      now_ = *fact.fields;
+      now_.severity = before.severity;
+    }
+    if (fact.severity.has_value()) now_.severity = *fact.severity;
+    for (const MadePolicy& version : *policies_) {
+      if (version.in_force == fact.policy) in_force_ = &version;
+    }
+    const absl::StatusOr<std::optional<Target>> target = TargetOf(*in_force_, metric_, now_);
+    if (!target.ok()) return target.status();
+    const Behaviour behaviour = BehaviourOf(in_force_->in_force->policy, metric_);
+    if (fact.kind != FactKind::kTriaged && fact.kind != FactKind::kChange) {
+      Apply(fact, metric_, behaviour, *target, walk_);
+      return absl::OkStatus();
+    }
+    // A classification after the first is a change like any other.
+    const bool changed = !(now_ == before) || in_force_ != policy_before;
+    if (changed) walk_.Change(fact.at, behaviour, *target);
+    // A new policy may pause in other states.
+    if (in_force_ != policy_before) walk_.Move(fact.at, walk_.state(), behaviour);
+    return absl::OkStatus();
+  }
+
+  bool IsClassified() const { return now_.severity != type::v1::SEVERITY_UNSPECIFIED; }
+  Walk& walk() { return walk_; }
+
+ private:
+  SlaMetric metric_;
+  const std::vector<MadePolicy>* policies_;
+  Attributes now_;
+  const MadePolicy* in_force_;
+  Walk walk_;
+};
+
 absl::Status WalkAll(SlaMetric metric, const std::vector<Fact>& facts,
                      const std::vector<MadePolicy>& policies, const MadePolicy& at_opening,
                      absl::Time as_of, ShadowTicket& ticket) {
-  Walk walk(metric, ticket);
-  Attributes now;
-  const MadePolicy* in_force = &at_opening;
-  bool was_triaged = false;
+  const auto is_here = [metric](const auto& thing) { return thing.metric == metric; };
+  Story story(metric, policies, at_opening, ticket);
+  bool closed = false;
   for (auto fact = facts.begin(); fact != facts.end() && fact->at <= as_of; ++fact) {
-    walk.Pass(fact->at);
-    const Attributes before = now;
-    const MadePolicy* policy_before = in_force;
-    if (fact->fields.has_value()) {
-      now = *fact->fields;
-      now.severity = before.severity;
+    // Nothing moves the clocks of a closed ticket, but what it was all along may be learned later.
+    const bool classifies = fact->kind == FactKind::kTriaged && !story.IsClassified();
+    if (closed && !classifies) continue;
+    if (!classifies) {
+      const absl::Status gone = story.Go(*fact);
+      if (!gone.ok()) return gone;
+      closed = fact->closes;
+      continue;
     }
-    if (fact->severity.has_value()) now.severity = *fact->severity;
-    for (const MadePolicy& version : policies) {
-      if (version.in_force == fact->policy) in_force = &version;
-    }
-    const absl::StatusOr<std::optional<Target>> target = TargetOf(*in_force, metric, now);
-    if (!target.ok()) return target.status();
-    const Behaviour behaviour = BehaviourOf(in_force->in_force->policy, metric);
-    const bool changed = !(now == before) || in_force != policy_before;
-    if (fact->kind == FactKind::kTriaged && !was_triaged) {
-      was_triaged = true;
-      if (walk.HasClock()) {
-        walk.Triage(fact->at, behaviour, *target);
-      } else if (target->has_value()) {
-        // There was no row for unclassified tickets: all that happened so far counts for this one.
-        const ShadowTicket ticket_before = ticket;
-        const Walk walk_before = walk;
-        walk = Walk(metric, ticket);
-        walk.WarnNotBefore(fact->at);
-        for (auto earlier = facts.begin(); earlier != fact; ++earlier) {
-          walk.Pass(earlier->at);
-          Apply(*earlier, metric, behaviour, *target, walk);
-        }
-        if (walk.IsCancelled()) {
-          // One that self-service ended before it had a target never was.
-          ticket = ticket_before;
-          walk = walk_before;
-        } else if (walk.IsAlive()) {
-          // One that goes on is told of as it stands, not with the resolutions that were undone.
-          const auto undone = std::remove_if(
-              ticket.verdicts.begin() + static_cast<std::ptrdiff_t>(ticket_before.verdicts.size()),
-              ticket.verdicts.end(),
-              [](const ShadowVerdict& v) { return v.kind == ShadowVerdict::Kind::kMet; });
-          ticket.verdicts.erase(undone, ticket.verdicts.end());
-        }
+    // The first classification counts from creation on (product §3.1): everything once more, by a
+    // ticket that had it when it was opened. Verdicts that were told until now may be others.
+    story.walk().Pass(fact->at);
+    const ShadowTicket as_told = ticket;
+    std::vector<ShadowVerdict> warnings;
+    for (const ShadowVerdict& verdict : as_told.verdicts) {
+      if (!is_here(verdict)) continue;
+      if (verdict.kind == ShadowVerdict::Kind::kWarning) {
+        warnings.push_back(verdict);
+      } else {
+        ticket.judged_anew = true;
       }
-    } else if (fact->kind == FactKind::kTriaged || fact->kind == FactKind::kChange) {
-      // A classification after the first is a change like any other.
-      if (changed) walk.Change(fact->at, behaviour, *target);
-      // A new policy may pause in other states.
-      if (in_force != policy_before) walk.Move(fact->at, walk.state(), behaviour);
-    } else {
-      Apply(*fact, metric, behaviour, *target, walk);
     }
-    if (fact->closes) break;
+    std::erase_if(ticket.clocks, is_here);
+    std::erase_if(ticket.verdicts, is_here);
+    ticket.verdicts.insert(ticket.verdicts.end(), warnings.begin(), warnings.end());
+    Story known(metric, policies, at_opening, ticket);
+    known.Classify(*fact->severity);
+    known.walk().WarnNotBefore(fact->at, warnings);
+    for (auto earlier = facts.begin(); earlier != fact; ++earlier) {
+      const absl::Status gone = known.Go(*earlier);
+      if (!gone.ok()) return gone;
+    }
+    known.walk().Pass(fact->at);
+    if (story.walk().HasClock() && !known.walk().HasClock()) {
+      // It has no such promise after all: what was shown of it is out of attainment.
+      ticket.clocks = as_told.clocks;
+      story.walk().LoseAll(fact->at);
+      story.Classify(*fact->severity);
+    } else {
+      story = known;
+    }
   }
   // What is due at the as-of instant itself is judged.
-  walk.Pass(as_of + absl::Microseconds(1));
-  walk.Finish(as_of);
+  story.walk().Pass(as_of + absl::Microseconds(1));
+  story.walk().Finish(as_of);
   return absl::OkStatus();
 }
 

@@ -86,6 +86,8 @@ struct ShadowTicket {
   std::string ticket_id;
   std::vector<ShadowClock> clocks;  // by metric and cycle
   std::vector<ShadowVerdict> verdicts;
+  // The first classification came after verdicts: other ones were told before, and corrected.
+  bool judged_anew = false;
 
   // The last cycle of a metric; null when it has none.
   const ShadowClock* Latest(type::v1::SlaMetric metric) const;

@@ -329,14 +329,15 @@ absl::Status CompareInTheEnd(const ShadowTicket& rules, const std::vector<Publis
       return other.correction && SameCycle(other, verdict.metric, verdict.cycle) &&
              other.from_verdict == NameOf(verdict.kind);
     });
-    // A cycle that was met, reopened and breached is judged breached: only how it is judged is
-    // corrected.
-    const bool overtaken = verdict.kind == Verdict::kMet &&
-                           std::any_of(told.begin(), told.end(), [&](const Published& other) {
-                             return !other.correction &&
-                                    SameCycle(other, verdict.metric, verdict.cycle) &&
-                                    other.kind == Verdict::kBreached && other.at > verdict.at;
-                           });
+    // A cycle that was met, reopened and then breached or cancelled is judged so: only how it is
+    // judged is corrected.
+    const bool overtaken =
+        verdict.kind == Verdict::kMet &&
+        std::any_of(told.begin(), told.end(), [&](const Published& other) {
+          return !other.correction && SameCycle(other, verdict.metric, verdict.cycle) &&
+                 (other.kind == Verdict::kBreached || other.kind == Verdict::kCancelled) &&
+                 other.at > verdict.at;
+        });
     // A cycle was told of that, as a late fact says, never began.
     const bool never_was =
         verdict.kind == Verdict::kCancelled &&
@@ -713,7 +714,7 @@ absl::Status CompareClocks(const std::vector<ArrivedEvent>& events,
   first << CompareOnce(rules->ticket_id, told);
   // What became known just now may still be judged.
   if (last_fact > settled) return first.status();
-  bool had_late_facts = !tolerance.arrivals_known;
+  bool had_late_facts = !tolerance.arrivals_known || rules->judged_anew;
   for (const ArrivedEvent& event : events) {
     had_late_facts = had_late_facts || event.arrived_at > event.event.time + tolerance.settle;
   }
