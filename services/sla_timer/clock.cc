@@ -564,6 +564,9 @@ void Fold::Apply(const Fact& fact) {
     case FactKind::kSelfServed:
       state_ = type::v1::TICKET_STATE_RESOLVED;
       return Cancel(fact.at, fact.arrival, "self_service");
+    case FactKind::kMerged:
+      state_ = type::v1::TICKET_STATE_MERGED;
+      return Cancel(fact.at, fact.arrival, "merged");
     case FactKind::kReopened:
       state_ = type::v1::TICKET_STATE_OPEN;
       return Reopen(fact.at, fact.arrival);

@@ -35,4 +35,29 @@ void SortFacts(std::vector<Fact>& facts) {
   });
 }
 
+std::string ExclusionOf(const std::vector<Fact>& facts) {
+  bool is_internal = false;
+  bool is_merged = false;
+  for (const Fact& fact : facts) {
+    switch (fact.kind) {
+      case FactKind::kSpam:
+        return "spam";
+      case FactKind::kOpened:
+      case FactKind::kAttributes:
+        is_internal = fact.internal;
+        break;
+      case FactKind::kMerged:
+        is_merged = true;
+        break;
+      case FactKind::kState:
+        is_merged = false;
+        break;
+      default:
+        break;
+    }
+  }
+  if (is_merged) return "merged";
+  return is_internal ? "internal" : "";
+}
+
 }  // namespace tandem::sla_timer

@@ -26,7 +26,8 @@ enum class FactKind {
   kSelfServed,  // resolved by the customer
   kReopened,
   kClosed,
-  kSpam,  // closed as no request at all
+  kSpam,    // closed as no request at all
+  kMerged,  // goes on in another ticket
 };
 
 // One fact. Which fields count depends on the kind.
@@ -36,6 +37,7 @@ struct Fact {
   int64_t ticket_version = 0;  // of intake's facts; 0 = of another service
   int arrival = 0;             // its place in the ticket's list, which names it in answers
   Attributes attributes = {};  // kOpened, kAttributes; severity: kTriaged, kSeverity
+  bool internal = false;       // kOpened, kAttributes
   type::v1::TicketState state = type::v1::TICKET_STATE_UNSPECIFIED;  // kState
   int64_t policy_version = 0;                                        // kOpened, kPolicy
 };
@@ -45,6 +47,11 @@ struct Fact {
 // intake's facts keep the order in which intake decided them: no time passes in an instant, so that
 // order decides only where the ticket ends up. (A breach comes last: the evaluation sees to that.)
 void SortFacts(std::vector<Fact>& facts);
+
+// Why a ticket is out of attainment, whatever was judged of its clocks: "spam" (no request at all),
+// "merged" (another ticket stands for it) or "internal" (no customer's); empty = it counts. One
+// that is only suspected to be spam counts. `facts` are sorted.
+std::string ExclusionOf(const std::vector<Fact>& facts);
 
 }  // namespace tandem::sla_timer
 

@@ -100,6 +100,7 @@ absl::StatusOr<sla::v1::GetTicketSlaResponse> GetTicketSla(
   sla::v1::GetTicketSlaResponse response;
   response.set_ticket_id(request.ticket_id());
   response.set_account_id(known->record->account_id());
+  response.set_out_of_attainment(ExclusionOf(FactsOf(*known->record)));
   AddClocks(*known, in.now, response.mutable_clocks());
   for (const records::Judged& judged : known->record->judged()) {
     *response.add_verdicts() = VerdictMessage(judged);
@@ -275,8 +276,8 @@ absl::StatusOr<sla::v1::VerifyClocksResponse> VerifyClocks(
   const auto rows = SelectAll(view, request.page_token(), size + 1);
   if (!rows.ok()) return rows.status();
   sla::v1::VerifyClocksResponse response;
-  for (const auto& row : *rows) {
   response.set_tzdata_version(time::TzdataVersion());
+  for (const auto& row : *rows) {
     if (response.tickets() == size) {
       response.set_next_page_token((*rows)[static_cast<size_t>(size) - 1].key);
       break;

@@ -130,6 +130,7 @@ absl::StatusOr<Decision> OnOpened(const events::v1::TicketOpened& event, const C
   fact.set_contact_level(event.contact_level());
   fact.set_channel(event.channel());
   fact.set_category(event.category());
+  fact.set_internal(event.internal());
   fact.set_policy_version(VersionInForce(*history));
   TicketRecord record;
   record.set_account_id(event.account_id());
@@ -149,6 +150,7 @@ absl::StatusOr<Decision> OnUpdated(const events::v1::TicketUpdated& event, const
   fact.set_segment(event.segment());
   fact.set_contact_level(event.contact_level());
   fact.set_category(event.category());
+  fact.set_internal(event.internal());
   return Take(event.ticket_id(), event.account_id(), std::move(fact), context);
 }
 
@@ -159,12 +161,13 @@ absl::StatusOr<Decision> OnRequesterResolved(const events::v1::TicketRequesterRe
   records::Fact fact = IntakeFact(event, FactKind::kAttributes, context);
   fact.set_segment(event.segment());
   fact.set_contact_level(event.contact_level());
-  // The category is not told here: it stays what it was.
+  // The category, and whether it is internal, are not told here: they stay what they were.
   if (*loaded) {
     for (const records::Fact& known : (*loaded)->facts()) {
       const FactKind kind = static_cast<FactKind>(known.kind());
       if (kind == FactKind::kOpened || kind == FactKind::kAttributes) {
         fact.set_category(known.category());
+        fact.set_internal(known.internal());
       }
     }
   }
@@ -184,7 +187,8 @@ absl::StatusOr<Decision> OnMessageAdded(const events::v1::TicketMessageAdded& ev
 
 absl::StatusOr<Decision> OnStateChanged(const events::v1::TicketStateChanged& event,
                                         const Context& context) {
-  records::Fact fact = IntakeFact(event, FactKind::kState, context);
+  const bool is_merged = event.to_state() == type::v1::TICKET_STATE_MERGED;
+  records::Fact fact = IntakeFact(event, is_merged ? FactKind::kMerged : FactKind::kState, context);
   fact.set_state(event.to_state());
   return Take(event.ticket_id(), event.account_id(), std::move(fact), context);
 }
@@ -327,12 +331,12 @@ absl::StatusOr<Decision> OnVerifyTimer(const Policies& policies, const corridor:
   if (rows->size() < static_cast<size_t>(pace.tickets)) {
     record.set_last_differing(record.differing());
     record.set_differing(0);
+    record.set_last_tzdata_differing(record.tzdata_differing());
+    record.set_tzdata_differing(0);
     record.set_rounds(record.rounds() + 1);
     record.set_round_ended_us(time::ToMicros(in.now));
     record.clear_after_ticket_id();
   } else {
-    record.set_last_tzdata_differing(record.tzdata_differing());
-    record.set_tzdata_differing(0);
     record.set_after_ticket_id(rows->back().key);
   }
   decision.Save(Verifications(), std::string(kHistoryKey), std::move(record));

@@ -19,6 +19,7 @@ using store::Value;
 // The earliest due instant of a clock that runs or is overdue; NULL when there is none, so that the
 // index holds only tickets that have one.
 Value NextDue(const TicketRecord& record) {
+  if (!record.exclusion().empty()) return Value();
   int64_t next = std::numeric_limits<int64_t>::max();
   for (const records::Clock& clock : record.clocks()) {
     if (clock.due_us() != 0) next = std::min(next, clock.due_us());
@@ -35,6 +36,7 @@ int64_t OpenedAt(const TicketRecord& record) {
 enum Standing : int64_t { kNone = 0, kRunning, kPaused, kAtRisk, kBreached };
 
 Standing StandingOf(const TicketRecord& record, type::v1::SlaMetric metric) {
+  if (!record.exclusion().empty()) return kNone;
   const records::Clock* const clock = FindClock(record, metric);
   if (clock == nullptr) return kNone;
   const bool runs = clock->phase() == static_cast<int>(Phase::kRunning) + 1;
@@ -64,6 +66,7 @@ enum Promise : int64_t { kNotJudged = 0, kMet, kMissed };
 
 template <type::v1::SlaMetric metric>
 Value VerdictColumn(const TicketRecord& record) {
+  if (!record.exclusion().empty()) return Value(int64_t{kNotJudged});
   std::map<int, std::string_view> verdicts;  // by cycle, the last one told
   for (const records::Judged& judged : record.judged()) {
     if (judged.metric() == metric) verdicts[judged.cycle()] = judged.verdict();

@@ -111,6 +111,10 @@ void Report::Add(const std::string& account_id, const std::vector<Fact>& facts,
                  const std::array<Evaluation, kMetrics.size()>& clocks) {
   if (facts.empty()) return;
   ++opened_;
+  if (!ExclusionOf(facts).empty()) {
+    ++excluded_;
+    return;
+  }
   const std::string month = absl::FormatTime("%Y-%m", facts.front().at, absl::UTCTimeZone());
   for (size_t i = 0; i < kMetrics.size(); ++i) {
     AddClock(kMetrics[i], account_id, month, clocks[i]);
@@ -133,6 +137,7 @@ sla::v1::GetSlaReportResponse Report::Take() {
     message.set_cancelled(row.cancelled);
   }
   response.set_opened(opened_);
+  response.set_excluded(excluded_);
   response.set_resolved(resolved_);
   response.set_reopened(reopened_);
   for (auto& [metric, spread] : spreads_) {

@@ -42,7 +42,7 @@ class Report {
   bool by_policy_ = false, by_severity_ = false, by_account_ = false, by_month_ = false;
   std::map<RowKey, Row> rows_;
   std::map<int, Spread> spreads_;  // by metric
-  int64_t opened_ = 0, resolved_ = 0, reopened_ = 0;
+  int64_t opened_ = 0, excluded_ = 0, resolved_ = 0, reopened_ = 0;
   absl::Duration total_, customer_, third_party_, queueing_;
 };
 

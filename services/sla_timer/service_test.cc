@@ -66,6 +66,40 @@ class SlaTimer : public ::testing::Test {
     triaged.set_severity(severity);
     harness_.Deliver("triage", kTicket, kKey, triaged);
   }
+  void ChangeSeverity(type::v1::Severity severity) {
+    auto changed = About<events::v1::SeverityChanged>();
+    changed.set_to_severity(severity);
+    harness_.Deliver("triage", kTicket, kKey, changed);
+  }
+  void SetInternal(bool internal) {
+    auto updated = About<events::v1::TicketUpdated>();
+    updated.set_segment(type::v1::SEGMENT_MID);
+    updated.set_internal(internal);
+    Intake(updated);
+  }
+  void Close(type::v1::CloseReason reason) {
+    auto closed = About<events::v1::TicketClosed>();
+    closed.set_reason(reason);
+    Intake(closed);
+  }
+  sla::v1::GetSlaReportResponse ReportBySeverity() {
+    sla::v1::GetSlaReportRequest request;
+    *request.mutable_from() = time::Stamp(At("2026-11-01T00:00Z"));
+    *request.mutable_to() = time::Stamp(At("2026-12-01T00:00Z"));
+    request.add_group_by(sla::v1::REPORT_DIMENSION_SEVERITY);
+    auto report = harness_.Call<sla::v1::GetSlaReportResponse>(
+        "tandem.sla.v1.SlaService/GetSlaReport", request);
+    EXPECT_TRUE(report.ok()) << report.status();
+    return report.ok() ? *report : sla::v1::GetSlaReportResponse();
+  }
+  int AtRisk() {
+    sla::v1::ListAtRiskRequest request;
+    request.mutable_horizon()->set_seconds(7 * 86400);
+    auto listed =
+        harness_.Call<sla::v1::ListAtRiskResponse>("tandem.sla.v1.SlaService/ListAtRisk", request);
+    EXPECT_TRUE(listed.ok()) << listed.status();
+    return listed.ok() ? listed->clocks_size() : -1;
+  }
   void Reply(type::v1::AuthorKind author = type::v1::AUTHOR_KIND_AGENT,
              type::v1::Visibility visibility = type::v1::VISIBILITY_PUBLIC) {
     auto added = About<events::v1::TicketMessageAdded>();
@@ -285,6 +319,155 @@ TEST_F(SlaTimer, CorrectsAVerdictByALateFactAndNamesTheVerdictsEvent) {
   ExpectNoDrift();
 }
 
+// An answer may be faster than triage.
+TEST_F(SlaTimer, CorrectsTheVerdictOnAnAnswerThatCameBeforeTheFirstClassification) {
+  Open();
+  harness_.Advance(absl::Minutes(20));
+  Reply();
+  EXPECT_THAT(harness_.Published<events::v1::SlaMet>(), SizeIs(1));
+  harness_.Advance(absl::Minutes(1));
+  Triage(type::v1::SEVERITY_CRITICAL);
+  const auto corrected = harness_.Published<events::v1::SlaVerdictCorrected>();
+  ASSERT_THAT(corrected, SizeIs(1));
+  EXPECT_EQ(corrected[0].clock().metric(), type::v1::SLA_METRIC_FIRST_RESPONSE);
+  EXPECT_EQ(corrected[0].clock().severity(), type::v1::SEVERITY_CRITICAL);
+  EXPECT_EQ(corrected[0].from_verdict() + " to " + corrected[0].to_verdict(), "met to breached");
+  const sla::v1::ClockStatus clock = Clock(type::v1::SLA_METRIC_FIRST_RESPONSE);
+  EXPECT_EQ(clock.policy().rule(), "critical");
+  EXPECT_EQ(time::MicrosOf(clock.breached_at()), absl::ToUnixMicros(At("2026-11-23T14:15Z")));
+  ASSERT_GE(Sla().verdicts_size(), 1);
+  EXPECT_EQ(Sla().verdicts(0).verdict(), "met") << "what was judged then stays beside it";
+  const sla::v1::GetSlaReportResponse report = ReportBySeverity();
+  ASSERT_GE(report.rows_size(), 1);
+  EXPECT_EQ(report.rows(0).metric(), type::v1::SLA_METRIC_FIRST_RESPONSE);
+  EXPECT_EQ(report.rows(0).severity(), type::v1::SEVERITY_CRITICAL);
+  EXPECT_EQ(report.rows(0).missed(), 1);
+  ExpectNoDrift();
+}
+
+TEST_F(SlaTimer, CountsAnAnswerBeforeTheFirstClassificationUnderItsSeverityWhereItWasInTime) {
+  Open();
+  harness_.Advance(absl::Minutes(5));
+  Reply();
+  Triage(type::v1::SEVERITY_CRITICAL);
+  EXPECT_THAT(harness_.Published<events::v1::SlaVerdictCorrected>(), SizeIs(0));
+  const sla::v1::GetSlaReportResponse report = ReportBySeverity();
+  ASSERT_GE(report.rows_size(), 1);
+  EXPECT_EQ(report.rows(0).severity(), type::v1::SEVERITY_CRITICAL);
+  EXPECT_EQ(report.rows(0).met(), 1);
+  ExpectNoDrift();
+}
+
+TEST_F(SlaTimer, TakesBackABreachThatOnlyTheUnclassifiedRowMade) {
+  Open();
+  harness_.Advance(absl::Minutes(70));
+  EXPECT_THAT(harness_.Published<events::v1::SlaBreached>(), SizeIs(2));
+  Triage(type::v1::SEVERITY_GENERAL);
+  for (const auto& corrected : harness_.Published<events::v1::SlaVerdictCorrected>()) {
+    EXPECT_EQ(corrected.from_verdict() + " to " + corrected.to_verdict(), "breached to running");
+  }
+  EXPECT_THAT(harness_.Published<events::v1::SlaVerdictCorrected>(), SizeIs(2));
+  EXPECT_EQ(Clock(type::v1::SLA_METRIC_FIRST_RESPONSE).verdict(), sla::v1::SLA_VERDICT_UNSPECIFIED);
+  Reply();
+  EXPECT_EQ(Clock(type::v1::SLA_METRIC_FIRST_RESPONSE).verdict(), sla::v1::SLA_VERDICT_MET);
+  ExpectNoDrift();
+}
+
+TEST_F(SlaTimer, LeavesSpamOutOfAttainmentThoughAClockHadBreached) {
+  Open();
+  Triage(type::v1::SEVERITY_CRITICAL);
+  harness_.Advance(absl::Minutes(30));
+  EXPECT_THAT(harness_.Published<events::v1::SlaBreached>(), SizeIs(2));
+  EXPECT_EQ(harness_.Number("SELECT SUM(first_response_verdict) FROM tickets"), 2);
+  EXPECT_GT(AtRisk(), 0);
+  Close(type::v1::CLOSE_REASON_SPAM);
+  EXPECT_EQ(ReportBySeverity().rows_size(), 0);
+  EXPECT_EQ(ReportBySeverity().opened(), 1);
+  EXPECT_EQ(ReportBySeverity().excluded(), 1);
+  EXPECT_EQ(ReportBySeverity().spreads_size(), 0);
+  EXPECT_EQ(AtRisk(), 0);
+  EXPECT_EQ(harness_.Number("SELECT SUM(first_response_verdict) FROM tickets"), 0);
+  EXPECT_EQ(Sla().out_of_attainment(), "spam");
+  ExpectNoDrift();
+}
+
+TEST_F(SlaTimer, LeavesAnInternalTicketOutOfAttainmentAsLongAsItIsOne) {
+  Open();
+  Triage(type::v1::SEVERITY_CRITICAL);
+  harness_.Advance(absl::Minutes(30));
+  SetInternal(true);
+  EXPECT_EQ(ReportBySeverity().rows_size(), 0);
+  EXPECT_EQ(ReportBySeverity().excluded(), 1);
+  EXPECT_EQ(AtRisk(), 0);
+  EXPECT_EQ(harness_.Number("SELECT SUM(is_live) FROM tickets"), 0);
+  EXPECT_EQ(harness_.Number("SELECT SUM(first_response_verdict) FROM tickets"), 0);
+  EXPECT_EQ(Sla().out_of_attainment(), "internal");
+  ExpectNoDrift();
+  SetInternal(false);
+  EXPECT_EQ(ReportBySeverity().rows(0).missed(), 1);
+  EXPECT_EQ(ReportBySeverity().excluded(), 0);
+  EXPECT_GT(AtRisk(), 0);
+  EXPECT_EQ(harness_.Number("SELECT SUM(is_live) FROM tickets"), 1);
+  EXPECT_EQ(harness_.Number("SELECT SUM(first_response_verdict) FROM tickets"), 2);
+  EXPECT_EQ(Sla().out_of_attainment(), "");
+  ExpectNoDrift();
+}
+
+TEST_F(SlaTimer, LeavesATicketOutThatWasOpenedInternal) {
+  auto opened = About<events::v1::TicketOpened>();
+  opened.set_internal(true);
+  Intake(opened);
+  // Who its requester is says nothing about that.
+  Intake(About<events::v1::TicketRequesterResolved>());
+  EXPECT_EQ(Sla().out_of_attainment(), "internal");
+  EXPECT_EQ(AtRisk(), 0);
+  SetInternal(false);
+  EXPECT_EQ(Sla().out_of_attainment(), "");
+  EXPECT_GT(AtRisk(), 0);
+}
+
+TEST_F(SlaTimer, LeavesAMergedTicketOutOfAttainment) {
+  Open();
+  harness_.Advance(absl::Minutes(70));
+  Move(type::v1::TICKET_STATE_MERGED);
+  EXPECT_EQ(Clock(type::v1::SLA_METRIC_RESOLUTION).cancel_reason(), "merged");
+  EXPECT_EQ(ReportBySeverity().rows_size(), 0);
+  EXPECT_EQ(Sla().out_of_attainment(), "merged");
+}
+
+// Only an agent who closes it as SPAM makes it spam.
+TEST_F(SlaTimer, CountsATicketThatIsOnlySuspectedToBeSpam) {
+  auto opened = About<events::v1::TicketOpened>();
+  opened.set_suspected_spam(true);
+  Intake(opened);
+  harness_.Advance(absl::Minutes(70));
+  EXPECT_EQ(Sla().out_of_attainment(), "");
+  EXPECT_EQ(ReportBySeverity().rows(0).missed(), 1);
+  EXPECT_GT(AtRisk(), 0);
+}
+
+TEST_F(SlaTimer, TellsClocksApartThatDifferBecauseTimeZonesChanged) {
+  Open();
+  harness_.Advance(absl::Minutes(5));
+  Tamper([](records::TicketRecord& record) {
+    for (records::Clock& clock : *record.mutable_clocks()) {
+      if (clock.metric() != type::v1::SLA_METRIC_RESOLUTION) continue;
+      clock.set_used_us(clock.used_us() + 1);
+      clock.set_tzdata_version("1999a");
+    }
+  });
+  harness_.Advance(absl::Minutes(5));
+  EXPECT_EQ(Differing(), 0);
+  EXPECT_THAT(harness_.Metrics(),
+              HasSubstr("tandem_sla_clocks_of_older_tzdata{service=\"sla_timer\"} 1"));
+  const auto named = harness_.Call<sla::v1::VerifyClocksResponse>(
+      "tandem.sla.v1.SlaService/VerifyClocks", sla::v1::VerifyClocksRequest());
+  ASSERT_TRUE(named.ok()) << named.status();
+  ASSERT_EQ(named->drifts_size(), 1);
+  EXPECT_EQ(named->drifts(0).cause(), sla::v1::CLOCK_DRIFT_CAUSE_TZDATA);
+  EXPECT_NE(named->tzdata_version(), "");
+}
+
 TEST_F(SlaTimer, TellsABreachOfThePastOnceMarkedLate) {
   Open();
   const absl::Time triaged_at = harness_.Now() + absl::Minutes(1);
@@ -405,8 +588,9 @@ TEST_F(SlaTimer, ListsWhatIsAtRiskAndReportsAttainment) {
 
 TEST_F(SlaTimer, ShowsTodaysViewBesideTheVerdictsOfThen) {
   Open();
-  harness_.Advance(absl::Minutes(70));  // an hour for a ticket that nobody classified
-  Triage(type::v1::SEVERITY_GENERAL);
+  Triage(type::v1::SEVERITY_URGENT);
+  harness_.Advance(absl::Minutes(70));  // an hour for an urgent ticket
+  ChangeSeverity(type::v1::SEVERITY_GENERAL);
   sla::v1::RecomputeTicketRequest request;
   request.set_ticket_id(kTicket);
   const auto reply = harness_.Call<sla::v1::RecomputeTicketResponse>(

@@ -53,7 +53,7 @@ bool IsNews(const TicketRecord& record, const records::Fact& fact) {
         if (KindOf(before) == FactKind::kAttributes || KindOf(before) == FactKind::kOpened) {
           return before.segment() != fact.segment() ||
                  before.contact_level() != fact.contact_level() ||
-                 before.category() != fact.category();
+                 before.category() != fact.category() || before.internal() != fact.internal();
         }
         break;
       default:
@@ -273,6 +273,7 @@ std::vector<Fact> FactsOf(const TicketRecord& record, int count) {
     fact.attributes.contact_level = stored.contact_level();
     fact.attributes.channel = stored.channel();
     fact.attributes.category = stored.category();
+    fact.internal = stored.internal();
     fact.state = stored.state();
     fact.policy_version = stored.policy_version();
   }
@@ -357,6 +358,7 @@ void Judge(std::string_view ticket_id, TicketRecord& record, int facts_before,
            const std::optional<Firing>& firing, const PolicyVersions& policies,
            const corridor::Inputs& in, corridor::Decision& decision) {
   const std::vector<Fact> facts = FactsOf(record);
+  record.set_exclusion(ExclusionOf(facts));
   const bool has_news = facts_before < record.facts_size();
   const std::vector<Fact> old_facts = has_news ? FactsOf(record, facts_before) : facts;
   for (const SlaMetric metric : kMetrics) {
@@ -391,9 +393,9 @@ void Judge(std::string_view ticket_id, TicketRecord& record, int facts_before,
     const absl::Time known = std::max(authority.known_until, after.known_until);
     clock.set_known_until_us(UsOrNone(known));
     Summarise(after, clock);
+    clock.set_tzdata_version(time::TzdataVersion());
     // The gate deleted the timer that fired; otherwise it is touched only when its instant moves.
     const int64_t set_us = firing ? 0 : clock.timer_us();
-    clock.set_tzdata_version(time::TzdataVersion());
     const int64_t next_us = after.pending ? UsOrNone(after.pending->at) : 0;
     clock.set_timer_us(next_us);
     if (next_us == set_us) continue;
