@@ -4,7 +4,9 @@
 #include <array>
 #include <atomic>
 #include <cstdint>
+#include <optional>
 #include <utility>
+#include <vector>
 
 #include "absl/container/flat_hash_map.h"
 #include "absl/status/status.h"
@@ -12,15 +14,16 @@
 #include "absl/synchronization/mutex.h"
 #include "absl/time/civil_time.h"
 #include "common/time/micros.h"
+#include "common/time/zones.h"
 
 namespace tandem::calendar {
-#include "common/time/zones.h"
 namespace {
 
 constexpr int64_t kMicrosASecond = 1'000'000;
 constexpr int kDay_s = 24 * 60 * 60;
 constexpr int64_t kDay_us = kDay_s * kMicrosASecond;
-constexpr int64_t kHorizon_us = 3653 * kDay_us;
+constexpr int kHorizonDays = 3653;
+constexpr int64_t kHorizon_us = kHorizonDays * kDay_us;
 constexpr int kYears = kLastYear - kFirstYear + 1;
 
 // 1950-01-02T00:00Z and 2099-12-31T00:00Z: a day inside the years covered, so that every instant
@@ -208,6 +211,37 @@ class Calendar::Expansion {
     return *owned_[i];
   }
 
+  // As Calendar::AddWorkingDays; `between` tells the open time from `from` to an instant.
+  template <typename Between>
+  absl::StatusOr<int64_t> AddWorkingDays(int64_t from, int days, const Between& between) const {
+    const absl::Time t = time::FromMicros(from);
+    const absl::CivilSecond local = zone_.At(t).cs;
+    const absl::Duration below_second = t - absl::FromUnixSeconds(absl::ToUnixSeconds(t));
+    absl::CivilDay day(local);
+    if (IsWithinHoursOf(day - 1, from)) --day;
+    const int64_t seconds = local - absl::CivilSecond(day);
+    absl::CivilDay last_open = day;
+    int counted = 0;
+    for (absl::CivilDay next = day + 1; next - last_open <= kHorizonDays; ++next) {
+      if (next.year() > kLastYear) return OutOfYears();
+      const std::vector<std::pair<int64_t, int64_t>> hours = HoursOf(next);
+      if (hours.empty()) continue;
+      last_open = next;
+      if (++counted < days) continue;
+      const absl::TimeZone::TimeInfo info = zone_.At(absl::CivilSecond(next) + seconds);
+      const int64_t same_time = time::ToMicros(
+          info.kind == absl::TimeZone::TimeInfo::SKIPPED ? info.trans : info.pre + below_second);
+      int64_t end = hours.back().second;
+      for (const auto& [opening, closing] : hours) {
+        if (same_time > closing) continue;
+        end = std::max(same_time, opening);
+        break;
+      }
+      if (end > from && between(end) > 0) return end;
+    }
+    return NoOpening("after", from);
+  }
+
   // Calls `closed(from, to, rule)` in order for the pieces of [from, to), a stretch known to be
   // closed, until it returns false; returns the last answer.
   template <typename Closed>
@@ -316,6 +350,25 @@ class Calendar::Expansion {
       if (annual != annual_.end()) return annual->second;
     }
     return weekly_[static_cast<size_t>(absl::GetWeekday(day))];
+  }
+
+  // The open pieces that begin on `day`, in order, without what a gap swallows.
+  std::vector<std::pair<int64_t, int64_t>> HoursOf(absl::CivilDay day) const {
+    std::vector<std::pair<int64_t, int64_t>> hours;
+    DayClock clock(zone_);
+    clock.MoveTo(day);
+    for (const Part& part : ShapeOf(day).open) {
+      const int64_t start = clock.At(part.begin_s);
+      const int64_t end = clock.At(part.end_s);
+      if (start < end) hours.emplace_back(start, end);
+    }
+    return hours;
+  }
+
+  // Whether `t`, of the next day, lies between the first opening and the last closing of `day`.
+  bool IsWithinHoursOf(absl::CivilDay day, int64_t t) const {
+    const std::vector<std::pair<int64_t, int64_t>> hours = HoursOf(day);
+    return !hours.empty() && hours.front().first <= t && t < hours.back().second;
   }
 
   std::unique_ptr<const Year> Expand(int number) const {
@@ -438,6 +491,23 @@ absl::StatusOr<absl::Time> Calendar::Add(absl::Time t, absl::Duration budget) co
   const int64_t answer = year->Earliest(consumed);
   if (!IsCovered(answer)) return expansion_->OutOfYears();
   return time::FromMicros(answer);
+}
+
+absl::StatusOr<absl::Time> Calendar::AddWorkingDays(absl::Time t, int days) const {
+  const int64_t from = time::ToMicros(t);
+  if (!IsCovered(from)) return expansion_->OutOfRange("the instant", t);
+  if (days < 1 || days > kHorizonDays) {
+    return absl::InvalidArgumentError(absl::StrCat(
+        expansion_->Named(), ": ", days, " working days are not within 1 and ", kHorizonDays));
+  }
+  const auto between = [&](int64_t end) {
+    const absl::StatusOr<absl::Duration> open = Between(t, time::FromMicros(end));
+    return open.ok() ? absl::ToInt64Microseconds(*open) : 0;
+  };
+  const absl::StatusOr<int64_t> end = expansion_->AddWorkingDays(from, days, between);
+  if (!end.ok()) return end.status();
+  if (!IsCovered(*end)) return expansion_->OutOfYears();
+  return time::FromMicros(*end);
 }
 
 absl::StatusOr<absl::Time> Calendar::Subtract(absl::Time t, absl::Duration budget) const {

@@ -61,6 +61,15 @@ class Calendar {
   // SearchHorizon() after `t`, or after the closing that the search got to.
   absl::StatusOr<absl::Time> Add(absl::Time t, absl::Duration budget) const;
 
+  // Where `days` working days after `t` end: the same local time on that many-th open day after,
+  // moved into its open time (before opening: the opening; within a break: its end; after closing:
+  // the closing). An open day is a date on which hours begin; an instant within hours that began
+  // the evening before is of that evening's day. Where nothing would be open between `t` and there,
+  // as from a Sunday's small hours to Monday's opening, the next open day counts.
+  // INVALID_ARGUMENT when `days` is below 1 or above 3653; FAILED_PRECONDITION when nothing opens
+  // within SearchHorizon().
+  absl::StatusOr<absl::Time> AddWorkingDays(absl::Time t, int days) const;
+
   // The latest instant u <= t with Between(u, t) == budget. Errors as Add, looking back.
   absl::StatusOr<absl::Time> Subtract(absl::Time t, absl::Duration budget) const;
 

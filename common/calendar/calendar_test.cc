@@ -135,6 +135,79 @@ TEST(WorkedExamples, BetweenCountsBreaksAndTheEndOfSummerTime) {
             absl::Seconds(45'900));
 }
 
+// ---- working days
+
+struct WorkingDaysExample {
+  CalendarSpec spec;
+  const char* from;
+  int days;
+  const char* end;
+  const char* why;
+};
+
+TEST(WorkingDays, EndAtTheSameLocalTimeOfAnOpenDayMovedIntoItsHours) {
+  const CalendarSpec night = {
+      .name = "night", .zone = "UTC", .weekly = {On(kWorkdays, "22:00", "06:00")}};
+  const std::vector<WorkingDaysExample> examples = {
+      {NewYorkSpec(), "2026-11-24T15:00Z", 1, "2026-11-25T15:00:00Z", "the next day"},
+      {NewYorkSpec(), "2026-11-24T15:00Z", 2, "2026-11-27T15:00:00Z", "not the holiday"},
+      {NewYorkSpec(), "2026-11-27T15:00Z", 1, "2026-11-30T15:00:00Z", "not the weekend"},
+      {NewYorkSpec(), "2026-11-24T12:00Z", 1, "2026-11-25T14:00:00Z", "before opening: opening"},
+      {NewYorkSpec(), "2026-11-24T23:30Z", 1, "2026-11-25T22:30:00Z", "after closing: closing"},
+      {NewYorkSpec(), "2026-11-28T17:00Z", 1, "2026-11-30T17:00:00Z", "from a closed day"},
+      {NewYorkSpec(), "2026-11-29T12:00Z", 1, "2026-12-01T14:00:00Z", "never nothing open"},
+      {NewYorkSpec(), "2026-11-29T12:00Z", 2, "2026-12-01T14:00:00Z", "a day is between already"},
+      {LondonSpec(), "2026-10-22T11:30Z", 1, "2026-10-23T12:00:00Z", "within a break: its end"},
+      {LondonSpec(), "2026-10-22T15:30Z", 1, "2026-10-23T15:00:00Z", "Friday closes earlier"},
+      {LondonSpec(), "2026-10-23T10:30Z", 1, "2026-10-26T11:30:00Z", "summer time ends"},
+      {LondonSpec(), "2026-03-27T10:30Z", 1, "2026-03-30T09:30:00Z", "summer time begins"},
+      {KathmanduSpec(), "2026-03-01T20:00Z", 1, "2026-03-02T20:00:00Z", "past midnight"},
+      {night, "2026-11-28T02:00Z", 1, "2026-12-01T02:00:00Z", "Friday's shift, then Monday's"},
+      {night, "2026-11-28T07:00Z", 1, "2026-12-01T22:00:00Z", "the whole of Monday's shift"},
+      {Daily("America/New_York", "00:00", "24:00"), "2027-03-13T07:30Z", 1, "2027-03-14T07:00:00Z",
+       "02:30 does not exist"},
+      {Daily("America/New_York", "00:00", "24:00"), "2026-10-31T05:30Z", 1, "2026-11-01T05:30:00Z",
+       "01:30 comes twice"},
+      {AlwaysOpen("Europe/London"), "2026-10-24T12:00Z", 1, "2026-10-25T13:00:00Z",
+       "a day of 25 hours"},
+  };
+  for (const WorkingDaysExample& example : examples) {
+    const absl::StatusOr<absl::Time> end =
+        Make(example.spec).AddWorkingDays(At(example.from), example.days);
+    EXPECT_EQ(end.ok() ? time::FormatInstant(*end) : end.status().ToString(), example.end)
+        << example.spec.name << ": " << example.why;
+  }
+}
+
+TEST(WorkingDays, OfTenOpenHoursAreTenHoursEach) {
+  const Calendar calendar =
+      Make({.name = "ten", .zone = "UTC", .weekly = {On(kWorkdays, "08:00", "18:00")}});
+  const absl::Time start = At("2026-11-23T09:00Z");
+  const absl::Time end = calendar.AddWorkingDays(start, 5).value();
+  EXPECT_EQ(calendar.Between(start, end).value(), absl::Hours(50));
+}
+
+TEST(WorkingDays, KeepTheMicrosecond) {
+  const absl::Time start = At("2026-11-24T15:00Z") + absl::Microseconds(7);
+  EXPECT_EQ(Make(NewYorkSpec()).AddWorkingDays(start, 1).value(),
+            At("2026-11-25T15:00Z") + absl::Microseconds(7));
+}
+
+TEST(WorkingDays, AreRefusedWhereThereAreNone) {
+  const Calendar calendar = Make(NewYorkSpec());
+  EXPECT_TRUE(
+      absl::IsInvalidArgument(calendar.AddWorkingDays(At("2026-11-24T15:00Z"), 0).status()));
+  EXPECT_TRUE(
+      absl::IsInvalidArgument(calendar.AddWorkingDays(At("2026-11-24T15:00Z"), 3654).status()));
+  EXPECT_TRUE(absl::IsOutOfRange(calendar.AddWorkingDays(At("2099-12-30T15:00Z"), 9).status()));
+  const Calendar once = Make({.name = "once",
+                              .zone = "UTC",
+                              .overrides = {{.date = absl::CivilDay(2026, 1, 5),
+                                             .intervals = {{.span = Span("09:00", "17:00")}}}}});
+  EXPECT_EQ(once.AddWorkingDays(At("2026-01-01T10:00Z"), 1).value(), At("2026-01-05T10:00Z"));
+  EXPECT_TRUE(absl::IsFailedPrecondition(once.AddWorkingDays(At("2026-01-01T10:00Z"), 2).status()));
+}
+
 // ---- single questions
 
 TEST(Add, OfNothingIsTheInstantItselfAlsoWhenClosed) {

@@ -55,6 +55,28 @@ absl::StatusOr<absl::Duration> ParseDuration(std::string_view text) {
   return negative ? -total : total;
 }
 
+absl::StatusOr<WrittenSpan> ParseSpan(std::string_view text) {
+  constexpr int kMostWorkingDays = 366;
+  WrittenSpan span;
+  const size_t blank = text.find(' ');
+  if (blank == std::string_view::npos) {
+    const absl::StatusOr<absl::Duration> duration = ParseDuration(text);
+    if (!duration.ok()) return duration.status();
+    span.duration = *duration;
+    span.has_days = text.find('d') != std::string_view::npos;
+    return span;
+  }
+  const std::string_view count = text.substr(0, blank), unit = text.substr(blank + 1);
+  if (count.find_first_not_of("0123456789") != std::string_view::npos ||
+      !absl::SimpleAtoi(Absl(count), &span.working_days) || span.working_days < 1 ||
+      span.working_days > kMostWorkingDays || (unit != "working days" && unit != "working day")) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("expected a duration such as 30m or 4h, or 1 to ", kMostWorkingDays,
+                     " working days such as 5 working days, found ", Quoted(text)));
+  }
+  return span;
+}
+
 std::string DurationText(absl::Duration duration) {
   std::string text(duration < absl::ZeroDuration() ? "-" : "");
   if (duration < absl::ZeroDuration()) duration = -duration;

@@ -14,6 +14,17 @@ namespace tandem::config {
 // for infinity and for more than 10,000 years (the range of google.protobuf.Duration).
 absl::StatusOr<absl::Duration> ParseDuration(std::string_view text);
 
+// Time in which something is to be done, as people write it where not every hour counts.
+struct WrittenSpan {
+  absl::Duration duration;  // zero for working days
+  int working_days = 0;     // 0 = `duration` counts
+  bool has_days = false;    // `duration` is written with "d", of 24 hours each
+};
+
+// What ParseDuration reads, or "1 working day", "5 working days": 1 to 366 of them.
+// INVALID_ARGUMENT for anything else.
+absl::StatusOr<WrittenSpan> ParseSpan(std::string_view text);
+
 // The shortest text that ParseDuration reads back as the same value: "1d12h", "90s" is "1m30s".
 std::string DurationText(absl::Duration duration);
 

@@ -91,6 +91,18 @@ bool IsWrapper(const pb::Descriptor& type) {
 
 }  // namespace
 
+const pb::FieldDescriptor* TextBeside(const pb::FieldDescriptor& field) {
+  if (field.cpp_type() != CppType::CPPTYPE_MESSAGE || field.is_repeated() ||
+      field.message_type()->well_known_type() != pb::Descriptor::WELLKNOWNTYPE_DURATION) {
+    return nullptr;
+  }
+  const pb::FieldDescriptor* const text =
+      field.containing_type()->FindFieldByName(absl::StrCat(field.name(), "_text"));
+  const bool is_text =
+      text != nullptr && text->type() == CppType::TYPE_STRING && !text->is_repeated();
+  return is_text ? text : nullptr;
+}
+
 std::string SourceLines::At(std::string_view path) const {
   for (;;) {
     if (const auto found = lines_.find(path); found != lines_.end()) {
@@ -222,6 +234,17 @@ class YamlMapper {
     }
   }
 
+  // A duration whose message has a text beside it is kept as it is written; what is no duration is
+  // then for the message's own check.
+  bool KeepText(const YamlNode& node, const std::string& path, const pb::FieldDescriptor& field,
+                pb::Message* message) {
+    const pb::FieldDescriptor* const text = TextBeside(field);
+    if (text == nullptr || node.kind != YamlNode::Kind::kScalar) return false;
+    message->GetReflection()->SetString(message, text, node.text);
+    Remember(path, node.line);
+    return !ParseDuration(node.text).ok();
+  }
+
   // Sets a field that is not repeated, or adds one element to a repeated one.
   void FillSingle(const YamlNode& node, const std::string& path, const pb::FieldDescriptor& field,
                   pb::Message* message) {
@@ -230,6 +253,7 @@ class YamlMapper {
     }
     const pb::Reflection& reflection = *message->GetReflection();
     if (field.cpp_type() == CppType::CPPTYPE_MESSAGE) {
+      if (KeepText(node, path, field, message)) return;
       if (field.type() == CppType::TYPE_GROUP) return Fail(node, path, "groups are not supported");
       return FillMessage(node, path,
                          field.is_repeated() ? reflection.AddMessage(message, &field)

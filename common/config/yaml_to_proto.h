@@ -15,7 +15,9 @@
 //   64-bit numbers     also in quotes, as protobuf's JSON has them
 //   bool               true or false
 //   bytes              base64
-//   Duration           30m, 4h, 1h30m, 5d (common/config/duration.h)
+//   Duration           30m, 4h, 1h30m, 5d (common/config/duration.h); where the message has a field
+//                      of that name and "_text" as well, that one keeps what was written, which may
+//                      then be another form: "5 working days"
 //   Timestamp          RFC 3339, or a date (midnight UTC)
 //   Int32Value, …      as the value inside
 // Struct, Any and groups are not supported. A key without a value is an error; leave it out
@@ -31,8 +33,9 @@
 #include "absl/status/status.h"
 
 namespace google::protobuf {
+class FieldDescriptor;
 class Message;
-}
+}  // namespace google::protobuf
 
 namespace tandem::config {
 
@@ -61,6 +64,10 @@ struct Wrapping {
   std::string_view key;
   std::vector<std::string_view> beside;
 };
+
+// The field that keeps how the duration of `field` was written: its name and "_text". Null when the
+// message has none, and for any other type.
+const google::protobuf::FieldDescriptor* TextBeside(const google::protobuf::FieldDescriptor& field);
 
 // Clears `message` and fills it from `text`; `file` only names the text in errors. On failure
 // returns INVALID_ARGUMENT with all errors, one a line, at most 50 of them, and `message` holds
