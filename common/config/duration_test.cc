@@ -42,5 +42,23 @@ TEST(DurationText, IsReadBackAsTheSame) {
   EXPECT_EQ(DurationText(absl::Hours(36)), "1d12h");
 }
 
+TEST(ParseSpan, TakesDurationsAndWorkingDays) {
+  EXPECT_EQ(ParseSpan("4h")->duration, absl::Hours(4));
+  EXPECT_FALSE(ParseSpan("4h")->has_days);
+  EXPECT_EQ(ParseSpan("1d12h")->duration, absl::Hours(36));
+  EXPECT_TRUE(ParseSpan("1d12h")->has_days);
+  EXPECT_EQ(ParseSpan("5 working days")->working_days, 5);
+  EXPECT_EQ(ParseSpan("1 working day")->working_days, 1);
+  EXPECT_EQ(ParseSpan("366 working days")->working_days, 366);
+}
+
+TEST(ParseSpan, RefusesWhatIsNeither) {
+  for (const std::string text :
+       {"", "5", "5 days", "0 working days", "367 working days", "-1 working days",
+        "5  working days", "5 working days ", "five working days", "99999999999 working days"}) {
+    EXPECT_FALSE(ParseSpan(text).ok()) << text;
+  }
+}
+
 }  // namespace
 }  // namespace tandem::config

@@ -36,7 +36,13 @@ ClockStatus StatusOf(SlaMetric metric, const Cycle& cycle, const records::Clock*
   const absl::Duration used = cycle.UsedAt(as_of);
   *status.mutable_used() = time::StampSpan(used);
   if (cycle.leg.target != nullptr) {
-    *status.mutable_target() = time::StampSpan(cycle.leg.target->budget);
+    *status.mutable_target() = time::StampSpan(cycle.leg.budget);
+    status.set_target_text(cycle.leg.target->text);
+    if (cycle.leg.target->working_days > 0) {
+      const absl::StatusOr<absl::Time> end =
+          cycle.leg.target->hours.AddWorkingDays(cycle.started_at, cycle.leg.target->working_days);
+      if (end.ok()) *status.mutable_working_days_end_at() = time::Stamp(*end);
+    }
     status.set_calendar(cycle.leg.target->hours.name());
   }
   status.set_severity(cycle.leg.severity);
@@ -44,7 +50,7 @@ ClockStatus StatusOf(SlaMetric metric, const Cycle& cycle, const records::Clock*
   if (cycle.breached_at) *status.mutable_breached_at() = time::Stamp(*cycle.breached_at);
   if (cycle.ended_at) *status.mutable_ended_at() = time::Stamp(*cycle.ended_at);
   if (cycle.breached_at && cycle.ended_at && cycle.leg.target != nullptr) {
-    *status.mutable_overshoot() = time::StampSpan(used - cycle.leg.target->budget);
+    *status.mutable_overshoot() = time::StampSpan(used - cycle.leg.budget);
   }
   status.set_cancel_reason(cycle.cancel_reason);
   if (clock != nullptr) {
@@ -107,7 +113,8 @@ namespace {
 // Whether the rules of a time zone have a say in when this clock is due.
 bool DependsOnTzdata(const Evaluation& evaluation) {
   const auto depends = [](const Leg& leg) {
-    return leg.target != nullptr && !leg.target->hours.spec().always_open;
+    return leg.target != nullptr &&
+           (!leg.target->hours.spec().always_open || leg.target->working_days > 0);
   };
   return std::any_of(evaluation.cycles.begin(), evaluation.cycles.end(), [&](const Cycle& cycle) {
     return depends(cycle.leg) ||

@@ -90,6 +90,22 @@ TEST(Drift, IsJudgedAgainstTheTimeZonesOfTheLastJudgement) {
   }
 }
 
+TEST(Status, ShowsWorkingDaysAsTheyAreWrittenAndWhatTheyAre) {
+  PolicyVersions policies;
+  policies.Add(0, RulesOf(PolicyOf(std::string(kNewYork) + R"(
+    rules { name: "all" targets { metric: SLA_METRIC_RESOLUTION budget_text: "3 working days"
+                                  calendar: "new-york" } })")));
+  Fact opened;
+  opened.at = At("2026-11-24T15:00Z");
+  const Evaluation evaluation = Evaluate({opened}, type::v1::SLA_METRIC_RESOLUTION, policies, {});
+  ASSERT_NE(evaluation.Latest(), nullptr);
+  const sla::v1::ClockStatus status =
+      StatusOf(type::v1::SLA_METRIC_RESOLUTION, *evaluation.Latest(), nullptr, opened.at);
+  EXPECT_EQ(status.target_text(), "3 working days");
+  EXPECT_EQ(status.target().seconds(), 3 * 510 * 60);
+  EXPECT_EQ(status.working_days_end_at().seconds(), absl::ToUnixSeconds(At("2026-11-30T15:00Z")));
+}
+
 TEST(Facts, OfOneEventAreTakenOnce) {
   PolicyVersions policies;
   policies.Add(0, RulesOf(BuiltInPolicy()));

@@ -1,6 +1,7 @@
 #include <initializer_list>
 #include <string>
 
+#include "absl/strings/str_cat.h"
 #include "services/sla_timer/sla_rules.h"
 
 namespace tandem::sla_timer {
@@ -9,15 +10,23 @@ namespace {
 constexpr char kAlways[] = "around-the-clock";
 constexpr char kOffice[] = "office-hours";
 
+// As the file writes it.
+std::string Written(int minutes) {
+  return minutes % 60 == 0 ? absl::StrCat(minutes / 60, "h") : absl::StrCat(minutes, "m");
+}
+
 void AddTarget(sla::v1::SlaRule& rule, type::v1::SlaMetric metric, int minutes,
                const char* calendar, std::initializer_list<int> percents, int minutes_before = 0) {
   sla::v1::SlaTarget& target = *rule.add_targets();
   target.set_metric(metric);
   target.mutable_budget()->set_seconds(minutes * 60);
+  target.set_budget_text(Written(minutes));
   target.set_calendar(calendar);
   for (const int percent : percents) target.add_warnings()->set_percent(percent);
   if (minutes_before > 0) {
-    target.add_warnings()->mutable_before_due()->set_seconds(minutes_before * 60);
+    sla::v1::WarningThreshold& warning = *target.add_warnings();
+    warning.mutable_before_due()->set_seconds(minutes_before * 60);
+    warning.set_before_due_text(Written(minutes_before));
   }
 }
 

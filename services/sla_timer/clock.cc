@@ -43,7 +43,7 @@ class Fold {
  private:
   Cycle& cycle() { return cycles_.back(); }
   const Behaviour& behaviour() const { return rules_->BehaviourOf(metric_); }
-  Leg Match() const;
+  Leg MatchFrom(absl::Time started_at) const;
   PieceKind KindOf(TicketState state) const;
 
   void EndPiece(absl::Time at, PieceKind next, int fact);
@@ -93,12 +93,14 @@ class Fold {
   absl::Time known_until_ = absl::InfinitePast();
 };
 
-Leg Fold::Match() const {
+// The target of now for a clock that started then.
+Leg Fold::MatchFrom(absl::Time started_at) const {
   Leg leg;
   leg.policy_version = policy_version_;
   leg.severity = attributes_.severity;
   leg.rule = rules_->Match(attributes_);
   if (leg.rule != nullptr) leg.target = leg.rule->TargetOf(metric_);
+  if (leg.target != nullptr) leg.budget = leg.target->BudgetFrom(started_at);
   return leg;
 }
 
@@ -143,7 +145,7 @@ void Fold::Begin(absl::Time at, int fact) {
   Cycle c;
   c.started_at = at;
   c.since = at;
-  c.leg = Match();
+  c.leg = MatchFrom(at);
   c.kind = KindOf(state_);
   c.phase = c.kind == PieceKind::kRunning ? Phase::kRunning : Phase::kPaused;
   c.fact = fact;
@@ -165,7 +167,7 @@ void Fold::BeginAgain(absl::Time at, int fact) {
   cycles_.push_back(std::move(c));
   EndPiece(at, KindOf(state_), fact);
   cycle().phase = cycle().kind == PieceKind::kRunning ? Phase::kRunning : Phase::kPaused;
-  cycle().leg = Match();
+  cycle().leg = MatchFrom(cycle().started_at);
   if (cycle().leg.target != nullptr) Show(at, cycle().started_at);
 }
 
@@ -179,7 +181,8 @@ void Fold::Show(absl::Time at, absl::Time started_at) {
 // Another target from this instant on.
 void Fold::Retarget(absl::Time at, int fact, const char* cause) {
   Cycle& c = cycle();
-  const Leg leg = Match();
+  // One that nobody saw starts with its first target.
+  const Leg leg = MatchFrom(c.IsVisible() ? c.started_at : at);
   const sla::v1::OnChange on_change = behaviour().on_change;
   if (c.phase == Phase::kCancelled) {
     if (c.cancel_reason == "no_target" && leg.target != nullptr && !c.stop_seen) {
@@ -223,7 +226,7 @@ void Fold::Retarget(absl::Time at, int fact, const char* cause) {
       c.crossed_at.reset();
       c.leg = leg;
       c.passed = absl::ZeroDuration();
-      c.breach_cause = c.used >= leg.target->budget ? cause : "";
+      c.breach_cause = c.used >= leg.budget ? cause : "";
       Log(ChangeKind::kRetargeted, at);
       return;
     }
@@ -248,7 +251,7 @@ bool Fold::IsAsUnder(const Leg& leg) const {
 // has a say.
 void Fold::ReplaceFromStart(const Fact& triaged) {
   if (is_changed_) return JudgeAnew(triaged);
-  const Leg leg = Match();
+  const Leg leg = MatchFrom(cycle().started_at);
   if (IsAsUnder(leg)) return SetSeverity(leg.severity);
   // Nothing but time has passed and pauses have come and gone: what was told of it stands, and its
   // next timer finds a budget that is used up already.
@@ -276,8 +279,8 @@ void Fold::ReplaceTarget(const Leg& leg, absl::Time at, int fact) {
     const calendar::Calendar& calendar = leg.target->hours;
     const absl::Duration before = c.used;
     c.used += BetweenOrZero(calendar, piece.from, piece.to);
-    if (!c.crossed_at && c.used >= leg.target->budget) {
-      c.crossed_at = AddOrNever(calendar, piece.from, leg.target->budget - before);
+    if (!c.crossed_at && c.used >= leg.budget) {
+      c.crossed_at = AddOrNever(calendar, piece.from, leg.budget - before);
     }
   }
   next_is_known_ = false;
@@ -375,7 +378,7 @@ void Fold::Stop(absl::Time at, int fact) {
   EndPiece(at, PieceKind::kResolved, fact);
   const bool was_breached = c.breached_at.has_value();
   if (was_breached) {
-    Log(ChangeKind::kStopped, at, c.used - c.leg.target->budget);
+    Log(ChangeKind::kStopped, at, c.used - c.leg.budget);
   } else {
     Log(ChangeKind::kMet, at, c.used);
   }
@@ -409,7 +412,9 @@ void Fold::Reopen(absl::Time at, int fact) {
   const sla::v1::OnChange on_reopen = behaviour().on_reopen;
   const bool by_customer = cycle().cancel_reason == "self_service";
   if (on_reopen == sla::v1::ON_CHANGE_RESTART) {
-    if (cycle().phase == Phase::kCancelled && !by_customer && Match().target == nullptr) return;
+    if (cycle().phase == Phase::kCancelled && !by_customer && MatchFrom(at).target == nullptr) {
+      return;
+    }
     Cancel(at, fact, "restarted");
     Begin(at, fact);
     return;
@@ -418,14 +423,14 @@ void Fold::Reopen(absl::Time at, int fact) {
   Cycle& c = cycle();
   if (c.phase == Phase::kCancelled) {
     c.stop_seen = false;
-    if (by_customer || Match().target != nullptr) BeginAgain(at, fact);
+    if (by_customer || MatchFrom(at).target != nullptr) BeginAgain(at, fact);
     return;
   }
   if (c.phase != Phase::kStopped) return FollowState(at, fact);
   EndPiece(at, PieceKind::kRunning, fact);
   c.phase = Phase::kRunning;
   c.ended_at.reset();
-  const Leg leg = Match();
+  const Leg leg = MatchFrom(c.IsVisible() ? c.started_at : at);
   if (!c.IsVisible()) {
     c.leg = leg;
     if (leg.target == nullptr) return;
@@ -459,7 +464,9 @@ std::optional<Pending> Fold::Next() {
   const absl::Time due = c.Due(c.since);
   next_ = Pending{std::max(due, c.since), true, due, ""};
   const Target& target = *c.leg.target;
-  for (const Threshold& threshold : target.warnings) {
+  const std::vector<Threshold> of_working_days =
+      target.working_days > 0 ? target.ThresholdsOf(c.leg.budget) : std::vector<Threshold>();
+  for (const Threshold& threshold : target.working_days > 0 ? of_working_days : target.thresholds) {
     if (threshold.used <= c.passed) continue;
     const bool is_passed = threshold.used <= c.used;
     // Of those passed already only the highest counts; of those to come the first.
@@ -602,7 +609,7 @@ absl::Time Cycle::Due(absl::Time now) const {
   if (crossed_at) return *crossed_at;
   if (leg.target == nullptr) return absl::InfiniteFuture();
   const absl::Time from = kind == PieceKind::kRunning ? since : now;
-  const absl::Duration left = leg.target->budget - used;
+  const absl::Duration left = leg.budget - used;
   return left <= absl::ZeroDuration() ? from : AddOrNever(leg.target->hours, from, left);
 }
 

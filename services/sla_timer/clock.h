@@ -24,6 +24,7 @@ struct Leg {
   int64_t policy_version = 0;
   const Rule* rule = nullptr;      // null = no rule matches
   const Target* target = nullptr;  // null = the rule has none for this metric
+  absl::Duration budget;           // of the target, for a clock that started when this one did
   type::v1::Severity severity = type::v1::SEVERITY_UNSPECIFIED;
 
   friend bool operator==(const Leg&, const Leg&) = default;

@@ -360,7 +360,7 @@ TEST(Explanations, AddUpAndLeaveNoGap) {
         const absl::StatusOr<Explanation> explanation = Explain(cycle, now);
         ASSERT_TRUE(explanation.ok()) << explanation.status();
         ++explained;
-        const absl::Duration budget = cycle.leg.target->budget;
+        const absl::Duration budget = cycle.leg.budget;
         const bool runs_on = cycle.IsLive() && !cycle.breached_at;
         const absl::Duration used = cycle.UsedAt(now);
         ASSERT_EQ(explanation->counted, runs_on ? budget : std::min(used, budget));

@@ -444,6 +444,58 @@ TEST(Severity, ThatGivesATargetWhileResolvedLetsTheClockGoOnWithTheReopening) {
   EXPECT_EQ(judged.Latest()->UsedAt(At("2026-11-24T15:40Z")), absl::Minutes(40));
 }
 
+// New York is open from 09:00 to 17:30 on weekdays, but for Thanksgiving on the 26th.
+constexpr char kWorkingDays[] = R"(
+  rules { name: "urgent" when { severities: SEVERITY_URGENT }
+    targets { metric: SLA_METRIC_RESOLUTION budget_text: "1 working day" calendar: "new-york"
+              warnings { percent: 50 } } }
+  rules { name: "any"
+    targets { metric: SLA_METRIC_RESOLUTION budget_text: "3 working days" calendar: "new-york" } })";
+
+PolicyVersions InWorkingDays() {
+  static const std::shared_ptr<const SlaRules> rules =
+      RulesOf(PolicyOf(std::string(kNewYork) + kWorkingDays));
+  PolicyVersions versions;
+  versions.Add(1, rules);
+  return versions;
+}
+
+TEST(WorkingDays, AreConvertedOnceAtTheClocksStart) {
+  // Tuesday 10:00 and three working days: Friday, as Thursday is a holiday, then Monday.
+  const Evaluation judged =
+      Judged(History("2026-11-24T15:00Z"), kResolution, "2026-11-24T15:00Z", InWorkingDays());
+  ASSERT_TRUE(judged.pending.has_value());
+  EXPECT_EQ(judged.pending->at, At("2026-11-30T15:00Z"));
+  EXPECT_EQ(judged.Latest()->leg.budget, absl::Minutes(3 * 510));
+}
+
+TEST(WorkingDays, AreAnOrdinaryBudgetFromThenOn) {
+  // Seven and a half open hours passed in the pause: it is due that much later.
+  const History history = History("2026-11-24T15:00Z")
+                              .State("2026-11-24T16:00Z", TICKET_STATE_PENDING)
+                              .State("2026-11-25T15:30Z", TICKET_STATE_OPEN);
+  const Evaluation judged = Judged(history, kResolution, "2026-11-25T15:30Z", InWorkingDays());
+  EXPECT_EQ(judged.pending->at, At("2026-12-01T14:30Z"));
+}
+
+TEST(WorkingDays, OfANewTargetCountFromTheClocksStart) {
+  const History history = History("2026-11-24T15:00Z")
+                              .Triaged("2026-11-24T15:00Z", SEVERITY_NORMAL)
+                              .Severity("2026-11-24T20:00Z", SEVERITY_URGENT);
+  const Evaluation judged = Judged(history, kResolution, "2026-11-24T20:00Z", InWorkingDays());
+  // Half of it, 255 minutes, is used by 19:15Z: the warning that was passed comes now.
+  EXPECT_EQ(judged.log.back().due, At("2026-11-25T15:00Z"));
+  EXPECT_EQ(judged.Latest()->leg.budget, absl::Minutes(510));
+}
+
+TEST(WorkingDays, AreExplainedToTheirEnd) {
+  const Evaluation judged =
+      Judged(History("2026-11-24T15:00Z"), kResolution, "2026-11-24T15:00Z", InWorkingDays());
+  const Explanation explained = Explain(*judged.Latest(), At("2026-11-24T15:00Z")).value();
+  EXPECT_EQ(explained.counted, absl::Minutes(3 * 510));
+  EXPECT_EQ(explained.pieces.back().to, At("2026-11-30T15:00Z"));
+}
+
 TEST(Policy, TakesAnOpenTicketFromItsApplicationOnAndKeepsWhatWasUsed) {
   PolicyVersions versions = Versions();
   versions.Add(2, RulesOf(PolicyOf(std::string(kNewYork) + R"(

@@ -36,8 +36,7 @@ absl::Time EndOf(const Cycle& cycle, absl::Time now) {
 
 absl::StatusOr<Explanation> Explain(const Cycle& cycle, absl::Time now) {
   Explanation explanation;
-  absl::Duration left =
-      cycle.leg.target != nullptr ? cycle.leg.target->budget : absl::ZeroDuration();
+  absl::Duration left = cycle.leg.target != nullptr ? cycle.leg.budget : absl::ZeroDuration();
   auto add = [&](ClockPiece piece) {
     if (piece.from >= piece.to) return;
     if (piece.from < now && now < piece.to) {

@@ -85,6 +85,7 @@ class SlaPolicyEffects : public ::testing::Test {
     for (sla::v1::SlaRule& rule : *policy.mutable_rules()) {
       for (sla::v1::SlaTarget& target : *rule.mutable_targets()) {
         target.mutable_budget()->set_seconds(seconds);
+        target.clear_budget_text();
         target.clear_warnings();
       }
     }

@@ -8,6 +8,7 @@
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "common/calendar/calendar_proto.h"
+#include "common/config/duration.h"
 #include "common/time/stamp.h"
 
 namespace tandem::sla_timer {
@@ -23,11 +24,6 @@ bool Holds(const List& list, const Value& value) {
 }
 
 bool HasClock(SlaMetric metric) { return Holds(kMetrics, metric); }
-
-bool IsBudget(const google::protobuf::Duration& duration) {
-  return duration.seconds() >= 1 && duration.seconds() <= kMostSeconds && duration.nanos() >= 0 &&
-         duration.nanos() < 1'000'000'000;
-}
 
 // "4h", "1h30m", "90s": days are left as hours, for a day of open time is no day.
 std::string Spell(absl::Duration duration) {
@@ -103,48 +99,144 @@ Calendars ReadCalendars(const sla::v1::SlaPolicy& policy, corridor::Violations& 
   return calendars;
 }
 
+// "10h" for a calendar whose open days have ten hours each; empty where they differ or there are
+// none in the week.
+std::string HoursADay(const calendar::Calendar& calendar) {
+  // A week without a change of clocks; holidays and overrides have no say in what a day usually is.
+  calendar::CalendarSpec week = calendar.spec();
+  week.zone = "UTC";
+  week.holidays.clear();
+  week.overrides.clear();
+  const absl::StatusOr<calendar::Calendar> usual = calendar::Calendar::Create(std::move(week));
+  if (!usual.ok()) return "";
+  absl::Duration a_day;
+  for (int day = 4; day < 11; ++day) {
+    const auto midnight = [](int number) {
+      return absl::FromCivil(absl::CivilDay(2026, 1, number), absl::UTCTimeZone());
+    };
+    const absl::StatusOr<absl::Duration> open = usual->Between(midnight(day), midnight(day + 1));
+    if (!open.ok() || *open == absl::ZeroDuration()) continue;
+    if (a_day != absl::ZeroDuration() && a_day != *open) return "";
+    a_day = *open;
+  }
+  return a_day == absl::ZeroDuration() ? "" : Spell(a_day);
+}
+
+// How to say what somebody meant by days of a calendar that is not always open: "50h, or 5 working
+// days".
+std::string InOpenTime(const config::WrittenSpan& span, const calendar::Calendar& hours) {
+  absl::Duration rest;
+  const int64_t days = absl::IDivDuration(span.duration, absl::Hours(24), &rest);
+  const std::string working = absl::StrCat(days, days == 1 ? " working day" : " working days");
+  absl::Duration a_day;
+  if (!absl::ParseDuration(HoursADay(hours), &a_day) || a_day == absl::ZeroDuration()) {
+    return absl::StrCat("hours of open time, or ", working);
+  }
+  return absl::StrCat(Spell(a_day * days + rest), " of open time",
+                      rest == absl::ZeroDuration() ? absl::StrCat(", or ", working) : "");
+}
+
+// A time that is given as a duration, as a text, or as both; nullopt when it is named as a problem.
+// `hours` may be null.
+std::optional<config::WrittenSpan> ReadSpan(const google::protobuf::Duration* duration,
+                                            const std::string& text, const std::string& at,
+                                            const calendar::Calendar* hours,
+                                            corridor::Violations& violations) {
+  config::WrittenSpan span;
+  if (!text.empty()) {
+    const absl::StatusOr<config::WrittenSpan> read = config::ParseSpan(text);
+    if (!violations.Require(read.ok(), at, std::string(read.status().message()))) {
+      return std::nullopt;
+    }
+    span = *read;
+    if (span.working_days > 0) {
+      if (!violations.Require(duration == nullptr, at,
+                              "must not be a duration as well as working days")) {
+        return std::nullopt;
+      }
+      return span;
+    }
+    if (!violations.Require(duration == nullptr || time::Span(*duration) == span.duration, at,
+                            absl::StrCat("is not what its text says, ", text))) {
+      return std::nullopt;
+    }
+  } else if (duration != nullptr) {
+    span.duration = time::Span(*duration);
+  }
+  if (!violations.Require(
+          span.duration >= absl::Seconds(1) && span.duration <= absl::Seconds(kMostSeconds), at,
+          "must be from 1 s to 366 d")) {
+    return std::nullopt;
+  }
+  const std::string problem = hours == nullptr ? "" : DaysProblem(span, text, *hours);
+  if (!violations.Require(problem.empty(), at, problem)) return std::nullopt;
+  return span;
+}
+
+std::optional<Warning> ReadWarning(const sla::v1::WarningThreshold& message, const std::string& at,
+                                   const calendar::Calendar* hours,
+                                   corridor::Violations& violations) {
+  Warning warning;
+  if (message.has_before_due() || !message.before_due_text().empty()) {
+    const std::optional<config::WrittenSpan> span =
+        ReadSpan(message.has_before_due() ? &message.before_due() : nullptr,
+                 message.before_due_text(), at, hours, violations);
+    if (!span) return std::nullopt;
+    if (!violations.Require(span->working_days == 0, at,
+                            "must be hours of open time, such as 4h, or percent")) {
+      return std::nullopt;
+    }
+    warning.before_due = span->duration;
+    warning.name = Spell(span->duration);
+    return warning;
+  }
+  if (!violations.Require(message.percent() >= 1 && message.percent() <= 99, at,
+                          "must be from 1 to 99 percent, or a time before the due instant")) {
+    return std::nullopt;
+  }
+  warning.percent = message.percent();
+  warning.name = absl::StrCat(message.percent(), "%");
+  return warning;
+}
+
 std::optional<Target> ReadTarget(const sla::v1::SlaTarget& message, const std::string& at,
                                  const Calendars& calendars, corridor::Violations& violations) {
   violations.Require(HasClock(message.metric()), absl::StrCat(at, ".metric"),
                      "must be FIRST_RESPONSE, RESOLUTION or TIME_TO_OWN");
-  const bool has_budget = violations.Require(
-      IsBudget(message.budget()), absl::StrCat(at, ".budget"), "must be from 1 s to 366 d");
   const auto calendar = calendars.find(message.calendar());
   const bool has_calendar =
       violations.Require(calendar != calendars.end(), absl::StrCat(at, ".calendar"),
                          "names no sound calendar of this policy");
+  const calendar::Calendar* const hours = has_calendar ? &calendar->second : nullptr;
+  const std::optional<config::WrittenSpan> budget =
+      ReadSpan(message.has_budget() ? &message.budget() : nullptr, message.budget_text(),
+               absl::StrCat(at, ".budget"), hours, violations);
   violations.Count(absl::StrCat(at, ".warnings"), static_cast<size_t>(message.warnings_size()), 10);
-  const absl::Duration budget = has_budget ? time::Span(message.budget()) : absl::ZeroDuration();
-  std::vector<Threshold> warnings;
+  std::vector<Warning> warnings;
   std::set<std::string> names;
   for (int i = 0; i < message.warnings_size(); ++i) {
-    const sla::v1::WarningThreshold& warning = message.warnings(i);
     const std::string here = absl::StrCat(at, ".warnings[", i, "]");
-    Threshold threshold;
-    if (warning.has_before_due()) {
-      violations.Require(IsBudget(warning.before_due()), here, "must be from 1 s to 366 d");
-      threshold.name = Spell(time::Span(warning.before_due()));
-      threshold.used = budget - time::Span(warning.before_due());
-    } else {
-      violations.Require(warning.percent() >= 1 && warning.percent() <= 99, here,
-                         "must be from 1 to 99 percent, or a time before the due instant");
-      threshold.name = absl::StrCat(warning.percent(), "%");
-      threshold.used =
-          absl::Microseconds(absl::ToInt64Microseconds(budget) / 100 * warning.percent() +
-                             absl::ToInt64Microseconds(budget) % 100 * warning.percent() / 100);
-    }
-    violations.Require(names.insert(threshold.name).second, here, "stands there twice");
-    if (threshold.used > absl::ZeroDuration()) warnings.push_back(std::move(threshold));
+    std::optional<Warning> warning = ReadWarning(message.warnings(i), here, hours, violations);
+    if (!warning) continue;
+    violations.Require(names.insert(warning->name).second, here, "stands there twice");
+    warnings.push_back(*std::move(warning));
   }
-  std::stable_sort(warnings.begin(), warnings.end(),
-                   [](const Threshold& a, const Threshold& b) { return a.used < b.used; });
-  if (!has_budget || !has_calendar) return std::nullopt;
+  if (!budget || hours == nullptr) return std::nullopt;
+  Target target{
+      .budget = budget->duration,
+      .working_days = budget->working_days,
+      .text = message.budget_text().empty() ? Spell(budget->duration) : message.budget_text(),
+      .hours = *hours,
+      .warnings = std::move(warnings),
+      .thresholds = {}};
   // Found now rather than when the first ticket needs it. 2026 is an ordinary year.
-  const absl::Status opens =
-      calendar->second.Add(absl::FromCivil(absl::CivilDay(2026, 1, 1), absl::UTCTimeZone()), budget)
-          .status();
+  const absl::Time begin = absl::FromCivil(absl::CivilDay(2026, 1, 1), absl::UTCTimeZone());
+  const absl::Status opens = target.working_days > 0
+                                 ? hours->AddWorkingDays(begin, target.working_days).status()
+                                 : hours->Add(begin, target.budget).status();
   violations.Require(opens.ok(), absl::StrCat(at, ".calendar"), std::string(opens.message()));
-  return Target{budget, calendar->second, std::move(warnings)};
+  if (target.working_days == 0) target.thresholds = target.ThresholdsOf(target.budget);
+  return target;
 }
 
 void CheckCondition(const sla::v1::SlaCondition& when, const std::string& at,
@@ -176,13 +268,45 @@ VerificationPace ReadPace(const sla::v1::Verification& message, corridor::Violat
 
 }  // namespace
 
+std::string DaysProblem(const config::WrittenSpan& span, const std::string& text,
+                        const calendar::Calendar& hours) {
+  if (!span.has_days || hours.spec().always_open) return "";
+  return absl::StrCat(text, " counts 24 hours of open time a day, and calendar \"", hours.name(),
+                      "\" is not always open; write ", InOpenTime(span, hours));
+}
+
+absl::Duration Target::BudgetFrom(absl::Time start) const {
+  if (working_days == 0) return budget;
+  constexpr absl::Duration kNever = absl::Hours(24 * 366 * 200);
+  const absl::StatusOr<absl::Time> end = hours.AddWorkingDays(start, working_days);
+  if (!end.ok()) return kNever;
+  const absl::StatusOr<absl::Duration> open = hours.Between(start, *end);
+  return open.ok() ? *open : kNever;
+}
+
+std::vector<Threshold> Target::ThresholdsOf(absl::Duration of_budget) const {
+  std::vector<Threshold> points;
+  const int64_t budget_us = absl::ToInt64Microseconds(of_budget);
+  for (const Warning& warning : warnings) {
+    const absl::Duration used = warning.percent > 0
+                                    ? absl::Microseconds(budget_us / 100 * warning.percent +
+                                                         budget_us % 100 * warning.percent / 100)
+                                    : of_budget - warning.before_due;
+    if (used > absl::ZeroDuration()) points.push_back({warning.name, used});
+  }
+  std::stable_sort(points.begin(), points.end(),
+                   [](const Threshold& a, const Threshold& b) { return a.used < b.used; });
+  return points;
+}
+
 std::shared_ptr<const SlaRules> SlaRules::Make(const sla::v1::SlaPolicy& policy,
                                                corridor::Violations& violations) {
   auto rules = std::make_shared<SlaRules>();
   rules->takes_open_tickets_ = policy.applies_to() == sla::v1::POLICY_SCOPE_OPEN_TICKETS;
   violations.Require(sla::v1::PolicyScope_IsValid(policy.applies_to()), "applies_to", "is unknown");
   rules->verification_ = ReadPace(policy.verification(), violations);
-  const Calendars calendars = ReadCalendars(policy, violations);
+  rules->calendars_ = ReadCalendars(policy, violations);
+  const Calendars& calendars = rules->calendars_;
 
   for (const SlaMetric metric : kMetrics) {
     rules->behaviours_[static_cast<size_t>(metric)] = DefaultBehaviour(metric);

@@ -4,6 +4,8 @@
 
 #include <array>
 #include <cstdint>
+#include <functional>
+#include <map>
 #include <memory>
 #include <optional>
 #include <string>
@@ -12,6 +14,7 @@
 
 #include "absl/time/time.h"
 #include "common/calendar/calendar.h"
+#include "common/config/duration.h"
 #include "common/corridor/errors.h"
 #include "tandem/sla/v1/sla_policy.pb.h"
 #include "tandem/type/v1/types.pb.h"
@@ -39,11 +42,32 @@ struct Threshold {
   absl::Duration used;
 };
 
-struct Target {
-  absl::Duration budget;
-  calendar::Calendar hours;
-  std::vector<Threshold> warnings;  // by rising use
+// A warning before the budget is known.
+struct Warning {
+  std::string name;
+  int percent = 0;  // of the budget; 0 = `before_due` counts
+  absl::Duration before_due;
 };
+
+struct Target {
+  absl::Duration budget;  // zero for working days
+  int working_days = 0;   // 0 = `budget` counts
+  std::string text;       // as it is written
+  calendar::Calendar hours;
+  std::vector<Warning> warnings;
+  std::vector<Threshold> thresholds;  // of `budget`, by rising use
+
+  // The business time that a clock has which starts then; more than there is where working days end
+  // beyond what the calendar covers.
+  absl::Duration BudgetFrom(absl::Time start) const;
+  // By rising use.
+  std::vector<Threshold> ThresholdsOf(absl::Duration of_budget) const;
+};
+
+// What is wrong with `span`, which is written as `text`, for a budget by that calendar: days where
+// not every hour is open, with the way to say it. Empty = nothing.
+std::string DaysProblem(const config::WrittenSpan& span, const std::string& text,
+                        const calendar::Calendar& hours);
 
 struct Rule {
   std::string name;
@@ -90,12 +114,17 @@ class SlaRules {
   // Whether this version takes tickets that are open when it is applied.
   bool takes_open_tickets() const { return takes_open_tickets_; }
   const VerificationPace& verification() const { return verification_; }
+  // The policy's calendars by name, those that no target names as well.
+  const std::map<std::string, calendar::Calendar, std::less<>>& calendars() const {
+    return calendars_;
+  }
 
  private:
   std::vector<Rule> rules_;
   std::array<Behaviour, type::v1::SlaMetric_ARRAYSIZE> behaviours_;
   bool takes_open_tickets_ = false;
   VerificationPace verification_;
+  std::map<std::string, calendar::Calendar, std::less<>> calendars_;
 };
 
 // The versions that a ticket's evaluation may need. A small value.

@@ -100,10 +100,10 @@ TEST(SlaPolicy, DropsAWarningThatABudgetHasNoRoomFor) {
       calendar: "always" warnings { before_due { seconds: 900 } }
       warnings { before_due { seconds: 90 } } warnings { percent: 50 } } })"));
   const Target& target = *rules->Match({})->TargetOf(type::v1::SLA_METRIC_RESOLUTION);
-  ASSERT_EQ(target.warnings.size(), 2u);
-  EXPECT_EQ(target.warnings[0].name, "50%");
-  EXPECT_EQ(target.warnings[1].name, "1m30s");
-  EXPECT_EQ(target.warnings[1].used, absl::Seconds(810));
+  ASSERT_EQ(target.thresholds.size(), 2u);
+  EXPECT_EQ(target.thresholds[0].name, "50%");
+  EXPECT_EQ(target.thresholds[1].name, "1m30s");
+  EXPECT_EQ(target.thresholds[1].used, absl::Seconds(810));
 }
 
 TEST(SlaPolicy, VerifiesFiftyTicketsAMinuteUnlessItSaysOtherwise) {
@@ -112,6 +112,83 @@ TEST(SlaPolicy, VerifiesFiftyTicketsAMinuteUnlessItSaysOtherwise) {
   EXPECT_EQ(silent->verification().tickets, 50);
   const auto off = RulesOf(PolicyOf(R"(verification { tickets: 0 } rules { name: "a" })"));
   EXPECT_EQ(off->verification().tickets, 0);
+}
+
+// ---- how a budget is written
+
+constexpr char kTenHours[] = R"(
+  calendars { name: "always" zone: "UTC" always_open: true }
+  calendars { name: "ten-hours" zone: "UTC"
+    weekly { days: [DAY_OF_WEEK_MONDAY, DAY_OF_WEEK_TUESDAY, DAY_OF_WEEK_WEDNESDAY,
+                    DAY_OF_WEEK_THURSDAY, DAY_OF_WEEK_FRIDAY] start: "08:00" end: "18:00" } }
+  rules { name: "all" targets { metric: SLA_METRIC_RESOLUTION )";
+
+std::string ProblemsOf(const std::string& target) {
+  corridor::Violations violations;
+  SlaRules::Make(PolicyOf(std::string(kTenHours) + target + " } }"), violations);
+  return std::string(violations.status().message());
+}
+
+const Target& TargetOf(const std::string& target) {
+  static std::vector<std::shared_ptr<const SlaRules>> kept;
+  kept.push_back(RulesOf(PolicyOf(std::string(kTenHours) + target + " } }")));
+  return *kept.back()->Match({})->TargetOf(type::v1::SLA_METRIC_RESOLUTION);
+}
+
+TEST(Budget, OfADayIsRefusedUnlessTheCalendarIsAlwaysOpen) {
+  EXPECT_THAT(ProblemsOf(R"(budget { seconds: 432000 } budget_text: "5d" calendar: "ten-hours")"),
+              HasSubstr("rules[0].targets[0].budget: 5d counts 24 hours of open time a day, and "
+                        "calendar \"ten-hours\" is not always open; write 50h of open time, or 5 "
+                        "working days"));
+  EXPECT_THAT(ProblemsOf(R"(budget_text: "1d12h" calendar: "ten-hours")"),
+              HasSubstr("write 22h of open time"));
+  EXPECT_EQ(ProblemsOf(R"(budget { seconds: 432000 } budget_text: "5d" calendar: "always")"), "");
+  EXPECT_EQ(ProblemsOf(R"(budget_text: "120h" calendar: "ten-hours")"), "");
+  // Seconds of an API say no days.
+  EXPECT_EQ(ProblemsOf(R"(budget { seconds: 432000 } calendar: "ten-hours")"), "");
+}
+
+TEST(Budget, OfADayIsRefusedInAWarningToo) {
+  EXPECT_THAT(ProblemsOf(R"(budget_text: "50h" calendar: "ten-hours"
+                            warnings { before_due_text: "1d" before_due { seconds: 86400 } })"),
+              HasSubstr("rules[0].targets[0].warnings[0]: 1d counts 24 hours"));
+  EXPECT_THAT(ProblemsOf(R"(budget_text: "50h" calendar: "ten-hours"
+                            warnings { before_due_text: "1 working day" })"),
+              HasSubstr("must be hours of open time"));
+}
+
+TEST(Budget, SaysWhatItMayBe) {
+  for (const char* text : {"soon", "0 working days", "367 working days", "5 days", "5working days",
+                           "-4h", "0s", "5  working days"}) {
+    EXPECT_THAT(ProblemsOf(absl::StrCat("budget_text: \"", text, "\" calendar: \"always\"")),
+                HasSubstr("rules[0].targets[0].budget: "))
+        << text;
+  }
+  EXPECT_THAT(ProblemsOf(R"(calendar: "always")"), HasSubstr("budget: must be from 1 s"));
+  EXPECT_THAT(ProblemsOf(R"(budget { seconds: 60 } budget_text: "2m" calendar: "always")"),
+              HasSubstr("is not what its text says, 2m"));
+  EXPECT_THAT(
+      ProblemsOf(R"(budget { seconds: 60 } budget_text: "2 working days" calendar: "always")"),
+      HasSubstr("must not be a duration as well as working days"));
+}
+
+TEST(Budget, InWorkingDaysIsTheBusinessTimeFromTheClocksStartToTheirEnd) {
+  const Target& target = TargetOf(R"(budget_text: "5 working days" calendar: "ten-hours"
+                                     warnings { percent: 50 } warnings { before_due { seconds: 3600 } })");
+  EXPECT_EQ(target.text, "5 working days");
+  EXPECT_EQ(target.BudgetFrom(At("2026-11-23T09:00Z")), absl::Hours(50));
+  // From Saturday noon to Friday noon: four whole days and four hours.
+  EXPECT_EQ(target.BudgetFrom(At("2026-11-28T12:00Z")), absl::Hours(44));
+  const std::vector<Threshold> thresholds = target.ThresholdsOf(absl::Hours(44));
+  ASSERT_EQ(thresholds.size(), 2u);
+  EXPECT_EQ(thresholds[0].used, absl::Hours(22));
+  EXPECT_EQ(thresholds[1].used, absl::Hours(43));
+}
+
+TEST(Budget, IsShownAsItIsWritten) {
+  EXPECT_EQ(TargetOf(R"(budget_text: "90m" calendar: "always")").text, "90m");
+  EXPECT_EQ(TargetOf(R"(budget { seconds: 432000 } calendar: "ten-hours")").text, "120h");
+  EXPECT_EQ(TargetOf(R"(budget_text: "5d" calendar: "always")").text, "5d");
 }
 
 }  // namespace

@@ -173,7 +173,8 @@ void Teller::Tell(const Notice& notice) {
       auto event = About<events::v1::SlaClockStarted>(change);
       *event.mutable_started_at() = time::Stamp(change.started_at);
       if (change.due != absl::InfiniteFuture()) *event.mutable_due_at() = time::Stamp(change.due);
-      *event.mutable_target() = time::StampSpan(change.leg.target->budget);
+      *event.mutable_target() = time::StampSpan(change.leg.budget);
+      event.set_target_text(change.leg.target->text);
       event.set_calendar(change.leg.target->hours.name());
       event.set_retargeted(change.kind == ChangeKind::kRetargeted);
       Publish(std::move(event), change.at);

@@ -13,6 +13,7 @@
 #include "absl/strings/strip.h"
 #include "common/config/duration.h"
 #include "common/config/nearest_name.h"
+#include "common/config/yaml_to_proto.h"
 #include "common/time/micros.h"
 #include "google/protobuf/descriptor.pb.h"
 #include "google/protobuf/util/json_util.h"
@@ -136,6 +137,11 @@ absl::Status FillMessage(Message* message, const std::string& text, absl::Time n
 absl::Status SetHere(Message* message, const FieldDescriptor& field, const std::string& text,
                      absl::Time now) {
   const pb::Reflection& reflection = *message->GetReflection();
+  // A duration that is kept as it is written may have another form: "5 working days".
+  if (const FieldDescriptor* const kept = config::TextBeside(field)) {
+    reflection.SetString(message, kept, text);
+    if (!config::ParseDuration(text).ok()) return absl::OkStatus();
+  }
   const bool adds = field.is_repeated();
   absl::Status status;
   switch (field.cpp_type()) {

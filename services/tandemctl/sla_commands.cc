@@ -23,6 +23,18 @@ std::string Calendar(const char* name) {
 // Exact, unlike elsewhere, as are the instants: what is shown must add up to the sum below it.
 std::string ExactLength(absl::Duration duration) { return config::DurationText(duration); }
 
+// Open time has hours and no days: a day at a desk is shorter than 24 hours.
+std::string OpenTime(absl::Duration duration) { return absl::FormatDuration(duration); }
+
+// As the policy writes it; working days with what they come to for this clock.
+std::string TargetOf(const sla::v1::ClockStatus& clock, const Looks& looks) {
+  const std::string length = OpenTime(DurationIn(clock, "target"));
+  if (clock.target_text().empty()) return clock.has_target() ? length : "-";
+  if (!clock.has_working_days_end_at()) return clock.target_text();
+  return absl::StrCat(clock.target_text(), " (", length, ", to ",
+                      Cell(clock, "working_days_end_at", Form::kPlain, looks), ")");
+}
+
 // A clock as a sentence, its time piece by piece, and the sum of what was counted.
 std::string ShowExplanation(const Message& reply, const Looks& looks) {
   const auto& explained = static_cast<const sla::v1::ExplainClockResponse&>(reply);
@@ -33,8 +45,8 @@ std::string ShowExplanation(const Message& reply, const Looks& looks) {
   if (const std::string verdict = WordIn(clock, "verdict"); !verdict.empty()) {
     absl::StrAppend(&text, ", ", verdict);
   }
-  absl::StrAppend(&text, "\ntarget ", ExactLength(DurationIn(clock, "target")), ", used ",
-                  ExactLength(DurationIn(clock, "used")));
+  absl::StrAppend(&text, "\ntarget ", TargetOf(clock, looks), ", used ",
+                  OpenTime(DurationIn(clock, "used")));
   if (clock.has_due_at()) absl::StrAppend(&text, ", due ", cell("due_at"));
   if (clock.has_ended_at()) absl::StrAppend(&text, ", ended ", cell("ended_at"));
   absl::StrAppend(&text, "\ncalendar ", clock.calendar().empty() ? "-" : clock.calendar(),
@@ -157,10 +169,12 @@ std::string TellAtRisk(Context& context, const Message&, const Message& reply) {
     const auto cell = [&](const char* path) {
       return Cell(risk, path, Form::kPlain, context.looks);
     };
-    table.Add({cell("clock.due_at"), risk.ticket_id(), cell("clock.metric"), cell("clock.phase"),
-               cell("clock.severity"), cell("clock.used"), cell("clock.target"),
-               ticket.assignee_id(), ticket.queue(), risk.account_id(),
-               cli::Printable(ticket.subject())});
+    table.Add(
+        {cell("clock.due_at"), risk.ticket_id(), cell("clock.metric"), cell("clock.phase"),
+         cell("clock.severity"), cell("clock.used"),
+         risk.clock().target_text().empty() ? cell("clock.target") : risk.clock().target_text(),
+         ticket.assignee_id(), ticket.queue(), risk.account_id(),
+         cli::Printable(ticket.subject())});
   }
   return table.Text(context.looks.screen);
 }

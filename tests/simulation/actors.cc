@@ -710,7 +710,9 @@ void Actors::ApplyPolicy(Dice& dice) {
     if (dice.Chance(0.5)) sla->mutable_policy()->set_applies_to(sla::v1::POLICY_SCOPE_OPEN_TICKETS);
     for (sla::v1::SlaRule& rule : *sla->mutable_policy()->mutable_rules()) {
       for (sla::v1::SlaTarget& target : *rule.mutable_targets()) {
+        if (!target.has_budget()) continue;
         *target.mutable_budget() = time::StampSpan(time::Span(target.budget()) * dice.Int(1, 2));
+        target.clear_budget_text();
       }
     }
   }

@@ -164,6 +164,32 @@ absl::Time ShadowCalendar::After(absl::Time from, absl::Duration budget) const {
   return absl::InfiniteFuture();
 }
 
+absl::Time ShadowCalendar::AfterWorkingDays(absl::Time from, int days) const {
+  const auto openings_of = [this](absl::CivilDay day) {
+    if (!calendar_.always_open()) return OpeningsOn(day);
+    return std::vector<Opening>{{InstantOf(day, 0), InstantOf(day + 1, 0)}};
+  };
+  absl::CivilDay began = absl::ToCivilDay(from, zone_);
+  const std::vector<Opening> night = openings_of(began - 1);
+  if (!night.empty() && night.front().from <= from && from < night.back().to) --began;
+  const absl::CivilSecond local = absl::ToCivilSecond(from, zone_);
+  const absl::Duration fraction = from - absl::FromUnixSeconds(absl::ToUnixSeconds(from));
+  const auto since_midnight = local - absl::CivilSecond(began);
+  for (absl::CivilDay day = began + 1; day < began + 3653 + 2 * days; ++day) {
+    const std::vector<Opening> openings = openings_of(day);
+    if (openings.empty() || --days > 0) continue;
+    const absl::TimeZone::TimeInfo info = zone_.At(absl::CivilSecond(day) + since_midnight);
+    const absl::Time same =
+        info.kind == absl::TimeZone::TimeInfo::SKIPPED ? info.trans : info.pre + fraction;
+    absl::Time end = openings.back().to;
+    for (auto opening = openings.rbegin(); opening != openings.rend(); ++opening) {
+      if (same <= opening->to) end = std::max(same, opening->from);
+    }
+    if (OpenTime(from, end) > absl::ZeroDuration()) return end;
+  }
+  return absl::InfiniteFuture();
+}
+
 absl::Time ShadowCalendar::Before(absl::Time to, absl::Duration budget) const {
   if (budget <= absl::ZeroDuration()) return to;
   if (calendar_.always_open()) return to - budget;

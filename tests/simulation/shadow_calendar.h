@@ -36,6 +36,11 @@ class ShadowCalendar {
   // The earliest instant by which `budget` of open time has passed since `from`; `from` itself for
   // none. The infinite future when ten years do not have so much.
   absl::Time After(absl::Time from, absl::Duration budget) const;
+  // Where that many working days after `from` end: the same local time on the open day, moved into
+  // its hours. An open day is one on which hours begin, and the small hours of a night are of the
+  // evening that they began in. Never so near that nothing is open in between. The infinite future
+  // when ten years have no such day.
+  absl::Time AfterWorkingDays(absl::Time from, int days) const;
   // The latest instant from which on `budget` of open time passed until `to`; the infinite past
   // likewise.
   absl::Time Before(absl::Time to, absl::Duration budget) const;

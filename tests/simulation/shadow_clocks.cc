@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "absl/status/status.h"
+#include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "common/time/stamp.h"
 #include "tandem/events/v1/intake.pb.h"
@@ -74,12 +75,16 @@ struct Fact {
 struct Target {
   std::string rule;
   int64_t policy_version = 0;
-  absl::Duration budget;
+  const sla::v1::SlaTarget* given = nullptr;
   const ShadowCalendar* calendar = nullptr;
+  // Of a clock that has it:
+  absl::Duration budget;
   std::vector<std::pair<absl::Duration, std::string>>
       warnings;  // the point of use and its name, rising
 
-  bool operator==(const Target&) const = default;
+  bool IsThat(const Target& other) const {
+    return rule == other.rule && policy_version == other.policy_version;
+  }
 };
 
 // A version of the policy with its calendars made.
@@ -120,6 +125,39 @@ std::string NameOf(const sla::v1::WarningThreshold& threshold) {
   return name;
 }
 
+// "5 working days"; 0 = the target is no such one.
+int WorkingDaysOf(const sla::v1::SlaTarget& given) {
+  const size_t blank = given.budget_text().find(" working day");
+  int days = 0;
+  if (blank == std::string::npos ||
+      !absl::SimpleAtoi(given.budget_text().substr(0, blank), &days)) {
+    return 0;
+  }
+  return days;
+}
+
+// The target of a clock that started then: working days end on that many-th open day after, and are
+// the business time until there from then on.
+void Settle(absl::Time started_at, Target& target) {
+  const sla::v1::SlaTarget& given = *target.given;
+  target.budget = time::Span(given.budget());
+  if (const int days = WorkingDaysOf(given); days > 0) {
+    const absl::Time end = target.calendar->AfterWorkingDays(started_at, days);
+    target.budget = end == absl::InfiniteFuture() ? absl::Hours(24 * 366 * 200)
+                                                  : target.calendar->OpenTime(started_at, end);
+  }
+  target.warnings.clear();
+  for (const sla::v1::WarningThreshold& threshold : given.warnings()) {
+    const absl::Duration point = threshold.has_percent()
+                                     ? target.budget * threshold.percent() / 100
+                                     : target.budget - time::Span(threshold.before_due());
+    if (point > absl::ZeroDuration()) {
+      target.warnings.emplace_back(time::TruncateToMicros(point), NameOf(threshold));
+    }
+  }
+  std::sort(target.warnings.begin(), target.warnings.end());
+}
+
 // The first rule that matches gives the target; none, or a rule without this metric, gives no
 // clock.
 absl::StatusOr<std::optional<Target>> TargetOf(const MadePolicy& policy, SlaMetric metric,
@@ -137,17 +175,8 @@ absl::StatusOr<std::optional<Target>> TargetOf(const MadePolicy& policy, SlaMetr
       Target target;
       target.rule = rule.name();
       target.policy_version = policy.in_force->version;
-      target.budget = time::Span(given.budget());
+      target.given = &given;
       target.calendar = &calendar->second;
-      for (const sla::v1::WarningThreshold& threshold : given.warnings()) {
-        const absl::Duration point = threshold.has_percent()
-                                         ? target.budget * threshold.percent() / 100
-                                         : target.budget - time::Span(threshold.before_due());
-        if (point > absl::ZeroDuration()) {
-          target.warnings.emplace_back(time::TruncateToMicros(point), NameOf(threshold));
-        }
-      }
-      std::sort(target.warnings.begin(), target.warnings.end());
       return target;
     }
     return std::nullopt;
@@ -533,7 +562,7 @@ class Walk {
   }
 
   void Change(absl::Time at, const Behaviour& behaviour, const std::optional<Target>& target) {
-    if (clocks_ > 0 && target.has_value() && *target == target_ && IsAlive()) return;
+    if (clocks_ > 0 && target.has_value() && target->IsThat(target_) && IsAlive()) return;
     if (awaits_target_ && target.has_value()) {
       awaits_target_ = false;
       Begin(at, at, *target, {});
@@ -643,8 +672,9 @@ class Walk {
 
   void Take(const Target& target) {
     target_ = target;
+    Settle(clock().started_at, target_);
     settled_ = absl::ZeroDuration();
-    clock().target = target.budget;
+    clock().target = target_.budget;
     clock().calendar = target.calendar->name();
     clock().rule = target.rule;
     clock().policy_version = target.policy_version;

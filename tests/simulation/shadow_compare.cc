@@ -717,6 +717,11 @@ absl::Status CompareClocks(const std::vector<ArrivedEvent>& events,
   bool had_late_facts = !tolerance.arrivals_known || rules->judged_anew;
   for (const ArrivedEvent& event : events) {
     had_late_facts = had_late_facts || event.arrived_at > event.event.time + tolerance.settle;
+    // A version of the policy that took the ticket in between was judged without it.
+    for (const PolicyInForce& policy : policies) {
+      had_late_facts = had_late_facts || (event.event.time < policy.applied_at &&
+                                          policy.applied_at <= event.arrived_at);
+    }
   }
   first << (had_late_facts ? CompareInTheEnd(*rules, told, settled)
                            : CompareExactly(*rules, told, settled));

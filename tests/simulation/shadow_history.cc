@@ -53,8 +53,12 @@ absl::Duration DrawBudget(Dice& dice) {
 void DrawTarget(Dice& dice, type::v1::SlaMetric metric, const sla::v1::SlaPolicy& policy,
                 sla::v1::SlaTarget* target) {
   target->set_metric(metric);
-  const absl::Duration budget = DrawBudget(dice);
-  *target->mutable_budget() = time::StampSpan(budget);
+  if (dice.Percent(25)) {
+    const int64_t days = 1 + dice.Below(3);
+    target->set_budget_text(absl::StrCat(days, days == 1 ? " working day" : " working days"));
+  } else {
+    *target->mutable_budget() = time::StampSpan(DrawBudget(dice));
+  }
   target->set_calendar(
       policy.calendars(static_cast<int>(dice.Below(policy.calendars_size()))).name());
   for (const int percent : {50, 75, 90}) {
