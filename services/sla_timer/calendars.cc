@@ -1,5 +1,8 @@
 #include "services/sla_timer/calendars.h"
 
+#include <algorithm>
+#include <cstdint>
+#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
@@ -7,11 +10,11 @@
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "common/calendar/calendar_proto.h"
+#include "common/config/duration.h"
+#include "common/config/nearest_name.h"
 #include "common/corridor/errors.h"
 #include "common/time/micros.h"
 #include "common/time/stamp.h"
-#include "services/sla_timer/records.h"
-#include "services/sla_timer/ticket_clocks.h"
 
 namespace tandem::sla_timer {
 namespace {
@@ -34,16 +37,21 @@ void CheckName(const std::string& name, const std::string& at, Violations& viola
   violations.Text(at, name, calendar::kMaxNameBytes);
 }
 
+void CheckVersion(int64_t version, const std::string& at, Violations& violations) {
+  violations.Range(at, version, 0, INT64_MAX);
+}
+
 void CheckSource(const CalendarSource& source, Violations& violations) {
   switch (source.source_case()) {
     case CalendarSource::kName:
       CheckName(source.name(), "calendar.name", violations);
+      CheckVersion(source.policy_version(), "calendar.policy_version", violations);
       return;
     case CalendarSource::kGiven:
       CheckCalendar(source.given(), "calendar.given", violations);
       return;
     case CalendarSource::SOURCE_NOT_SET:
-      violations.Require(false, "calendar", "must name a stored calendar or give one");
+      violations.Require(false, "calendar", "must name a calendar of the policy or give one");
   }
 }
 
@@ -54,73 +62,103 @@ void CheckInstant(bool is_set, const google::protobuf::Timestamp& instant, const
 }
 
 // Durations beyond the years that calendars cover are only out of range.
-void CheckBudget(const google::protobuf::Duration& budget, Violations& violations) {
+template <typename Request>
+void CheckBudget(const Request& request, Violations& violations) {
   constexpr int64_t kCentury = int64_t{100} * 366 * 86400;
+  if (!request.budget_text().empty()) {
+    const absl::StatusOr<config::WrittenSpan> span = config::ParseSpan(request.budget_text());
+    violations.Require(span.ok(), "budget", std::string(span.status().message()));
+    if (!span.ok()) return;
+    violations.Require(
+        span->duration >= absl::ZeroDuration() && span->duration <= absl::Seconds(kCentury),
+        "budget", "must be from 0 to 100 years");
+    violations.Require(!request.has_budget() || time::Span(request.budget()) == span->duration,
+                       "budget", "is not what its text says");
+    return;
+  }
+  const google::protobuf::Duration& budget = request.budget();
   violations.Require(budget.seconds() >= 0 && budget.nanos() >= 0 &&
                          budget.nanos() < 1'000'000'000 && budget.seconds() <= kCentury,
                      "budget", "must be from 0 to 100 years");
 }
 
-absl::StatusOr<calendar::Calendar> Resolve(const CalendarSource& source, corridor::View& view) {
+// The checked budget of a question, in the words of its calendar.
+template <typename Request>
+absl::StatusOr<config::WrittenSpan> BudgetOf(const Request& request,
+                                             const calendar::Calendar& calendar) {
+  if (request.budget_text().empty()) {
+    return config::WrittenSpan{.duration = time::Span(request.budget())};
+  }
+  absl::StatusOr<config::WrittenSpan> span = config::ParseSpan(request.budget_text());
+  if (!span.ok()) return span.status();
+  const std::string problem = DaysProblem(*span, request.budget_text(), calendar);
+  Violations violations;
+  violations.Require(problem.empty(), "budget", problem);
+  if (!violations.ok()) return violations.status();
+  return span;
+}
+
+// The version of the policy that a question is about.
+absl::StatusOr<Policies::InForce> PolicyOf(std::optional<int64_t> version, const Policies& policies,
+                                           corridor::View& view) {
+  return version ? policies.At(view, *version) : policies.Current(view);
+}
+
+template <typename Request>
+std::optional<int64_t> VersionOf(const Request& request) {
+  if (!request.has_policy_version()) return std::nullopt;
+  return request.policy_version();
+}
+
+absl::StatusOr<calendar::Calendar> FindCalendar(const Policies::InForce& policy,
+                                                const std::string& name) {
+  const auto found = policy.made->calendars().find(name);
+  if (found != policy.made->calendars().end()) return found->second;
+  std::vector<std::string> known;
+  for (const auto& [other, calendar] : policy.made->calendars()) known.push_back(other);
+  return corridor::WithReason(
+      absl::NotFoundError(absl::StrCat("policy sla version ", policy.ref.version(),
+                                       " has no calendar \"", name, "\"",
+                                       config::Suggestion(name, known))),
+      "CALENDAR_NOT_FOUND",
+      {{"calendar", name}, {"policy_version", absl::StrCat(policy.ref.version())}});
+}
+
+absl::StatusOr<calendar::Calendar> Resolve(const CalendarSource& source, const Policies& policies,
+                                           corridor::View& view) {
   if (source.source_case() == CalendarSource::kGiven) {
     return calendar::CalendarFromProto(source.given());
   }
-  auto stored = view.Load(Calendars(), source.name());
-  if (!stored.ok()) return stored.status();
-  if (!*stored) return corridor::NotFound("calendar", source.name());
-  return calendar::CalendarFromProto((*stored)->calendar());
+  const absl::StatusOr<Policies::InForce> policy = PolicyOf(VersionOf(source), policies, view);
+  if (!policy.ok()) return policy.status();
+  return FindCalendar(*policy, source.name());
 }
 
-sla::v1::Calendar WithVersion(const corridor::Loaded<records::CalendarRecord>& stored) {
-  sla::v1::Calendar calendar = stored->calendar();
-  calendar.set_version(stored.version);
-  return calendar;
+sla::v1::Calendar MessageOf(const calendar::Calendar& calendar, const Policies::InForce& policy) {
+  sla::v1::Calendar message = calendar::ToProto(calendar.spec());
+  message.set_version(policy.ref.version());
+  return message;
 }
 
 }  // namespace
 
-absl::Status ValidatePutCalendar(const sla::v1::PutCalendarRequest& request) {
-  Violations violations;
-  CheckCalendar(request.calendar(), "calendar", violations);
-  violations.Range("calendar.version", request.calendar().version(), 0, INT64_MAX);
-  return violations.status();
-}
-
-absl::StatusOr<corridor::Decision> PutCalendar(const sla::v1::PutCalendarRequest& request,
-                                               const corridor::Inputs&, corridor::View& view) {
-  const std::string& name = request.calendar().name();
-  auto stored = view.Load(Calendars(), name);
-  if (!stored.ok()) return stored.status();
-  if (request.calendar().version() != stored->version) {
-    return corridor::VersionConflict("calendar", name, request.calendar().version(),
-                                     stored->version);
-  }
-  corridor::Decision decision;
-  records::CalendarRecord record;
-  *record.mutable_calendar() = request.calendar();
-  record.mutable_calendar()->clear_version();
-  decision.Save(Calendars(), name, std::move(record));
-  sla::v1::PutCalendarResponse response;
-  response.set_name(name);
-  response.set_version(stored->version + 1);
-  decision.Reply(std::move(response));
-  return decision;
-}
-
 absl::Status ValidateGetCalendar(const sla::v1::GetCalendarRequest& request) {
   Violations violations;
   CheckName(request.name(), "name", violations);
+  CheckVersion(request.policy_version(), "policy_version", violations);
   return violations.status();
 }
 
 absl::StatusOr<sla::v1::GetCalendarResponse> GetCalendar(const sla::v1::GetCalendarRequest& request,
+                                                         const Policies& policies,
                                                          const corridor::Inputs&,
                                                          corridor::View& view) {
-  auto stored = view.Load(Calendars(), request.name());
-  if (!stored.ok()) return stored.status();
-  if (!*stored) return corridor::NotFound("calendar", request.name());
+  const absl::StatusOr<Policies::InForce> policy = PolicyOf(VersionOf(request), policies, view);
+  if (!policy.ok()) return policy.status();
+  const absl::StatusOr<calendar::Calendar> found = FindCalendar(*policy, request.name());
+  if (!found.ok()) return found.status();
   sla::v1::GetCalendarResponse response;
-  *response.mutable_calendar() = WithVersion(*stored);
+  *response.mutable_calendar() = MessageOf(*found, *policy);
   return response;
 }
 
@@ -128,21 +166,24 @@ absl::Status ValidateListCalendars(const sla::v1::ListCalendarsRequest& request)
   Violations violations;
   violations.PageSize(request.page_size(), kMostPage);
   violations.Text("page_token", request.page_token(), calendar::kMaxNameBytes, true);
+  CheckVersion(request.policy_version(), "policy_version", violations);
   return violations.status();
 }
 
 absl::StatusOr<sla::v1::ListCalendarsResponse> ListCalendars(
-    const sla::v1::ListCalendarsRequest& request, const corridor::Inputs&, corridor::View& view) {
+    const sla::v1::ListCalendarsRequest& request, const Policies& policies, const corridor::Inputs&,
+    corridor::View& view) {
   const int size = request.page_size() == 0 ? kDefaultPage : request.page_size();
-  auto rows = SelectCalendars(view, request.page_token(), size + 1);
-  if (!rows.ok()) return rows.status();
+  const absl::StatusOr<Policies::InForce> policy = PolicyOf(VersionOf(request), policies, view);
+  if (!policy.ok()) return policy.status();
+  const auto& calendars = policy->made->calendars();
   sla::v1::ListCalendarsResponse response;
-  for (const auto& row : *rows) {
+  for (auto it = calendars.upper_bound(request.page_token()); it != calendars.end(); ++it) {
     if (response.calendars_size() == size) {
       response.set_next_page_token(response.calendars(size - 1).name());
       break;
     }
-    *response.add_calendars() = WithVersion(row);
+    *response.add_calendars() = MessageOf(it->second, *policy);
   }
   return response;
 }
@@ -151,15 +192,20 @@ absl::Status ValidateAddBusinessTime(const sla::v1::AddBusinessTimeRequest& requ
   Violations violations;
   CheckSource(request.calendar(), violations);
   CheckInstant(request.has_from(), request.from(), "from", violations);
-  CheckBudget(request.budget(), violations);
+  CheckBudget(request, violations);
   return violations.status();
 }
 
 absl::StatusOr<sla::v1::AddBusinessTimeResponse> AddBusinessTime(
-    const sla::v1::AddBusinessTimeRequest& request, const corridor::Inputs&, corridor::View& view) {
-  const auto calendar = Resolve(request.calendar(), view);
+    const sla::v1::AddBusinessTimeRequest& request, const Policies& policies,
+    const corridor::Inputs&, corridor::View& view) {
+  const auto calendar = Resolve(request.calendar(), policies, view);
   if (!calendar.ok()) return calendar.status();
-  const auto due = calendar->Add(time::Instant(request.from()), time::Span(request.budget()));
+  const absl::StatusOr<config::WrittenSpan> budget = BudgetOf(request, *calendar);
+  if (!budget.ok()) return budget.status();
+  const absl::Time from = time::Instant(request.from());
+  const auto due = budget->working_days > 0 ? calendar->AddWorkingDays(from, budget->working_days)
+                                            : calendar->Add(from, budget->duration);
   if (!due.ok()) return due.status();
   sla::v1::AddBusinessTimeResponse response;
   *response.mutable_due_at() = time::Stamp(*due);
@@ -170,16 +216,24 @@ absl::Status ValidateSubtractBusinessTime(const sla::v1::SubtractBusinessTimeReq
   Violations violations;
   CheckSource(request.calendar(), violations);
   CheckInstant(request.has_to(), request.to(), "to", violations);
-  CheckBudget(request.budget(), violations);
+  CheckBudget(request, violations);
   return violations.status();
 }
 
 absl::StatusOr<sla::v1::SubtractBusinessTimeResponse> SubtractBusinessTime(
-    const sla::v1::SubtractBusinessTimeRequest& request, const corridor::Inputs&,
-    corridor::View& view) {
-  const auto calendar = Resolve(request.calendar(), view);
+    const sla::v1::SubtractBusinessTimeRequest& request, const Policies& policies,
+    const corridor::Inputs&, corridor::View& view) {
+  const auto calendar = Resolve(request.calendar(), policies, view);
   if (!calendar.ok()) return calendar.status();
-  const auto began = calendar->Subtract(time::Instant(request.to()), time::Span(request.budget()));
+  const absl::StatusOr<config::WrittenSpan> budget = BudgetOf(request, *calendar);
+  if (!budget.ok()) return budget.status();
+  if (budget->working_days > 0) {
+    Violations violations;
+    violations.Require(false, "budget",
+                       "must be hours of open time: working days lead forward alone");
+    return violations.status();
+  }
+  const auto began = calendar->Subtract(time::Instant(request.to()), budget->duration);
   if (!began.ok()) return began.status();
   sla::v1::SubtractBusinessTimeResponse response;
   *response.mutable_began_at() = time::Stamp(*began);
@@ -195,9 +249,9 @@ absl::Status ValidateBusinessTimeBetween(const sla::v1::BusinessTimeBetweenReque
 }
 
 absl::StatusOr<sla::v1::BusinessTimeBetweenResponse> BusinessTimeBetween(
-    const sla::v1::BusinessTimeBetweenRequest& request, const corridor::Inputs&,
-    corridor::View& view) {
-  const auto calendar = Resolve(request.calendar(), view);
+    const sla::v1::BusinessTimeBetweenRequest& request, const Policies& policies,
+    const corridor::Inputs&, corridor::View& view) {
+  const auto calendar = Resolve(request.calendar(), policies, view);
   if (!calendar.ok()) return calendar.status();
   const auto between =
       calendar->Between(time::Instant(request.from()), time::Instant(request.to()));
@@ -215,9 +269,10 @@ absl::Status ValidateNextOpening(const sla::v1::NextOpeningRequest& request) {
 }
 
 absl::StatusOr<sla::v1::NextOpeningResponse> NextOpening(const sla::v1::NextOpeningRequest& request,
+                                                         const Policies& policies,
                                                          const corridor::Inputs&,
                                                          corridor::View& view) {
-  const auto calendar = Resolve(request.calendar(), view);
+  const auto calendar = Resolve(request.calendar(), policies, view);
   if (!calendar.ok()) return calendar.status();
   const auto opens = calendar->NextOpening(time::Instant(request.from()));
   if (!opens.ok()) return opens.status();
@@ -243,8 +298,9 @@ absl::Status ValidateListIntervals(const sla::v1::ListIntervalsRequest& request)
 }
 
 absl::StatusOr<sla::v1::ListIntervalsResponse> ListIntervals(
-    const sla::v1::ListIntervalsRequest& request, const corridor::Inputs&, corridor::View& view) {
-  const auto calendar = Resolve(request.calendar(), view);
+    const sla::v1::ListIntervalsRequest& request, const Policies& policies, const corridor::Inputs&,
+    corridor::View& view) {
+  const auto calendar = Resolve(request.calendar(), policies, view);
   if (!calendar.ok()) return calendar.status();
   const size_t size =
       static_cast<size_t>(request.page_size() == 0 ? kDefaultPage : request.page_size());

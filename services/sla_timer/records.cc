@@ -101,11 +101,6 @@ const store::Table<TicketRecord>& Tickets() {
   return table;
 }
 
-const store::Table<records::CalendarRecord>& Calendars() {
-  static const store::Table<records::CalendarRecord> table("calendars", {});
-  return table;
-}
-
 const store::Table<records::PolicyHistory>& PolicyHistories() {
   static const store::Table<records::PolicyHistory> table("policy_histories", {});
   return table;
@@ -181,12 +176,6 @@ absl::StatusOr<TicketRows> SelectOpenUnder(corridor::View& view, int64_t before_
                      "WHERE is_open = 1 AND policy_version < $1 AND key > $2 "
                      "ORDER BY key LIMIT $3",
                      {Value(before_version), Text(after_key), Value(limit)});
-}
-
-absl::StatusOr<std::vector<corridor::Loaded<records::CalendarRecord>>> SelectCalendars(
-    corridor::View& view, std::string_view after_name, int64_t limit) {
-  return view.Select(Calendars(), "WHERE key > $1 ORDER BY key LIMIT $2",
-                     {Text(after_name), Value(limit)});
 }
 
 std::vector<corridor::ServiceDefinition::Measure> Measures() {

@@ -16,7 +16,6 @@
 namespace tandem::sla_timer {
 
 const store::Table<records::TicketRecord>& Tickets();
-const store::Table<records::CalendarRecord>& Calendars();
 const store::Table<records::PolicyHistory>& PolicyHistories();
 const store::Table<records::VerificationRecord>& Verifications();
 
@@ -46,10 +45,6 @@ absl::StatusOr<TicketRows> SelectOpened(corridor::View& view, int64_t from_us, i
 // id, after `after_key`.
 absl::StatusOr<TicketRows> SelectOpenUnder(corridor::View& view, int64_t before_version,
                                            std::string_view after_key, int64_t limit);
-// At most `limit` calendars by name after `after_name`.
-absl::StatusOr<std::vector<corridor::Loaded<records::CalendarRecord>>> SelectCalendars(
-    corridor::View& view, std::string_view after_name, int64_t limit);
-
 // How much there is of what operators watch. Every few seconds: from indexes and small tables.
 std::vector<corridor::ServiceDefinition::Measure> Measures();
 

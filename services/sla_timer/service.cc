@@ -72,26 +72,21 @@ void BindFollowed(Definition& definition) {
                                                    "tandem.intake.v1.TicketService/GetTicket");
 }
 
-void BindCalendars(Definition& definition) {
-  using namespace sla::v1;
-  definition.OnCommand<PutCalendarRequest>("tandem.sla.v1.CalendarService/PutCalendar",
-                                           ValidatePutCalendar, PutCalendar);
-  definition.OnQuery<GetCalendarRequest, GetCalendarResponse>(
-      "tandem.sla.v1.CalendarService/GetCalendar", ValidateGetCalendar, GetCalendar);
-  definition.OnQuery<ListCalendarsRequest, ListCalendarsResponse>(
-      "tandem.sla.v1.CalendarService/ListCalendars", ValidateListCalendars, ListCalendars);
-  definition.OnQuery<AddBusinessTimeRequest, AddBusinessTimeResponse>(
-      "tandem.sla.v1.CalendarService/AddBusinessTime", ValidateAddBusinessTime, AddBusinessTime);
-  definition.OnQuery<SubtractBusinessTimeRequest, SubtractBusinessTimeResponse>(
-      "tandem.sla.v1.CalendarService/SubtractBusinessTime", ValidateSubtractBusinessTime,
-      SubtractBusinessTime);
-  definition.OnQuery<BusinessTimeBetweenRequest, BusinessTimeBetweenResponse>(
-      "tandem.sla.v1.CalendarService/BusinessTimeBetween", ValidateBusinessTimeBetween,
-      BusinessTimeBetween);
-  definition.OnQuery<NextOpeningRequest, NextOpeningResponse>(
-      "tandem.sla.v1.CalendarService/NextOpening", ValidateNextOpening, NextOpening);
-  definition.OnQuery<ListIntervalsRequest, ListIntervalsResponse>(
-      "tandem.sla.v1.CalendarService/ListIntervals", ValidateListIntervals, ListIntervals);
+void BindCalendars(Definition& definition, const PoliciesPtr& policies) {
+  Answer(definition, policies, "tandem.sla.v1.CalendarService/GetCalendar", ValidateGetCalendar,
+         GetCalendar);
+  Answer(definition, policies, "tandem.sla.v1.CalendarService/ListCalendars", ValidateListCalendars,
+         ListCalendars);
+  Answer(definition, policies, "tandem.sla.v1.CalendarService/AddBusinessTime",
+         ValidateAddBusinessTime, AddBusinessTime);
+  Answer(definition, policies, "tandem.sla.v1.CalendarService/SubtractBusinessTime",
+         ValidateSubtractBusinessTime, SubtractBusinessTime);
+  Answer(definition, policies, "tandem.sla.v1.CalendarService/BusinessTimeBetween",
+         ValidateBusinessTimeBetween, BusinessTimeBetween);
+  Answer(definition, policies, "tandem.sla.v1.CalendarService/NextOpening", ValidateNextOpening,
+         NextOpening);
+  Answer(definition, policies, "tandem.sla.v1.CalendarService/ListIntervals", ValidateListIntervals,
+         ListIntervals);
 }
 
 void BindEvents(Definition& definition, const PoliciesPtr& policies) {
@@ -135,7 +130,7 @@ std::unique_ptr<Definition> Make(Options options) {
       "sla", std::move(options.policy), &SlaRules::Make, &WeighPolicy, &OnPolicyApplied);
   BindClocks(*definition, policies);
   BindFollowed(*definition);
-  BindCalendars(*definition);
+  BindCalendars(*definition, policies);
   BindEvents(*definition, policies);
   BindTimers(*definition, policies, options.sweep_tickets);
   policies->Bind<sla::v1::ValidatePolicyRequest, sla::v1::ValidatePolicyResponse,

@@ -506,7 +506,10 @@ TEST_F(SlaTimer, TakesOpenTicketsToANewPolicyOnlyWhereItSaysSo) {
   harness_.Advance(absl::Minutes(10));
   sla::v1::SlaPolicy policy = BuiltInPolicy();
   for (auto& rule : *policy.mutable_rules()) {
-    for (auto& target : *rule.mutable_targets()) target.mutable_budget()->set_seconds(7200);
+    for (auto& target : *rule.mutable_targets()) {
+      target.mutable_budget()->set_seconds(7200);
+      target.clear_budget_text();
+    }
   }
   EXPECT_EQ(Apply(policy, "apply-1"), 1);
   EXPECT_EQ(Clock(type::v1::SLA_METRIC_RESOLUTION).policy().version(), 0);
@@ -603,44 +606,81 @@ TEST_F(SlaTimer, ShowsTodaysViewBesideTheVerdictsOfThen) {
   EXPECT_EQ(reply->recomputed(0).policy().rule(), "general");
 }
 
-TEST_F(SlaTimer, StoresCalendarsByVersionAndAnswersQuestions) {
-  sla::v1::PutCalendarRequest put;
-  put.set_request_id("put-1");
-  *put.mutable_calendar() = BuiltInPolicy().calendars(1);
-  auto stored =
-      harness_.Call<sla::v1::PutCalendarResponse>("tandem.sla.v1.CalendarService/PutCalendar", put);
-  ASSERT_TRUE(stored.ok()) << stored.status();
-  EXPECT_EQ(stored->version(), 1);
-  put.set_request_id("put-2");
-  EXPECT_EQ(
-      harness_.Call<sla::v1::PutCalendarResponse>("tandem.sla.v1.CalendarService/PutCalendar", put)
-          .status()
-          .code(),
-      absl::StatusCode::kAborted);
-  put.set_request_id("put-3");
-  put.mutable_calendar()->set_version(1);
-  put.mutable_calendar()->mutable_weekly(0)->set_end("18:00");
-  stored =
-      harness_.Call<sla::v1::PutCalendarResponse>("tandem.sla.v1.CalendarService/PutCalendar", put);
-  ASSERT_TRUE(stored.ok()) << stored.status();
-  EXPECT_EQ(stored->version(), 2);
-
+TEST_F(SlaTimer, AnswersQuestionsByTheCalendarsOfThePolicyInForceAndOfEarlierVersions) {
   sla::v1::AddBusinessTimeRequest add;
   add.mutable_calendar()->set_name("office-hours");
   *add.mutable_from() = time::Stamp(At("2026-11-23T14:00Z"));
   add.mutable_budget()->set_seconds(5 * 3600);
-  const auto added = harness_.Call<sla::v1::AddBusinessTimeResponse>(
-      "tandem.sla.v1.CalendarService/AddBusinessTime", add);
-  ASSERT_TRUE(added.ok()) << added.status();
-  EXPECT_EQ(time::MicrosOf(added->due_at()), absl::ToUnixMicros(At("2026-11-24T10:00Z")));
-  add.mutable_calendar()->set_name("nobody");
-  EXPECT_EQ(harness_
-                .Call<sla::v1::AddBusinessTimeResponse>(
-                    "tandem.sla.v1.CalendarService/AddBusinessTime", add)
-                .status()
-                .code(),
-            absl::StatusCode::kNotFound);
+  const auto due = [&] {
+    const auto added = harness_.Call<sla::v1::AddBusinessTimeResponse>(
+        "tandem.sla.v1.CalendarService/AddBusinessTime", add);
+    return added.ok() ? time::FormatInstant(time::Instant(added->due_at()))
+                      : added.status().ToString();
+  };
+  EXPECT_EQ(due(), "2026-11-24T11:00:00Z") << "the built-in office closes at 17:00";
+  sla::v1::SlaPolicy policy = BuiltInPolicy();
+  policy.mutable_calendars(1)->mutable_weekly(0)->set_end("18:00");
+  ASSERT_EQ(Apply(policy, "later-closing"), 1);
+  EXPECT_EQ(due(), "2026-11-24T10:00:00Z");
+  add.mutable_calendar()->set_policy_version(0);
+  EXPECT_EQ(due(), "2026-11-24T11:00:00Z") << "the built-in policy is still known";
+  add.mutable_calendar()->set_policy_version(7);
+  EXPECT_THAT(due(), HasSubstr("NOT_FOUND"));
+  add.mutable_calendar()->clear_policy_version();
+  add.mutable_calendar()->set_name("office-hour");
+  EXPECT_THAT(due(), HasSubstr("did you mean 'office-hours'"));
 
+  const auto listed = harness_.Call<sla::v1::ListCalendarsResponse>(
+      "tandem.sla.v1.CalendarService/ListCalendars", sla::v1::ListCalendarsRequest());
+  ASSERT_TRUE(listed.ok()) << listed.status();
+  ASSERT_EQ(listed->calendars_size(), 2);
+  EXPECT_EQ(listed->calendars(1).name(), "office-hours");
+  EXPECT_EQ(listed->calendars(1).version(), 1);
+  sla::v1::GetCalendarRequest get;
+  get.set_name("office-hours");
+  get.set_policy_version(0);
+  const auto got =
+      harness_.Call<sla::v1::GetCalendarResponse>("tandem.sla.v1.CalendarService/GetCalendar", get);
+  ASSERT_TRUE(got.ok()) << got.status();
+  EXPECT_EQ(got->calendar().weekly(0).end(), "17:00");
+  EXPECT_EQ(got->calendar().version(), 0);
+}
+
+TEST_F(SlaTimer, ListsCalendarsPageByPage) {
+  sla::v1::ListCalendarsRequest list;
+  list.set_page_size(1);
+  std::vector<std::string> names;
+  do {
+    const auto page = harness_.Call<sla::v1::ListCalendarsResponse>(
+        "tandem.sla.v1.CalendarService/ListCalendars", list);
+    ASSERT_TRUE(page.ok()) << page.status();
+    ASSERT_EQ(page->calendars_size(), 1);
+    names.push_back(page->calendars(0).name());
+    list.set_page_token(page->next_page_token());
+  } while (!list.page_token().empty());
+  EXPECT_THAT(names, ElementsAre("around-the-clock", "office-hours"));
+}
+
+TEST_F(SlaTimer, CountsWorkingDaysAndRefusesDaysOfADeskThatCloses) {
+  sla::v1::AddBusinessTimeRequest add;
+  add.mutable_calendar()->set_name("office-hours");
+  *add.mutable_from() = time::Stamp(At("2026-11-23T14:00Z"));
+  const auto due = [&](const std::string& text) {
+    add.set_budget_text(text);
+    const auto added = harness_.Call<sla::v1::AddBusinessTimeResponse>(
+        "tandem.sla.v1.CalendarService/AddBusinessTime", add);
+    return added.ok() ? time::FormatInstant(time::Instant(added->due_at()))
+                      : added.status().ToString();
+  };
+  EXPECT_EQ(due("5 working days"), "2026-11-30T14:00:00Z");
+  EXPECT_EQ(due("40h"), "2026-11-30T14:00:00Z");
+  EXPECT_THAT(due("5d"), HasSubstr("write 40h of open time, or 5 working days"));
+  EXPECT_THAT(due("soon"), HasSubstr("budget: expected a duration"));
+  add.mutable_calendar()->set_name("around-the-clock");
+  EXPECT_EQ(due("5d"), "2026-11-28T14:00:00Z");
+}
+
+TEST_F(SlaTimer, AnswersQuestionsInPages) {
   sla::v1::ListIntervalsRequest list;
   list.mutable_calendar()->set_name("office-hours");
   *list.mutable_from() = time::Stamp(At("2026-11-23T00:00Z"));
@@ -655,6 +695,29 @@ TEST_F(SlaTimer, StoresCalendarsByVersionAndAnswersQuestions) {
     list.set_page_token(page->next_page_token());
   } while (!list.page_token().empty() && ++pages < 10);
   EXPECT_EQ(pieces, 5);
+}
+
+// A target in working days, from the policy's file to what a person is shown.
+TEST_F(SlaTimer, ShowsATargetInWorkingDaysAsItIsWrittenAndWhatItComesTo) {
+  sla::v1::SlaPolicy policy = BuiltInPolicy();
+  for (sla::v1::SlaTarget& target : *policy.mutable_rules(0)->mutable_targets()) {
+    if (target.metric() != type::v1::SLA_METRIC_RESOLUTION) continue;
+    target.clear_budget();
+    target.set_budget_text("2 working days");
+  }
+  ASSERT_EQ(Apply(policy, "working-days"), 1);
+  Open();
+  const sla::v1::ClockStatus clock = Clock(type::v1::SLA_METRIC_RESOLUTION);
+  EXPECT_EQ(clock.target_text(), "2 working days");
+  EXPECT_EQ(clock.target().seconds(), 16 * 3600);
+  EXPECT_EQ(time::MicrosOf(clock.due_at()), absl::ToUnixMicros(At("2026-11-25T14:00Z")));
+  EXPECT_EQ(time::MicrosOf(clock.working_days_end_at()), time::MicrosOf(clock.due_at()));
+  bool is_told = false;
+  for (const auto& started : harness_.Published<events::v1::SlaClockStarted>()) {
+    is_told = is_told || started.target_text() == "2 working days";
+  }
+  EXPECT_TRUE(is_told);
+  ExpectNoDrift();
 }
 
 TEST_F(SlaTimer, AnswersForATicketWhoseOpeningIsStillOnItsWay) {
