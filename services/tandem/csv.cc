@@ -50,8 +50,19 @@ absl::StatusOr<std::string_view> CsvReader::Quoted(size_t column) {
   return field;
 }
 
+void CsvReader::SkipBlankLines() {
+  while (at_ < text_.size()) {
+    const size_t end = text_.find_first_not_of(" \t\r", at_);
+    if (end != std::string_view::npos && text_[end] != '\n') return;
+    at_ = end == std::string_view::npos ? text_.size() : end + 1;
+    ++line_;
+    ++blank_lines_;
+  }
+}
+
 absl::StatusOr<bool> CsvReader::Next(std::vector<std::string_view>& fields) {
   fields.clear();
+  SkipBlankLines();
   if (at_ == text_.size()) return false;
   row_line_ = line_;
   for (;;) {
@@ -78,9 +89,6 @@ absl::StatusOr<bool> CsvReader::Next(std::vector<std::string_view>& fields) {
     if (at_ < text_.size() && text_[at_] == '\r') ++at_;  // after a quoted field
     if (at_ == text_.size()) break;
     if (text_[at_++] == '\n') break;
-  }
-  if (fields.size() == 1 && fields[0].empty()) {
-    return absl::InvalidArgumentError(absl::StrCat(file_, ":", row_line_, ": an empty line"));
   }
   if (at_ > 0 && text_[at_ - 1] == '\n') ++line_;
   return true;

@@ -3,6 +3,7 @@
 #include <string>
 #include <vector>
 
+#include "absl/strings/str_join.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 
@@ -79,7 +80,24 @@ TEST(Csv, NamesFileLineAndColumnOfWhatIsWrong) {
   EXPECT_EQ(Fault("a,b\n\"1\"2,3\n"), "log.csv:2: column 1: text after the closing quote");
   EXPECT_EQ(Fault("a,b\n1,\"2\n3\n"), "log.csv:2: column 2: a quoted field does not end");
   EXPECT_EQ(Fault(std::string_view("a\0b\n", 4)), "log.csv:1: column 1: a NUL byte");
-  EXPECT_EQ(Fault("a,b\n\n1,2\n"), "log.csv:2: an empty line");
+}
+
+TEST(Csv, PassesOverBlankLinesAndCountsThem) {
+  const std::string text = "\na,b\n\n1,2\r\n \t\r\n\n3,\"4\n\n5\"\n\n  ";
+  CsvReader reader(text, "log.csv");
+  std::vector<std::string_view> fields;
+  std::vector<std::string> rows;
+  std::vector<int> lines;
+  for (;;) {
+    const absl::StatusOr<bool> read = reader.Next(fields);
+    ASSERT_TRUE(read.ok()) << read.status();
+    if (!*read) break;
+    rows.push_back(absl::StrJoin(std::vector<std::string>(fields.begin(), fields.end()), "|"));
+    lines.push_back(reader.line());
+  }
+  EXPECT_THAT(rows, ElementsAre("a|b", "1|2", "3|4\n\n5"));
+  EXPECT_THAT(lines, ElementsAre(2, 4, 7));
+  EXPECT_EQ(reader.blank_lines(), 6);
 }
 
 }  // namespace

@@ -168,6 +168,7 @@ class Reader {
 
   struct Instant {
     absl::Time time;
+    absl::Time latest;  // the second one of a local time that comes twice
     int day = 0, month = 0;
   };
   // The date format has no zone and nothing below the second, so that one text is one instant.
@@ -186,6 +187,7 @@ class Reader {
     const absl::TimeZone::TimeInfo info = mapping_.time_zone.At(local);
     Instant instant;
     instant.time = info.kind == absl::TimeZone::TimeInfo::SKIPPED ? info.trans : info.pre;
+    instant.latest = info.kind == absl::TimeZone::TimeInfo::REPEATED ? info.post : instant.time;
     instant.day = local.day();
     instant.month = local.month();
     instants_.emplace(std::string(text), instant);
@@ -228,6 +230,7 @@ LogRow ReadRow(Reader& reader, const Places& at, int line) {
   row.line = line;
   const Reader::Instant updated = reader.At(at.updated_at);
   row.updated_at = updated.time;
+  row.updated_at_latest = updated.latest;
   row.opened_at = reader.At(at.opened_at).time;
   row.order = reader.Number(at.order);
   row.state = reader.State(at.state);
@@ -253,6 +256,27 @@ LogRow ReadRow(Reader& reader, const Places& at, int line) {
   hindsight.day = updated.day;
   hindsight.month = updated.month;
   return row;
+}
+
+// Puts rows in the order in which they happened. A local time that comes twice means the first
+// instant, unless a row that the order column puts before it stands between the two: then it can
+// only be the second. Returns how many were.
+int64_t PutInOrder(std::vector<LogRow>& rows) {
+  std::stable_sort(rows.begin(), rows.end(),
+                   [](const LogRow& a, const LogRow& b) { return a.order < b.order; });
+  int64_t second = 0;
+  absl::Time reached = absl::InfinitePast();
+  for (LogRow& row : rows) {
+    if (row.updated_at < reached && reached <= row.updated_at_latest) {
+      row.updated_at = row.updated_at_latest;
+      ++second;
+    }
+    reached = std::max(reached, row.updated_at);
+  }
+  std::stable_sort(rows.begin(), rows.end(), [](const LogRow& a, const LogRow& b) {
+    return std::tie(a.updated_at, a.order, a.line) < std::tie(b.updated_at, b.order, b.line);
+  });
+  return second;
 }
 
 }  // namespace
@@ -316,12 +340,10 @@ absl::StatusOr<IncidentLog> ParseLog(std::string text, const std::string& file,
   if (log.incidents_.empty()) {
     return absl::InvalidArgumentError(absl::StrCat(file, ": holds no row beside the first line"));
   }
+  log.blank_lines_ = csv.blank_lines();
   log.unquoted_ = csv.TakeUnquoted();
   for (Incident& incident : log.incidents_) {
-    std::stable_sort(incident.rows.begin(), incident.rows.end(),
-                     [](const LogRow& a, const LogRow& b) {
-                       return std::tie(a.updated_at, a.order) < std::tie(b.updated_at, b.order);
-                     });
+    log.rows_in_a_repeated_hour_ += PutInOrder(incident.rows);
     log.first_instant_ = std::min(log.first_instant_, incident.opens_at());
     log.last_instant_ = std::max(log.last_instant_, incident.rows.back().updated_at);
   }

@@ -24,6 +24,8 @@ namespace tandem::programs {
 struct LogRow {
   int line = 0;
   absl::Time updated_at;
+  // The second instant of a local time that comes twice; else the same as updated_at.
+  absl::Time updated_at_latest;
   absl::Time opened_at;
   int64_t order = 0;
   LogState state = LOG_STATE_UNSPECIFIED;
@@ -46,7 +48,8 @@ struct LogRow {
 
 struct Incident {
   std::string_view number;
-  // By instant, then by the order column, then as in the file.
+  // By instant, then by the order column, then as in the file. Which instant of an hour that comes
+  // twice a row means follows from the order column.
   std::vector<LogRow> rows;
 
   // When its ticket opens: as the log says, or with a row that stands before.
@@ -62,6 +65,10 @@ class IncidentLog {
   // In the order of the file. At least one.
   const std::vector<Incident>& incidents() const { return incidents_; }
   int64_t rows() const { return rows_; }
+  // Lines that held nothing.
+  int64_t blank_lines() const { return blank_lines_; }
+  // Rows that mean the second instant of a local time that comes twice.
+  int64_t rows_in_a_repeated_hour() const { return rows_in_a_repeated_hour_; }
   // The columns in which a value is missing, and in how many rows; in the order of the file.
   const std::vector<std::pair<std::string, int64_t>>& missing() const { return missing_; }
   absl::Time first_instant() const { return first_instant_; }
@@ -75,13 +82,15 @@ class IncidentLog {
   std::vector<Incident> incidents_;
   std::vector<std::pair<std::string, int64_t>> missing_;
   int64_t rows_ = 0;
+  int64_t blank_lines_ = 0;
+  int64_t rows_in_a_repeated_hour_ = 0;
   absl::Time first_instant_ = absl::InfiniteFuture();
   absl::Time last_instant_ = absl::InfinitePast();
 };
 
 // INVALID_ARGUMENT names file, line and column of what cannot be read: the first 50 such places.
 // `file` only names the text. A local time that does not exist is the instant after the gap, one
-// that exists twice the first.
+// that exists twice the first, unless the order column says that the row comes after a later one.
 absl::StatusOr<IncidentLog> ParseLog(std::string text, const std::string& file,
                                      const Mapping& mapping);
 

@@ -3,7 +3,9 @@
 #include <string>
 #include <vector>
 
+#include "absl/strings/str_cat.h"
 #include "absl/strings/str_replace.h"
+#include "common/time/micros.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "services/tandem/log_traps.h"
@@ -162,6 +164,42 @@ TEST(IncidentLog, RefusesANameThatStandsTwiceWithoutItsPlace) {
               HasSubstr("log.csv has 2 columns 'category'; write category#1 or category#2"));
   mapping.values.mutable_columns()->set_category("category#3");
   EXPECT_THAT(Fault(LogText({{}}), mapping), HasSubstr("log.csv has only 2 columns 'category'"));
+}
+
+TEST(IncidentLog, PassesOverBlankLinesAlsoAtTheEnd) {
+  const IncidentLog log =
+      *ParseLog(absl::StrCat("\n", LogText({{}}), "\n  \n"), "log.csv", ShippedMapping());
+  EXPECT_EQ(log.rows(), 1);
+  EXPECT_EQ(log.blank_lines(), 3);
+  EXPECT_EQ(CountTraps(log).blank_lines(), 3);
+  EXPECT_FALSE(CountTraps(LogOf({{}})).has_blank_lines());
+}
+
+// Sao Paulo's clocks went from 24:00 back to 23:00 on 2017-02-18.
+TEST(IncidentLog, TakesRowsOfARepeatedHourInTheOrderOfTheirCounter) {
+  const auto row = [](const char* order, const char* at) {
+    return RowWords{
+        {"sys_mod_count", order}, {"opened_at", "18/2/2017 22:00"}, {"sys_updated_at", at}};
+  };
+  const IncidentLog log =
+      LogOf({row("3", "18/2/2017 23:10"), row("1", "18/2/2017 23:05"), row("2", "18/2/2017 23:50"),
+             row("4", "18/2/2017 23:20"), row("5", "19/2/2017 00:05")});
+  std::vector<std::string> rows;
+  for (const LogRow& each : log.incidents()[0].rows) {
+    rows.push_back(absl::StrCat(each.order, " ", time::FormatInstant(each.updated_at)));
+  }
+  EXPECT_THAT(rows, ElementsAre("1 2017-02-19T01:05:00Z", "2 2017-02-19T01:50:00Z",
+                                "3 2017-02-19T02:10:00Z", "4 2017-02-19T02:20:00Z",
+                                "5 2017-02-19T03:05:00Z"));
+  EXPECT_EQ(log.rows_in_a_repeated_hour(), 2);
+}
+
+// Elsewhere the clock on the wall says when a row happened, whatever its counter says.
+TEST(IncidentLog, DoesNotMoveARowOfAnOrdinaryHour) {
+  const IncidentLog log = LogOf({{{"sys_mod_count", "2"}, {"sys_updated_at", "7/3/2016 10:00"}},
+                                 {{"sys_mod_count", "1"}, {"sys_updated_at", "7/3/2016 10:30"}}});
+  EXPECT_EQ(log.incidents()[0].rows[0].order, 2);
+  EXPECT_EQ(log.rows_in_a_repeated_hour(), 0);
 }
 
 // ---- counting

@@ -154,6 +154,10 @@ LogTraps CountTraps(const IncidentLog& log) {
   };
   traps.set_incidents(static_cast<int>(log.incidents().size()));
   traps.set_rows(static_cast<int>(log.rows()));
+  if (log.blank_lines() > 0) traps.set_blank_lines(static_cast<int>(log.blank_lines()));
+  if (log.rows_in_a_repeated_hour() > 0) {
+    traps.set_rows_in_a_repeated_hour(static_cast<int>(log.rows_in_a_repeated_hour()));
+  }
   traps.set_locations(static_cast<int>(locations.size()));
   traps.set_callers(static_cast<int>(callers.size()));
   traps.set_groups(static_cast<int>(groups.size()));

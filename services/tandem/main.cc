@@ -44,6 +44,12 @@ struct ServeOptions {
   absl::Duration settle = absl::Milliseconds(100);
 };
 
+// For the terminal of who called; what ends a server is a line of its log (host::CannotStart).
+int Fail(const absl::Status& status) {
+  std::fprintf(stderr, "tandem: %s\n", std::string(status.message()).c_str());
+  return 1;
+}
+
 int Serve(const ServeOptions& options) {
   time::SystemClock clock;
   const auto fail = [&clock](const absl::Status& status) {
@@ -193,10 +199,8 @@ int Main(int argc, char** argv) {
   if (const auto exit_code = program.ParseMain(argc, argv)) return *exit_code;
   if (absl::Status zones = time::LoadSystemZones(); !zones.ok()) return Fail(zones);
   if (serve.is_chosen()) return Serve(serve_options);
-  const absl::Status replayed = Replay(replay_options);
-  if (replayed.ok()) return 0;
-  std::fprintf(stderr, "tandem: %s\n", std::string(replayed.message()).c_str());
-  return 1;
+  const absl::StatusOr<int> replayed = Replay(replay_options);
+  return replayed.ok() ? *replayed : Fail(replayed.status());
 }
 
 }  // namespace

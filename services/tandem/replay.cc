@@ -40,7 +40,7 @@ absl::StatusOr<ReplayFolder> OpenFolder(const std::string& path) {
 
 }  // namespace
 
-absl::Status Replay(const ReplayOptions& options) {
+absl::StatusOr<int> Replay(const ReplayOptions& options) {
   const time::SystemClock wall;  // for the bar and the rates alone
   const absl::Time begin = wall.Now();
   absl::StatusOr<Mapping> mapping = ReadMapping(options.mapping);
@@ -82,7 +82,12 @@ absl::Status Replay(const ReplayOptions& options) {
     std::cout << ReportText(*report, pace, cli::StdoutScreen());
   }
   std::cout.flush();
-  return std::cout ? absl::OkStatus() : absl::DataLossError("the report could not be written");
+  if (!std::cout) return absl::DataLossError("the report could not be written");
+  if (const std::string lost = LostText(*report); !lost.empty()) {
+    std::cerr << "tandem: not all of the log was replayed: " << lost << "\n";
+    return kReplayedInPart;
+  }
+  return 0;
 }
 
 }  // namespace tandem::programs

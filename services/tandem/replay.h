@@ -5,9 +5,12 @@
 
 #include <string>
 
-#include "absl/status/status.h"
+#include "absl/status/statusor.h"
 
 namespace tandem::programs {
+
+// The report is there and whole, but it is not of the whole log.
+inline constexpr int kReplayedInPart = 3;
 
 struct ReplayOptions {
   std::string log;
@@ -19,8 +22,10 @@ struct ReplayOptions {
 
 // Runs the whole log and prints the report to standard output; progress, wall time and rates go to
 // standard error and, for people, into the table, never into the JSON: two runs print the same
-// bytes. INVALID_ARGUMENT names file, line and column of what cannot be read.
-absl::Status Replay(const ReplayOptions& options);
+// bytes. Returns the exit code: 0, or kReplayedInPart where rows lost their account or commands
+// were refused, which standard error tells. INVALID_ARGUMENT names file, line and column of what
+// cannot be read.
+absl::StatusOr<int> Replay(const ReplayOptions& options);
 
 }  // namespace tandem::programs
 

@@ -173,7 +173,7 @@ ReplayDriver::ReplayDriver(const IncidentLog* log, const std::string& system, Re
     account::PutAccountRequest request;
     account::Account& put = *request.mutable_account();
     put.set_account_id(AccountId(location));
-    put.set_display_name(absl::StrCat("Location ", std::string(location)));
+    put.set_display_name(absl::StrCat("Location ", OnOneLine(location)));
     put.set_stage(ty::JOURNEY_STAGE_LOYALTY);
     put.add_domains(Domain(location));
     first.push_back({kPutAccount, With(std::move(request)), nullptr});
@@ -184,7 +184,7 @@ ReplayDriver::ReplayDriver(const IncidentLog* log, const std::string& system, Re
     account::Contact& put = *request.mutable_contact();
     put.set_contact_id(ContactId(location, caller));
     put.set_account_id(AccountId(location));
-    put.set_display_name(absl::StrCat("Caller ", std::string(caller)));
+    put.set_display_name(absl::StrCat("Caller ", OnOneLine(caller)));
     put.add_addresses(Address(location, caller));
     put.set_level(ty::CONTACT_LEVEL_MEMBER);
     second.push_back({kPutContact, With(std::move(request)), nullptr});
@@ -299,7 +299,7 @@ void ReplayDriver::PlanOpening(Case& c) {
   c.attributed = !row.location.empty() && !row.caller.empty();
   request.mutable_requester()->set_address(c.attributed ? Address(row.location, row.caller)
                                                         : UnknownAddress(c.incident->number));
-  request.set_subject(absl::StrCat("Incident ", std::string(c.incident->number)));
+  request.set_subject(absl::StrCat("Incident ", OnOneLine(c.incident->number)));
   request.set_text(kOpeningText);
   request.set_channel(row.channel);
   request.set_category(CategoryKey(row.category));
@@ -565,7 +565,12 @@ void ReplayDriver::Report(ReplayReport* report) const {
   int32_t unattributed = 0;
   for (const Case& c : cases_) {
     const TicketView* const view = observer_->Find(c.first_ticket_id);
-    if (view != nullptr && view->account_id.empty()) ++unattributed;
+    const bool is_attributed = view != nullptr && !view->account_id.empty();
+    if (view != nullptr && !is_attributed) ++unattributed;
+    if (!is_attributed && !c.incident->location().empty() && !c.incident->caller().empty()) {
+      actions.set_lost_incidents(actions.lost_incidents() + 1);
+      actions.set_lost_rows(actions.lost_rows() + static_cast<int32_t>(c.incident->rows.size()));
+    }
     const std::optional<bool> log = c.incident->rows.back().hindsight.met;
     const std::optional<bool> here = observer_->ResolutionMet(c.first_ticket_id);
     if (c.follow_ups > 0) {

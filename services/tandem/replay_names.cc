@@ -2,6 +2,7 @@
 
 #include "absl/strings/ascii.h"
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_replace.h"
 #include "common/id/id.h"
 
 namespace tandem::programs {
@@ -24,6 +25,25 @@ std::string Escaped(std::string_view value) {
   return escaped;
 }
 
+// A value as part of a host's name, where letter case tells nothing apart and "_" is not allowed:
+// lower-case letters and digits stand for themselves, every other byte is "-" and two hex digits.
+std::string HostPart(std::string_view value) {
+  // With its prefix a label of at most 63 bytes.
+  constexpr size_t kLongestLabel = 48;
+  std::string part;
+  for (const char c : value) {
+    if (absl::ascii_islower(static_cast<unsigned char>(c)) ||
+        absl::ascii_isdigit(static_cast<unsigned char>(c))) {
+      part += c;
+    } else {
+      absl::StrAppend(&part, "-", absl::Hex(static_cast<unsigned char>(c), absl::kZeroPad2));
+    }
+  }
+  if (part.size() <= kLongestLabel) return part;
+  // A hash begins with what no escape has: "-" and a letter above f.
+  return absl::StrReplaceAll(id::Derive("-long", {value}), {{"_", "-"}});
+}
+
 }  // namespace
 
 std::string AccountId(std::string_view location) {
@@ -41,15 +61,23 @@ std::string GroupStaffId(std::string_view group) {
 }
 
 std::string Domain(std::string_view location) {
-  return absl::AsciiStrToLower(absl::StrCat("location-", Escaped(location), ".example"));
+  return absl::StrCat("location-", HostPart(location), ".example");
 }
 
 std::string Address(std::string_view location, std::string_view caller) {
-  return absl::StrCat("caller-", Escaped(caller), "@", Domain(location));
+  return absl::StrCat("caller-", HostPart(caller), "@", Domain(location));
 }
 
 std::string UnknownAddress(std::string_view incident) {
-  return absl::StrCat("incident-", Escaped(incident), "@unknown.invalid");
+  return absl::StrCat("incident-", HostPart(incident), "@unknown.invalid");
+}
+
+std::string OnOneLine(std::string_view value) {
+  std::string line(value);
+  for (char& c : line) {
+    if (absl::ascii_iscntrl(static_cast<unsigned char>(c))) c = ' ';
+  }
+  return line;
 }
 
 std::string CategoryKey(std::string_view category) {

@@ -15,11 +15,15 @@ std::string AgentId(std::string_view assignee);
 // The pseudo-staff of a group; empty = of no group.
 std::string GroupStaffId(std::string_view group);
 
-// Made up: nobody can be reached there.
+// Made up: nobody can be reached there. Host names and mail addresses as services take them,
+// whatever the log holds: blanks, accents, letters of either case.
 std::string Domain(std::string_view location);
 std::string Address(std::string_view location, std::string_view caller);
 // Of an incident whose caller or location is not known: leads to nobody, and no two are the same.
 std::string UnknownAddress(std::string_view incident);
+
+// A value as people read it in a name: control characters are blanks.
+std::string OnOneLine(std::string_view value);
 
 // A category as a key of [a-z0-9_.-]; empty stays empty. Letter case does not tell two apart.
 std::string CategoryKey(std::string_view category);

@@ -7,6 +7,7 @@
 #include "absl/strings/ascii.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
+#include "absl/strings/str_join.h"
 #include "absl/strings/str_replace.h"
 #include "common/cli/human.h"
 #include "common/cli/table.h"
@@ -292,6 +293,22 @@ std::string ReportText(const ReplayReport& report, const ReplayPace& pace,
   Events(report, page);
   page.Head(PaceText(report, pace));
   return std::move(page.text_);
+}
+
+std::string LostText(const ReplayReport& report) {
+  std::vector<std::string> lost;
+  int64_t refused = 0;
+  for (const RefusalCount& refusal : report.actions().refusals()) refused += refusal.count();
+  if (report.actions().has_lost_rows()) {
+    lost.push_back(absl::StrCat(report.actions().lost_rows(), " rows of ",
+                                report.actions().lost_incidents(),
+                                " incidents belong to no account"));
+  }
+  if (refused > 0) lost.push_back(absl::StrCat(refused, " commands were refused"));
+  if (report.work().dead_letters() > 0) {
+    lost.push_back(absl::StrCat(report.work().dead_letters(), " events are dead letters"));
+  }
+  return lost.empty() ? "" : absl::StrCat(absl::StrJoin(lost, ", "), "; the report names them");
 }
 
 }  // namespace tandem::programs

@@ -23,6 +23,10 @@ std::string PaceText(const ReplayReport& report, const ReplayPace& pace);
 std::string ReportText(const ReplayReport& report, const ReplayPace& pace,
                        const cli::Screen& screen);
 
+// What of the log did not come through: rows without their account, refused commands, dead letters.
+// Empty = nothing.
+std::string LostText(const ReplayReport& report);
+
 }  // namespace tandem::programs
 
 #endif  // TANDEM_SERVICES_TANDEM_REPLAY_REPORT_H_

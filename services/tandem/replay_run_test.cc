@@ -9,6 +9,7 @@
 #include "common/cli/json.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
+#include "services/tandem/replay_report.h"
 #include "services/tandem/replay_testing.h"
 
 namespace tandem::programs {
@@ -227,6 +228,38 @@ TEST(Replay, AttributesATicketWhenARowNamesItsLocation) {
   EXPECT_EQ(report.actions().unattributed_at_the_end(), 0);
   EXPECT_EQ(report.actions().rows_at_another_location(), 1);
   EXPECT_EQ(Events(report, "TicketRequesterResolved"), 1);
+}
+
+// An account is found by its domain, which knows no blanks, accents or letter case.
+TEST(Replay, KeepsTheAccountOfALocationWhateverItsText) {
+  const std::vector<std::string> locations = {"New York", "new york", "NEW YORK", "S\u00e3o Paulo",
+                                              "a_b",      "a\tb",     "-"};
+  std::vector<RowWords> rows;
+  for (size_t i = 0; i < locations.size(); ++i) {
+    rows.push_back(At("09:00", "New",
+                      {{"number", absl::StrCat("INC", i)},
+                       {"location", locations[i]},
+                       {"caller_id", "Bob " + locations[i]}}));
+  }
+  const ReplayReport report = Replayed(rows);
+  ExpectClean(report);
+  EXPECT_EQ(report.actions().accounts(), static_cast<int>(locations.size()));
+  EXPECT_EQ(report.actions().tickets_opened(), static_cast<int>(locations.size()));
+  EXPECT_EQ(report.actions().unattributed_at_the_end(), 0);
+  EXPECT_FALSE(report.actions().has_lost_rows());
+  EXPECT_EQ(LostText(report), "");
+}
+
+TEST(Replay, SaysWhatOfTheLogDidNotComeThrough) {
+  ReplayReport report;
+  EXPECT_EQ(LostText(report), "");
+  report.mutable_actions()->set_lost_rows(12);
+  report.mutable_actions()->set_lost_incidents(3);
+  report.mutable_actions()->add_refusals()->set_count(4);
+  report.mutable_work()->set_dead_letters(5);
+  EXPECT_EQ(LostText(report),
+            "12 rows of 3 incidents belong to no account, 4 commands were refused, 5 events are "
+            "dead letters; the report names them");
 }
 
 TEST(Replay, LeavesATicketWithoutACallerOnTheUnresolvedList) {
