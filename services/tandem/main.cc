@@ -42,6 +42,7 @@ struct ServeOptions {
   std::string data = "tandem-data";
   std::string policies;
   absl::Duration settle = absl::Milliseconds(100);
+  absl::Duration log_retention = bus::LocalLogOptions().retention;
 };
 
 // For the terminal of who called; what ends a server is a line of its log (host::CannotStart).
@@ -74,7 +75,9 @@ int Serve(const ServeOptions& options) {
   auto log_store = store::OpenSqlite(std::move(log_file));
   if (!log_store.ok()) return fail(log_store.status());
   executor::ThreadedExecutor log_executor("log", &clock);
-  auto log = bus::LocalLog::Open(log_store->get(), &clock, &log_executor, {});
+  bus::LocalLogOptions log_options;
+  log_options.retention = options.log_retention;
+  auto log = bus::LocalLog::Open(log_store->get(), &clock, &log_executor, log_options);
   if (!log.ok()) return fail(log.status());
 
   House::Options house_options;
@@ -182,6 +185,10 @@ int Main(int argc, char** argv) {
             "Folder whose files declare their policies; then nobody else applies those.");
   serve.Add("settle", &serve_options.settle,
             "How long after its instant a deadline waits for facts still under way.");
+  serve.Add("log-retention", &serve_options.log_retention,
+            "How long events stay in the log for whoever reads it; those that a service has not "
+            "applied yet stay longer.",
+            {absl::Minutes(1), absl::Hours(24 * 3650)});
 
   ReplayOptions replay_options;
   config::OptionSet& replay = program.AddCommand(

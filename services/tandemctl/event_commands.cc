@@ -1,12 +1,24 @@
 #include <algorithm>
+#include <cstdint>
+#include <cstdio>
 #include <deque>
+#include <filesystem>
+#include <fstream>
 #include <functional>
+#include <map>
 #include <memory>
+#include <optional>
+#include <sstream>
+#include <system_error>
 #include <utility>
 
 #include "absl/base/thread_annotations.h"
+#include "absl/strings/ascii.h"
 #include "absl/strings/match.h"
+#include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
+#include "absl/strings/str_split.h"
 #include "absl/strings/strip.h"
 #include "absl/synchronization/mutex.h"
 #include "common/cli/json.h"
@@ -38,6 +50,8 @@ struct Tail {
   std::vector<std::string> types;
   int64_t last = 20;
   int64_t limit = 0;
+  std::string from;    // "0=12,3=40"
+  std::string resume;  // a file that holds such a text
   // Of the log itself; empty = a process is asked.
   std::string bus;
   std::string topic = "tandem.lifecycle.v1";
@@ -130,6 +144,53 @@ absl::StatusOr<Source> TopicSource(const Tail& tail, Context& context) {
   });
 }
 
+using Offsets = std::map<int32_t, int64_t>;  // by partition: the next one to show
+
+// "0=12,3=40"; nothing for a text that is no such list.
+std::optional<Offsets> ParseOffsets(absl::string_view text) {
+  Offsets offsets;
+  for (const absl::string_view entry : absl::StrSplit(text, ',')) {
+    const std::pair<absl::string_view, absl::string_view> parts =
+        absl::StrSplit(entry, absl::MaxSplits('=', 1));
+    int32_t partition = 0;
+    int64_t offset = 0;
+    if (!absl::SimpleAtoi(parts.first, &partition) || !absl::SimpleAtoi(parts.second, &offset) ||
+        partition < 0 || offset < 0 || !offsets.emplace(partition, offset).second) {
+      return std::nullopt;
+    }
+  }
+  return offsets;
+}
+
+std::string OffsetsText(const Offsets& offsets) {
+  return absl::StrJoin(offsets, ",", absl::PairFormatter("="));
+}
+
+// What --resume FILE holds; nothing if there is no such file yet.
+absl::StatusOr<std::optional<Offsets>> ReadResume(const std::string& path) {
+  std::error_code error;
+  if (!std::filesystem::exists(path, error)) return std::nullopt;
+  std::ifstream file(path);
+  std::ostringstream text;
+  text << file.rdbuf();
+  std::optional<Offsets> offsets = ParseOffsets(absl::StripAsciiWhitespace(text.str()));
+  if (offsets.has_value()) return offsets;
+  return absl::InvalidArgumentError(absl::StrCat(
+      "--resume: ", path, " does not hold offsets such as 0=12,3=40; name another file"));
+}
+
+// As a whole or not at all, so that an interrupted command leaves a place to go on from.
+absl::Status WriteResume(const std::string& path, const Offsets& offsets) {
+  const std::string draft = absl::StrCat(path, ".new");
+  std::ofstream file(draft, std::ios::trunc);
+  file << OffsetsText(offsets) << "\n";
+  file.close();
+  if (!file || std::rename(draft.c_str(), path.c_str()) != 0) {
+    return absl::UnavailableError(absl::StrCat("--resume: cannot write ", path));
+  }
+  return absl::OkStatus();
+}
+
 // Where the last `count` events of each partition begin.
 absl::Status StartAtLast(const Source& source, int64_t count, v1::ReadEventsRequest* request) {
   // From the end on there are none: only where it is.
@@ -138,9 +199,19 @@ absl::Status StartAtLast(const Source& source, int64_t count, v1::ReadEventsRequ
   const auto reply = source(ends);
   if (!reply.ok()) return reply.status();
   for (const auto& [partition, end] : reply->next_offsets()) {
-    (*request->mutable_offsets())[partition] = std::max<int64_t>(0, end - count);
+    const auto first = reply->first_offsets().find(partition);
+    (*request->mutable_offsets())[partition] =
+        std::max<int64_t>(first == reply->first_offsets().end() ? 0 : first->second, end - count);
   }
   return absl::OkStatus();
+}
+
+// Where events are shown from in each partition, if `reply` is the first answer to `request`.
+Offsets BeginningOf(const v1::ReadEventsRequest& request, const v1::ReadEventsResponse& reply) {
+  const auto& rest = request.from_beginning() ? reply.first_offsets() : reply.end_offsets();
+  Offsets offsets(rest.begin(), rest.end());
+  for (const auto& [partition, offset] : request.offsets()) offsets[partition] = offset;
+  return offsets;
 }
 
 // "ticket_id=tkt_1 from_state=OPEN …": what is set, without the instant, which stands before it.
@@ -189,11 +260,26 @@ int Run(const Tail& tail, Context& context) {
   v1::ReadEventsRequest request;
   request.set_key(tail.key);
   request.set_page_size(kPage);
+  std::optional<Offsets> given;
+  if (!tail.from.empty()) {
+    given = ParseOffsets(tail.from);
+    if (!given.has_value()) {
+      return UsageError(context,
+                        "--from: give PARTITION=OFFSET,PARTITION=OFFSET such as 0=12,3=40");
+    }
+  } else if (!tail.resume.empty()) {
+    auto kept_place = ReadResume(tail.resume);
+    if (!kept_place.ok()) return UsageError(context, std::string(kept_place.status().message()));
+    given = *std::move(kept_place);
+  }
+  if (given.has_value()) request.mutable_offsets()->insert(given->begin(), given->end());
   // What stands in the log already is shown first: all of it, or its last events. With a filter
   // they may stand anywhere.
   const bool is_filtered = !tail.key.empty() || !tail.types.empty();
-  const bool only_last = !tail.from_beginning;
-  if (!only_last || is_filtered) {
+  const bool only_last = !tail.from_beginning && !given.has_value();
+  if (given.has_value()) {
+    // What it does not name begins at its end, as it does in ReadEvents.
+  } else if (!only_last || is_filtered) {
     request.set_from_beginning(true);
   } else if (absl::Status start = StartAtLast(*source, tail.last, &request); !start.ok()) {
     return FailOf(tail, context, start);
@@ -206,6 +292,16 @@ int Run(const Tail& tail, Context& context) {
                                                : EventLine(event, context.looks));
     return ++shown == tail.limit;
   };
+  Offsets place;  // behind what was shown
+  const auto keep_place = [&] {
+    context.looks.screen.out->flush();
+    if (!*context.looks.screen.out) return kFailed;  // whoever read it has gone
+    if (tail.resume.empty()) return kOk;
+    const absl::Status written = WriteResume(tail.resume, place);
+    if (written.ok()) return kOk;
+    *context.messages << "tandemctl: " << std::string(written.message()) << "\n";
+    return kFailed;
+  };
   std::deque<v1::BusEvent> kept;  // the last ones so far, until the end of the log is reached
   bool is_at_end = false;
   for (;;) {
@@ -216,15 +312,24 @@ int Run(const Tail& tail, Context& context) {
       request.set_wait_ms(static_cast<int32_t>(absl::ToInt64Milliseconds(wait)));
     }
     const auto reply = (*source)(request);
-    if (!reply.ok()) return FailOf(tail, context, reply.status());
-    const v1::ReadEventsResponse& read = *reply;
-    for (const v1::BusEvent& event : read.events()) {
-      if (!IsWanted(tail, event.type())) continue;
-      if (only_last && !is_at_end) {
-        kept.push_back(event);
-      } else if (show(event)) {
-        return kOk;
+    if (!reply.ok()) {
+      const int code = FailOf(tail, context, reply.status());
+      if (absl::IsOutOfRange(reply.status()) && !tail.resume.empty()) {
+        *context.messages << "tandemctl: the place is kept in " << cli::Printable(tail.resume)
+                          << "; delete it to begin anew\n";
       }
+      return code;
+    }
+    const v1::ReadEventsResponse& read = *reply;
+    if (place.empty()) place = BeginningOf(request, read);
+    for (const v1::BusEvent& event : read.events()) {
+      const bool is_wanted = IsWanted(tail, event.type());
+      if (only_last && !is_at_end) {
+        if (is_wanted) kept.push_back(event);
+        continue;
+      }
+      place[event.partition()] = event.offset() + 1;
+      if (is_wanted && show(event)) return keep_place();
     }
     // Partitions are read one after another: the last of all are the last by time.
     if (only_last && !is_at_end) {
@@ -237,13 +342,22 @@ int Run(const Tail& tail, Context& context) {
     *request.mutable_offsets() = read.next_offsets();
     if (!is_at_end && read.events_size() == 0) {
       is_at_end = true;
-      for (const v1::BusEvent& event : kept) {
-        if (show(event)) return kOk;
+      place = Offsets(read.next_offsets().begin(), read.next_offsets().end());
+      while (!kept.empty()) {
+        const bool is_last = show(kept.front());
+        kept.pop_front();
+        if (!is_last) continue;
+        // They are in the order of time: what is left may stand before what was shown.
+        for (const v1::BusEvent& event : kept) {
+          place[event.partition()] = std::min(place[event.partition()], event.offset());
+        }
+        return keep_place();
       }
-      kept.clear();
     }
-    context.looks.screen.out->flush();
-    if (!*context.looks.screen.out) return kFailed;  // whoever read it has gone
+    if (!only_last || is_at_end) {
+      place = Offsets(read.next_offsets().begin(), read.next_offsets().end());
+    }
+    if (const int kept_place = keep_place(); kept_place != kOk) return kept_place;
     if (is_at_end && !tail.follow) return kOk;
   }
 }
@@ -309,11 +423,18 @@ std::vector<Entry> EventCommands() {
   Entry entry;
   entry.path = "event tail";
   entry.help = "Shows the last events of the bus, bodies decoded; one JSON object a line.";
-  entry.flags = {"--from-beginning", "--follow", "--key",   "--type",           "--last",
-                 "--limit",          "--bus",    "--topic", "--kafka-property", "--kafka-secret"};
+  entry.flags = {"--from-beginning", "--from",        "--resume", "--follow", "--key",
+                 "--type",           "--last",        "--limit",  "--bus",    "--topic",
+                 "--kafka-property", "--kafka-secret"};
   entry.declare = [](config::OptionSet& options) -> Entry::Run {
     auto tail = std::make_shared<Tail>();
     options.Add("from-beginning", &tail->from_beginning, "Begin with the first event of the log.");
+    options.Add("from", &tail->from,
+                "Begin at PARTITION=OFFSET,PARTITION=OFFSET; a partition that is not named begins "
+                "at its end.");
+    options.Add("resume", &tail->resume,
+                "FILE that keeps the place behind the last event shown; where it exists, begin "
+                "there. An interrupted command shows the last events again, and misses none.");
     options.Add("follow", &tail->follow, "Go on with what comes, until Ctrl-C.");
     options.Add("key", &tail->key, "Only events of this bus key.");
     options.AddTexts("type", &tail->types,

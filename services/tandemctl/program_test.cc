@@ -1084,6 +1084,8 @@ class EventTail : public ProgramTest {
             event->set_body(body.SerializeAsString());
           }
           (*reply.mutable_next_offsets())[0] = offset;
+          (*reply.mutable_first_offsets())[0] = 0;
+          (*reply.mutable_end_offsets())[0] = count + 1;
           return reply;
         });
   }
@@ -1115,6 +1117,55 @@ TEST_F(EventTail, ShowsTheLastEventsUnlessAllAreAskedFor) {
   EXPECT_THAT(last[0],
               AllOf(HasSubstr("TicketOpened "), HasSubstr("key"), HasSubstr("ticket_id=tk_28")));
   EXPECT_THAT(last[1], HasSubstr("tk_29"));
+}
+
+TEST_F(EventTail, GoesOnBehindTheLastEventThatWasShown) {
+  Log(5);
+  const std::string place = absl::StrCat(::testing::TempDir(), "/tail-place-", getpid());
+  const auto numbers = [this, &place](std::vector<std::string> more) {
+    std::vector<std::string> words = {"event", "tail", "--resume", place, "--output", "json"};
+    words.insert(words.end(), more.begin(), more.end());
+    const Ran ran = Run(words);
+    EXPECT_EQ(ran.code, 0) << ran.messages;
+    return std::count(ran.output.begin(), ran.output.end(), '\n');
+  };
+  EXPECT_EQ(numbers({"--from-beginning", "--limit", "3"}), 3);
+  std::ifstream kept(place);
+  std::string text;
+  std::getline(kept, text);
+  EXPECT_EQ(text, "0=3");
+  EXPECT_EQ(numbers({"--limit", "1"}), 1);
+  EXPECT_EQ(numbers({}), 2);
+  EXPECT_EQ(numbers({}), 0);
+  // A filter passes over what it does not show, for good.
+  std::filesystem::remove(place);
+  EXPECT_EQ(numbers({"--type", "Strange", "--from-beginning"}), 1);
+  EXPECT_EQ(numbers({}), 0);
+  std::filesystem::remove(place);
+}
+
+TEST_F(EventTail, BeginsAtTheOffsetsThatAreGiven) {
+  Log(5);
+  const Ran ran = Run({"event", "tail", "--from", "0=4"});
+  EXPECT_EQ(ran.code, 0) << ran.messages;
+  EXPECT_EQ(std::count(ran.output.begin(), ran.output.end(), '\n'), 2);
+  for (const char* wrong : {"4", "0=", "0=x", "-1=3", "0=1,0=2", "0=-4"}) {
+    const Ran refused = Run({"event", "tail", "--from", wrong});
+    EXPECT_EQ(refused.code, 2) << wrong;
+    EXPECT_THAT(refused.messages, HasSubstr("such as 0=12,3=40")) << wrong;
+  }
+}
+
+TEST_F(EventTail, SaysHowToBeginAnewWhenItsPlaceIsGone) {
+  tandem_.On<admin::v1::ReadEventsRequest>(kRead, [](const auto&) {
+    return absl::OutOfRangeError("offsets 0=3 are not in the log, which begins at 0=10");
+  });
+  const std::string place = absl::StrCat(::testing::TempDir(), "/gone-place-", getpid());
+  std::ofstream(place) << "0=3\n";
+  const Ran ran = Run({"event", "tail", "--resume", place});
+  EXPECT_EQ(ran.code, 1);
+  EXPECT_THAT(ran.messages, AllOf(HasSubstr("begins at 0=10"), HasSubstr("delete it")));
+  std::filesystem::remove(place);
 }
 
 TEST_F(EventTail, FollowsUntilItsLimit) {

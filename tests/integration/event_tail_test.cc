@@ -9,6 +9,7 @@
 
 #include <algorithm>
 #include <cstdlib>
+#include <filesystem>
 #include <functional>
 #include <memory>
 #include <sstream>
@@ -211,6 +212,29 @@ TEST_F(EventTail, BeginsWithTheFirstThatRetentionHasLeft) {
   EXPECT_THAT(Tail({"--from-beginning"}).lines,
               ElementsAre(HasSubstr("tkt_4"), HasSubstr("tkt_5")));
   EXPECT_THAT(Tail({"--last", "4"}).lines, ElementsAre(HasSubstr("tkt_4"), HasSubstr("tkt_5")));
+}
+
+TEST_F(EventTail, GoesOnWhereItWasAndSaysWhenThatIsGone) {
+  for (int i = 1; i <= 5; ++i) topic_.Open(absl::StrCat("tkt_", i), "acme");
+  const std::string place = absl::StrCat(::testing::TempDir(), "/place-", topic_.name());
+  EXPECT_THAT(Tail({"--from-beginning", "--resume", place, "--limit", "2"}).lines,
+              ElementsAre(HasSubstr("tkt_1"), HasSubstr("tkt_2")));
+  EXPECT_THAT(Tail({"--resume", place, "--limit", "1"}).lines, ElementsAre(HasSubstr("tkt_3")));
+  const int partition = bus::PartitionOf("acme", 3);
+  bus::ForeignClient(RD_KAFKA_PRODUCER, bus::KafkaBroker::Shared()->brokers())
+      .DeleteBefore(topic_.name(), partition, 4);
+  Ran ran = Tail({"--resume", place});
+  EXPECT_EQ(ran.code, 1);
+  EXPECT_THAT(ran.lines, IsEmpty());
+  EXPECT_THAT(ran.messages, AllOf(StartsWith("tandemctl: OUT_OF_RANGE: "),
+                                  HasSubstr(absl::StrCat("begins at ", partition, "=4")),
+                                  HasSubstr(absl::StrCat("ends before ", partition, "=5"))));
+  ran = Tail({"--from", absl::StrCat(partition, "=6")});
+  EXPECT_EQ(ran.code, 1);
+  EXPECT_THAT(ran.messages, HasSubstr("OUT_OF_RANGE"));
+  EXPECT_THAT(Tail({"--from", absl::StrCat(partition, "=4")}).lines,
+              ElementsAre(HasSubstr("tkt_5")));
+  std::filesystem::remove(place);
 }
 
 TEST_F(EventTail, ATopicThatIsNotThereIsNamed) {
