@@ -9,6 +9,7 @@
 #include "common/corridor/errors.h"
 #include "common/corridor/view.h"
 #include "common/id/id.h"
+#include "common/store/writable.h"
 #include "common/time/micros.h"
 
 namespace tandem::runtime {
@@ -606,6 +607,12 @@ std::vector<std::string> ServiceRuntime::WhyNotReady(const absl::Status& read) c
     } else if (waited >= options_.store_patience) {
       reasons.push_back(absl::StrCat("the store cannot be written: it has not answered for ",
                                      absl::ToInt64Seconds(waited), " s"));
+    }
+  }
+  for (const store::Store* const store : ports_.stores) {
+    if (const absl::Status writable = store::CheckWritable(*store); !writable.ok()) {
+      reasons.push_back(
+          absl::StrCat("its database takes no writes: ", std::string(writable.message())));
     }
   }
   if (draining_.load()) reasons.push_back("draining");

@@ -838,6 +838,29 @@ TEST(Readiness, LastsForMinutesWhileTheBusTakesNothingAndPeersAreDown) {
               ::testing::ElementsAre(::testing::HasSubstr("the bus takes no events")));
 }
 
+TEST(Readiness, EndsWithinSecondsOfADatabaseThatTakesNoWritesAndComesBackWithIt) {
+  testing::FaultyStore* faulty = nullptr;
+  testing::HarnessOptions options;
+  options.in_front_of_store = [&](std::unique_ptr<store::Store> behind) {
+    auto made = std::make_unique<testing::FaultyStore>(std::move(behind), "boxes");
+    faulty = made.get();
+    return made;
+  };
+  Ledger ledger({}, options);
+  const auto not_ready = [&ledger] {
+    absl::StatusOr<ServiceSample> sample = ServiceSample();
+    ledger.runtime().Sample([&](absl::StatusOr<ServiceSample> s) { sample = std::move(s); });
+    ledger.Settle();
+    return sample.ok() ? sample->not_ready : std::vector<std::string>{"no sample"};
+  };
+  EXPECT_THAT(not_ready(), ::testing::IsEmpty());
+  faulty->SetUnwritable(absl::UnavailableError("store.db was deleted"));
+  EXPECT_THAT(not_ready(),
+              ::testing::ElementsAre("its database takes no writes: store.db was deleted"));
+  faulty->SetUnwritable(absl::OkStatus());
+  EXPECT_THAT(not_ready(), ::testing::IsEmpty());
+}
+
 TEST(Timer, FiresAtItsInstantAndNotBefore) {
   Ledger ledger;
   ASSERT_TRUE(ledger.Later("r", "plain", "b", ledger.Now() + absl::Hours(1)).ok());

@@ -27,7 +27,7 @@ absl::StatusOr<FileLock> FileLock::Take(const std::string& path) {
   const std::string lock_path = path + ".lock";
   const int fd = open(lock_path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600);
   if (fd < 0) return absl::ErrnoToStatus(errno, absl::StrCat("cannot open ", lock_path));
-  FileLock lock(fd);
+  FileLock lock(lock_path, fd);
   int result;
   do {
     result = flock(fd, LOCK_EX | LOCK_NB);

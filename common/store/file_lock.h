@@ -18,12 +18,16 @@ class FileLock {
   // file stays on disk: deleting it would let two processes lock two files of one name.
   static absl::StatusOr<FileLock> Take(const std::string& path);
 
-  FileLock(FileLock&& other) noexcept : fd_(std::exchange(other.fd_, -1)) {}
+  FileLock(FileLock&& other) noexcept
+      : path_(std::move(other.path_)), fd_(std::exchange(other.fd_, -1)) {}
   FileLock& operator=(FileLock&&) = delete;
   ~FileLock();
+  // Of the lock file.
+  const std::string& path() const { return path_; }
 
  private:
-  explicit FileLock(int fd) : fd_(fd) {}
+  FileLock(std::string path, int fd) : path_(std::move(path)), fd_(fd) {}
+  std::string path_;
   int fd_;
 };
 

@@ -16,9 +16,12 @@
 #include "absl/strings/str_cat.h"
 #include "absl/synchronization/mutex.h"
 #include "common/store/file_lock.h"
+#include "common/store/folder_list.h"
 #include "common/store/lock_order.h"
+#include "common/store/open_file_check.h"
 #include "common/store/sqlite_connection.h"
 #include "common/store/sqlite_migrate.h"
+#include "common/store/writable.h"
 
 namespace tandem::store {
 namespace {
@@ -94,15 +97,25 @@ class SqliteReader final : public Reader {
   const std::shared_ptr<Seat> seat_;
 };
 
-class SqliteStore final : public Store {
+class SqliteStore final : public Store, public Writable {
  public:
-  SqliteStore(SqliteOptions options, std::optional<FileLock> lock, std::shared_ptr<Seat> seat)
-      : options_(std::move(options)), lock_(std::move(lock)), seat_(seat), reader_(this) {}
+  SqliteStore(SqliteOptions options, std::optional<FileLock> lock, std::shared_ptr<Seat> seat,
+              OpenFileCheck files)
+      : options_(std::move(options)),
+        lock_(std::move(lock)),
+        seat_(seat),
+        files_(std::move(files)),
+        reader_(this) {}
 
   CommitResult Commit(const std::vector<Write>& batch) override {
     if (batch.empty()) return {};
     const Seat::Turn turn(*seat_);
     if (absl::Status s = turn.status(); !s.ok()) return Failed(std::move(s));
+    if (is_lost_) {
+      // Not for ever: a folder that was moved away and back is the same again.
+      if (absl::Status s = files_.Check(); !s.ok()) return Failed(std::move(s));
+      is_lost_ = false;
+    }
     if (const int code = Begin(); code != SQLITE_OK) {
       return Refused(code, seat_->connection().Error(code, "BEGIN IMMEDIATE"));
     }
@@ -128,7 +141,25 @@ class SqliteStore final : public Store {
       }
       return Refused(code, std::move(status));
     }
+    // Looked at behind the commit: what is acknowledged is in the files that the path leads to.
+    if (absl::Status s = files_.Check(); !s.ok()) {
+      is_lost_ = true;
+      return {CommitResult::Kind::kUnknown, {}, std::move(s)};
+    }
+    is_full_.store(false, std::memory_order_relaxed);
     return {};
+  }
+
+  absl::Status CheckWritable() const override {
+    if (options_.path == kMemory) return absl::OkStatus();
+    if (absl::Status s = files_.Check(); !s.ok()) return s;
+    const std::string folder = std::filesystem::path(options_.path).parent_path().string();
+    if (absl::Status s = CheckRoom(folder, options_.reserve_bytes); !s.ok()) return s;
+    // The disk has room again, or it is the file's own limit that was met.
+    if (options_.max_pages > 0 && is_full_.load(std::memory_order_relaxed)) {
+      return absl::ResourceExhaustedError(absl::StrCat(options_.path, " has grown to its limit"));
+    }
+    return absl::OkStatus();
   }
 
   Reader& reader() override { return reader_; }
@@ -154,6 +185,13 @@ class SqliteStore final : public Store {
                        absl::FunctionRef<void(const RowView&)> on_row) override {
       const Seat::Turn turn(*store_->seat_);
       if (absl::Status s = turn.status(); !s.ok()) return s;
+      // A request that was decided into a lost file is not remembered either. No path: a caller may
+      // be told.
+      if (store_->is_lost_ && !store_->files_.Check().ok()) {
+        return absl::UnavailableError(
+            "the service's database was deleted or replaced while it was open; repeat the request "
+            "when it is back");
+      }
       SqliteConnection& db = store_->seat_->connection();
       if (store_->options_.path != kMemory && !db.in_transaction()) {
         if (const int code = db.Run(Transaction::kBeginReading); code != SQLITE_OK) {
@@ -173,7 +211,8 @@ class SqliteStore final : public Store {
   }
 
   // `code` is what SQLite said, or SQLITE_OK if it was not asked.
-  static CommitResult Refused(int code, absl::Status status) {
+  CommitResult Refused(int code, absl::Status status) {
+    if (absl::IsResourceExhausted(status)) is_full_.store(true, std::memory_order_relaxed);
     const int primary = code & 0xff;
     if (primary == SQLITE_BUSY || primary == SQLITE_LOCKED) {
       return {CommitResult::Kind::kConflict, {}, std::move(status)};
@@ -224,8 +263,11 @@ class SqliteStore final : public Store {
   const SqliteOptions options_;
   const std::optional<FileLock> lock_;  // released last
   const std::shared_ptr<Seat> seat_;
+  const OpenFileCheck files_;  // none for a database in memory
   OwnReader reader_;
   std::vector<size_t> order_;
+  bool is_lost_ = false;               // the last commit found other files at the path
+  std::atomic<bool> is_full_ = false;  // the last commit found no room
   bool is_reading_ = false;
   int steps_ = 0;
 };
@@ -280,6 +322,7 @@ absl::Status MakeFile(const std::string& path) {
 absl::StatusOr<std::unique_ptr<Store>> OpenFile(SqliteOptions options) {
   // Two names of one file must meet at one lock.
   std::error_code error;
+  const std::string given = std::filesystem::absolute(options.path, error).string();
   const std::filesystem::path canonical =
       std::filesystem::weakly_canonical(std::filesystem::absolute(options.path, error), error);
   if (error) {
@@ -288,6 +331,7 @@ absl::StatusOr<std::unique_ptr<Store>> OpenFile(SqliteOptions options) {
   options.path = canonical.string();
   absl::StatusOr<FileLock> lock = FileLock::Take(options.path);
   if (!lock.ok()) return lock.status();
+  if (absl::Status s = CheckFolderList(options.path, options.durability); !s.ok()) return s;
   if (absl::Status s = MakeFile(options.path); !s.ok()) return s;
   // SQLite deletes the WAL when the last connection closes; one that is there tells of a kill.
   struct stat wal;
@@ -322,8 +366,18 @@ absl::StatusOr<std::unique_ptr<Store>> OpenFile(SqliteOptions options) {
       return s;
     }
   }
+  // Behind the first transaction in WAL mode, so that all four files are there. The database by the
+  // name that was given, which the next start will follow too.
+  const absl::StatusOr<int64_t> touched =
+      ReadNumber(connection, "SELECT count(*) FROM sqlite_schema");
+  if (!touched.ok()) return touched.status();
+  absl::StatusOr<OpenFileCheck> files =
+      OpenFileCheck::Of({given, options.path + "-wal", options.path + "-shm", lock->path()});
+  if (!files.ok()) return files.status();
+  if (absl::Status s = AddToFolderList(options.path, options.durability); !s.ok()) return s;
   auto seat = std::make_shared<Seat>(*std::move(opened), /*shared=*/false);
-  return std::make_unique<SqliteStore>(std::move(options), *std::move(lock), std::move(seat));
+  return std::make_unique<SqliteStore>(std::move(options), *std::move(lock), std::move(seat),
+                                       *std::move(files));
 }
 
 absl::StatusOr<std::unique_ptr<Store>> OpenMemory(SqliteOptions options) {
@@ -342,7 +396,8 @@ absl::StatusOr<std::unique_ptr<Store>> OpenMemory(SqliteOptions options) {
     }
   }
   auto seat = std::make_shared<Seat>(*std::move(opened), /*shared=*/true);
-  return std::make_unique<SqliteStore>(std::move(options), std::nullopt, std::move(seat));
+  return std::make_unique<SqliteStore>(std::move(options), std::nullopt, std::move(seat),
+                                       OpenFileCheck());
 }
 
 }  // namespace

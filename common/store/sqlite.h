@@ -14,15 +14,11 @@
 #include <vector>
 
 #include "absl/status/statusor.h"
+#include "common/store/durability.h"
 #include "common/store/migration.h"
 #include "common/store/store.h"
 
 namespace tandem::store {
-
-enum class Durability {
-  kFull,  // a commit that returned survives kill -9 and a power cut
-  kOff,   // a commit that returned survives kill -9; a power cut may corrupt the file
-};
 
 struct SqliteOptions {
   // The file, made (mode 0600) if absent; its folder must exist. ":memory:" is a database in
@@ -38,6 +34,8 @@ struct SqliteOptions {
   // The file never grows beyond this many pages of 4 KiB (a commit that would is
   // RESOURCE_EXHAUSTED); 0 = no limit.
   int64_t max_pages = 0;
+  // CheckWritable (writable.h) wants room for that many bytes on the file's disk.
+  int64_t reserve_bytes = 1 << 20;
   // After an unclean stop a file of up to this size is checked whole before it serves.
   int64_t check_bytes = 64 << 20;
   // A VFS registered with SQLite, for fault injection; empty = the system's.
@@ -52,13 +50,15 @@ struct SqliteOptions {
 // thread of its own, and all end before the Store. An on_row callback must not call the store
 // (INTERNAL).
 //
-//   FAILED_PRECONDITION  another process or handle has the file open (names it and the process); a
-//   newer
-//                        schema than this binary serves; an SQLite file that is not Tandem's
+//   FAILED_PRECONDITION  another process or handle has the file open (names it and the process);
+//                        the folder's list says that the file was in use, and it is missing or
+//                        empty (folder_list.h); a newer schema than this binary serves; an SQLite
+//                        file that is not Tandem's
 //   DATA_LOSS            the file is corrupt
 //   NOT_FOUND, PERMISSION_DENIED, RESOURCE_EXHAUSTED, UNAVAILABLE  as the system answers, naming
-//   the file INTERNAL             a migration that SQLite refuses, or a fault in `schemas`
-// INVALID_ARGUMENT     a shared database in a file, or without a clock
+//                        the file
+//   INTERNAL             a migration that SQLite refuses, or a fault in `schemas`
+//   INVALID_ARGUMENT     a shared database in a file, or without a clock
 absl::StatusOr<std::unique_ptr<Store>> OpenSqlite(SqliteOptions options);
 
 }  // namespace tandem::store

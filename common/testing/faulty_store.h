@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "common/store/store.h"
+#include "common/store/writable.h"
 
 namespace tandem::testing {
 
@@ -29,10 +30,15 @@ struct Fault {
 };
 
 // As the store behind it. Faults are taken in order, one a commit that has a line of `only_table`.
-class FaultyStore : public store::Store {
+class FaultyStore : public store::Store, public store::Writable {
  public:
   FaultyStore(std::unique_ptr<store::Store> behind, std::string only_table)
       : behind_(std::move(behind)), only_table_(std::move(only_table)) {}
+
+  absl::Status CheckWritable() const override {
+    return unwritable_.ok() ? store::CheckWritable(*behind_) : unwritable_;
+  }
+  void SetUnwritable(absl::Status why) { unwritable_ = std::move(why); }
 
   void Next(Fault fault) { faults_.push_back(std::move(fault)); }
   int commits() const { return commits_; }
@@ -83,6 +89,7 @@ class FaultyStore : public store::Store {
   const std::unique_ptr<store::Store> behind_;
   const std::string only_table_;
   std::deque<Fault> faults_;
+  absl::Status unwritable_;
   int commits_ = 0;
 };
 

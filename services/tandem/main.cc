@@ -27,12 +27,14 @@
 #include "common/policy/standing.h"
 #include "common/runtime/admin.h"
 #include "common/store/sqlite.h"
+#include "common/store/writable.h"
 #include "common/time/system_clock.h"
 #include "common/time/zones.h"
 #include "google/protobuf/stubs/logging.h"
 #include "services/tandem/house.h"
 #include "services/tandem/policies.h"
 #include "services/tandem/replay.h"
+#include "services/tandem/replay_folder.h"
 
 namespace tandem::programs {
 namespace {
@@ -60,6 +62,9 @@ int Serve(const ServeOptions& options) {
   auto host = host::Host::Create("tandem", host::kVersion, options.host, &clock);
   if (!host.ok()) return fail(host.status());
 
+  if (absl::Status status = ReplayFolder::CheckServable(options.data); !status.ok()) {
+    return Fail(status);
+  }
   std::error_code error;
   std::filesystem::create_directories(options.data, error);
   if (error) {
@@ -139,6 +144,12 @@ int Serve(const ServeOptions& options) {
     (*host)->AddHealthCheck(
         {name + "_work", [runtime] { return host::Reasons(runtime->Unhealthy()); }});
   }
+  (*host)->AddReadyCheck({"log", [&log_store]() -> absl::Status {
+                            const absl::Status writable = store::CheckWritable(**log_store);
+                            if (writable.ok()) return absl::OkStatus();
+                            return absl::UnavailableError(absl::StrCat(
+                                "the log takes no events: ", std::string(writable.message())));
+                          }});
   (*host)->OnDrain("services", [&house](absl::Time deadline) {
     auto drained = std::make_shared<absl::Notification>();
     (*house)->Drain([drained] { drained->Notify(); });

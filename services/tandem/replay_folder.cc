@@ -6,6 +6,7 @@
 #include <system_error>
 
 #include "absl/strings/str_cat.h"
+#include "common/store/folder_list.h"
 
 namespace tandem::programs {
 namespace {
@@ -19,9 +20,9 @@ absl::Status Failed(const std::string& path, const std::error_code& error) {
 }
 
 struct Content {
-  bool is_ours = false;  // a marker of a replay stands there
-  std::vector<fs::path> databases;
-  std::string foreign;  // something that no replay made; empty = nothing
+  bool is_ours = false;         // a marker of a replay stands there
+  std::vector<fs::path> files;  // databases, what belongs to them, and their list
+  std::string foreign;          // something that no replay made; empty = nothing
 };
 
 absl::StatusOr<Content> Look(const std::string& path, const std::vector<std::string>& databases) {
@@ -32,6 +33,7 @@ absl::StatusOr<Content> Look(const std::string& path, const std::vector<std::str
     }
     locks.insert(absl::StrCat(name, ".db.lock"));
   }
+  files.insert(store::kFolderList);
   Content content;
   std::error_code error;
   fs::directory_iterator entries(path, error);
@@ -41,14 +43,14 @@ absl::StatusOr<Content> Look(const std::string& path, const std::vector<std::str
     if (name == ReplayFolder::kIncomplete || name == ReplayFolder::kComplete) {
       content.is_ours = true;
     } else if (files.contains(name) && entry.is_regular_file(error)) {
-      content.databases.push_back(entry.path());
+      content.files.push_back(entry.path());
     } else if (!locks.contains(name)) {
       if (content.foreign.empty() || name < content.foreign) content.foreign = name;
     }
   }
   // Databases without a marker are those of a server.
-  if (content.foreign.empty() && !content.is_ours && !content.databases.empty()) {
-    content.foreign = content.databases.front().filename().string();
+  if (content.foreign.empty() && !content.is_ours && !content.files.empty()) {
+    content.foreign = content.files.front().filename().string();
   }
   return content;
 }
@@ -85,11 +87,26 @@ absl::StatusOr<ReplayFolder> ReplayFolder::Open(const std::string& path,
   if (!file) return absl::UnavailableError(absl::StrCat("data: cannot write ", marker));
   fs::remove(absl::StrCat(path, "/", kComplete), error);
   if (error) return Failed(path, error);
-  for (const fs::path& database : content->databases) {
-    fs::remove(database, error);
-    if (error) return Failed(database.string(), error);
+  // The list first: it must not name a database that is gone.
+  fs::remove(absl::StrCat(path, "/", store::kFolderList), error);
+  if (error) return Failed(path, error);
+  for (const fs::path& stale : content->files) {
+    fs::remove(stale, error);
+    if (error) return Failed(stale.string(), error);
   }
   return ReplayFolder(path, *std::move(lock));
+}
+
+absl::Status ReplayFolder::CheckServable(const std::string& path) {
+  for (const char* marker : {kIncomplete, kComplete}) {
+    std::error_code error;
+    if (!fs::exists(absl::StrCat(path, "/", marker), error)) continue;
+    return absl::FailedPreconditionError(absl::StrCat(
+        "data: ", path, " holds a replay (", marker,
+        "), which was written without waiting for the disk and cannot be served; name another "
+        "folder, which is made if it is absent"));
+  }
+  return absl::OkStatus();
 }
 
 absl::Status ReplayFolder::Complete() {

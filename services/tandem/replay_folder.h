@@ -26,6 +26,9 @@ class ReplayFolder {
   // replay is using.
   static absl::StatusOr<ReplayFolder> Open(const std::string& path,
                                            const std::vector<std::string>& databases);
+  // FAILED_PRECONDITION if the folder holds a replay, whole or not: its databases were written
+  // without waiting for the disk and have no log, so that nobody may serve them.
+  static absl::Status CheckServable(const std::string& path);
   // The replay has come to its end.
   absl::Status Complete();
 

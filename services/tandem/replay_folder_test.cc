@@ -13,6 +13,7 @@ namespace tandem::programs {
 namespace {
 
 namespace fs = std::filesystem;
+using ::testing::AllOf;
 using ::testing::HasSubstr;
 
 const std::vector<std::string> kDatabases = {"triage", "survey"};
@@ -97,6 +98,38 @@ TEST_F(ReplayFolderTest, RefusesAFolderThatAnotherReplayUses) {
   Write("triage.db");
   EXPECT_EQ(Open().status().code(), absl::StatusCode::kFailedPrecondition);
   EXPECT_TRUE(Has("triage.db"));
+}
+
+TEST_F(ReplayFolderTest, IsNotServedWhetherOrNotTheReplayCameToItsEnd) {
+  EXPECT_TRUE(ReplayFolder::CheckServable(path_).ok());
+  absl::StatusOr<ReplayFolder> folder = Open();
+  ASSERT_TRUE(folder.ok());
+  absl::Status status = ReplayFolder::CheckServable(path_);
+  EXPECT_EQ(status.code(), absl::StatusCode::kFailedPrecondition);
+  EXPECT_THAT(std::string(status.message()),
+              AllOf(HasSubstr(path_), HasSubstr("replay.incomplete"), HasSubstr("another folder")));
+  ASSERT_TRUE(folder->Complete().ok());
+  status = ReplayFolder::CheckServable(path_);
+  EXPECT_EQ(status.code(), absl::StatusCode::kFailedPrecondition);
+  EXPECT_THAT(std::string(status.message()), HasSubstr("replay.complete"));
+}
+
+TEST_F(ReplayFolderTest, StartsOverWithDatabasesThatTheFolderListed) {
+  {
+    absl::StatusOr<ReplayFolder> earlier = Open();
+    ASSERT_TRUE(earlier.ok());
+    Write("triage.db");
+    Write("tandem.databases");
+  }
+  ASSERT_TRUE(Open().ok());
+  EXPECT_FALSE(Has("tandem.databases"));
+}
+
+TEST_F(ReplayFolderTest, RefusesAFolderWhoseDatabasesAServerHasLost) {
+  fs::create_directories(path_);
+  Write("tandem.databases");
+  EXPECT_EQ(Open().status().code(), absl::StatusCode::kFailedPrecondition);
+  EXPECT_TRUE(Has("tandem.databases"));
 }
 
 TEST_F(ReplayFolderTest, NamesAPathThatCannotBeAFolder) {

@@ -27,6 +27,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "common/store/store.h"
+#include "common/store/writable.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 
@@ -153,6 +154,12 @@ class StoreContract : public testing::TestWithParam<StoreEngine> {
   const std::unique_ptr<StoreWorld> world_ = GetParam().make();
   std::unique_ptr<Store> store_;
 };
+
+TEST_P(StoreContract, SaysThatItTakesWrites) {
+  EXPECT_TRUE(CheckWritable(*store_).ok()) << CheckWritable(*store_);
+  Committed({Insert("a", 1)});
+  EXPECT_TRUE(CheckWritable(*store_).ok()) << CheckWritable(*store_);
+}
 
 TEST_P(StoreContract, AnEmptyBatchCommits) { Committed({}); }
 

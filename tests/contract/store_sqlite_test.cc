@@ -16,6 +16,7 @@
 #include <vector>
 
 #include "absl/strings/str_cat.h"
+#include "common/store/folder_list.h"
 #include "common/store/sqlite.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
@@ -27,6 +28,7 @@ namespace {
 
 using testing::AllOf;
 using testing::HasSubstr;
+using testing::Not;
 
 Schema TestSchema() {
   return {"contract",
@@ -204,8 +206,144 @@ TEST_F(SqliteFile, FullIsResourceExhaustedAndServesAgainOnceThereIsRoom) {
   int64_t count = 0;
   ASSERT_TRUE(Count(store->reader(), &count).ok());
   EXPECT_EQ(count, rows);
+  EXPECT_EQ(CheckWritable(*store).code(), absl::StatusCode::kResourceExhausted);
   Committed(*store, {{"items", "", {"DELETE FROM items WHERE version=1", {}}, Expect::kAnyRows}});
+  EXPECT_TRUE(CheckWritable(*store).ok());
   Committed(*store, {Insert("again", 1, std::string(10000, 'x'))});
+}
+
+TEST_F(SqliteFile, SaysThatItsDiskIsFullBeforeACommitMeetsIt) {
+  SqliteOptions options = OptionsFor(path_);
+  options.reserve_bytes = int64_t{1} << 60;
+  const std::unique_ptr<Store> store = Open(options);
+  const absl::Status writable = CheckWritable(*store);
+  EXPECT_EQ(writable.code(), absl::StatusCode::kResourceExhausted) << writable;
+  EXPECT_THAT(std::string(writable.message()), HasSubstr("full"));
+  Committed(*store, {Insert("a", 1)});  // there is room, only not that much
+}
+
+// What is done to the files of an open database.
+struct Mishap {
+  std::string name;
+  std::function<void(const std::string& folder, const std::string& path)> happen;
+};
+
+void Replace(const std::string& path) {
+  std::filesystem::copy_file(path, path + ".copy");
+  std::filesystem::rename(path + ".copy", path);
+}
+
+const Mishap kMishaps[] = {
+    {"TheFileIsDeleted", [](auto&, auto& path) { std::filesystem::remove(path); }},
+    {"ItsWriteAheadLogIsDeleted",
+     [](auto&, auto& path) { std::filesystem::remove(path + "-wal"); }},
+    {"ItsSharedMemoryIsDeleted", [](auto&, auto& path) { std::filesystem::remove(path + "-shm"); }},
+    {"ItsLockIsDeleted", [](auto&, auto& path) { std::filesystem::remove(path + ".lock"); }},
+    {"ACopyTakesItsPlace", [](auto&, auto& path) { Replace(path); }},
+    {"TheFolderIsDeleted", [](auto& folder, auto&) { std::filesystem::remove_all(folder); }},
+    {"TheFolderIsMovedAway",
+     [](auto& folder, auto&) { std::filesystem::rename(folder, folder + ".old"); }},
+    {"ACopyTakesTheFoldersPlace",
+     [](auto& folder, auto&) {
+       std::filesystem::copy(folder, folder + ".copy");
+       std::filesystem::rename(folder, folder + ".old");
+       std::filesystem::rename(folder + ".copy", folder);
+     }},
+};
+
+class LostSqliteFile : public testing::TestWithParam<Mishap> {};
+
+// The writer asks nobody before each commit: what is acknowledged is where the next start finds it.
+TEST_P(LostSqliteFile, AcknowledgesNothingMore) {
+  const TempFolder parent;
+  const std::string folder = parent.File("data");
+  std::filesystem::create_directory(folder);
+  const std::string path = folder + "/store.db";
+  auto store = OpenSqlite(OptionsFor(path));
+  ASSERT_TRUE(store.ok()) << store.status();
+  ASSERT_EQ((*store)->Commit({Insert("a", 1)}).kind, CommitResult::Kind::kCommitted);
+  EXPECT_TRUE(CheckWritable(**store).ok());
+
+  GetParam().happen(folder, path);
+  const absl::Status writable = CheckWritable(**store);
+  EXPECT_EQ(writable.code(), absl::StatusCode::kUnavailable) << writable;
+  EXPECT_THAT(std::string(writable.message()), HasSubstr("while it was open"));
+  // The first one may be in the old file, so nobody can say; no later one is even tried.
+  EXPECT_EQ((*store)->Commit({Insert("b", 1)}).kind, CommitResult::Kind::kUnknown);
+  // Nor is it read back, or a repeated request would be told that it was done.
+  EXPECT_EQ((*store)->reader().Query({"SELECT 1", {}}, [](const RowView&) {}).code(),
+            absl::StatusCode::kUnavailable);
+  const CommitResult later = (*store)->Commit({Insert("c", 1)});
+  EXPECT_EQ(later.kind, CommitResult::Kind::kFailed);
+  EXPECT_EQ(later.status.code(), absl::StatusCode::kUnavailable) << later.status;
+}
+
+INSTANTIATE_TEST_SUITE_P(Mishaps, LostSqliteFile, testing::ValuesIn(kMishaps),
+                         [](const auto& mishap) { return mishap.param.name; });
+
+TEST_F(SqliteFile, TakesWritesAgainOnceItsFolderIsBackAsItWas) {
+  const std::string folder = std::filesystem::path(path_).parent_path().string();
+  const std::unique_ptr<Store> store = Open();
+  std::filesystem::rename(folder, folder + ".away");
+  EXPECT_EQ(store->Commit({Insert("a", 1)}).kind, CommitResult::Kind::kUnknown);
+  std::filesystem::rename(folder + ".away", folder);
+  EXPECT_TRUE(CheckWritable(*store).ok());
+  Committed(*store, {Insert("b", 1)});
+}
+
+TEST_F(SqliteFile, ThatWasEmptiedIsNotTakenForANewOne) {
+  Fill();
+  std::filesystem::resize_file(path_, 0);
+  Refused(
+      OptionsFor(path_), absl::StatusCode::kFailedPrecondition,
+      AllOf(HasSubstr(path_ + " is empty"), HasSubstr("tandem.databases"), HasSubstr("backup")));
+  EXPECT_EQ(std::filesystem::file_size(path_), 0u);  // and it is left alone
+}
+
+TEST_F(SqliteFile, ThatIsMissingIsNotTakenForANewOne) {
+  Fill();
+  for (const char* suffix : {"", ".lock"}) std::filesystem::remove(path_ + suffix);
+  Refused(OptionsFor(path_), absl::StatusCode::kFailedPrecondition,
+          AllOf(HasSubstr(path_ + " is not there"), HasSubstr("backup")));
+  EXPECT_FALSE(std::filesystem::exists(path_));
+}
+
+TEST_F(SqliteFile, IsMadeBesideOthersThatAreInUse) {
+  Fill();
+  EXPECT_NE(Open(OptionsFor(folder_.File("second.db"))), nullptr);
+  EXPECT_NE(Open(OptionsFor(folder_.File("second.db"))), nullptr);
+}
+
+TEST_F(SqliteFile, WhoseFirstStartWasKilledIsMadeAgain) {
+  std::ofstream(path_).close();  // made, and not opened yet
+  EXPECT_NE(Open(), nullptr);
+  // Likewise where the list was cut in the middle of its line.
+  const std::string other = folder_.File("other.db");
+  std::ofstream(folder_.File(kFolderList), std::ios::app) << "durable other.db";
+  EXPECT_NE(Open(OptionsFor(other)), nullptr);
+  std::filesystem::resize_file(other, 0);
+  Refused(OptionsFor(other), absl::StatusCode::kFailedPrecondition, HasSubstr("is empty"));
+}
+
+TEST_F(SqliteFile, WrittenWithoutWaitingForTheDiskIsNotServed) {
+  SqliteOptions replayed = OptionsFor(path_);
+  replayed.durability = Durability::kOff;
+  Open(replayed);
+  Refused(OptionsFor(path_), absl::StatusCode::kFailedPrecondition,
+          AllOf(HasSubstr(path_), HasSubstr("written by a replay"), HasSubstr("another folder")));
+  const std::string served = folder_.File("served.db");
+  Open(OptionsFor(served));
+  replayed.path = served;
+  Refused(replayed, absl::StatusCode::kFailedPrecondition, HasSubstr("what a server wrote"));
+}
+
+TEST_F(SqliteFile, InAFolderThatIsBeingFilledIsRefused) {
+  ASSERT_TRUE(MarkFolderUnfinished(folder_.path(), "Wait for it.").ok());
+  ASSERT_TRUE(MarkFolderUnfinished(folder_.path(), "Run it again.").ok());
+  Refused(OptionsFor(path_), absl::StatusCode::kFailedPrecondition,
+          AllOf(HasSubstr(path_), HasSubstr("Run it again."), Not(HasSubstr("Wait for it."))));
+  ASSERT_TRUE(ClearFolderUnfinished(folder_.path()).ok());
+  EXPECT_NE(Open(), nullptr);
 }
 
 TEST_F(SqliteFile, WithAnotherHeaderIsDataLoss) {
