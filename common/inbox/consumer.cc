@@ -120,6 +120,11 @@ void Consumer::Claimed(int number, const absl::Status& status) {
           partition.epoch = row.Int(1);
         });
   }
+  if (read.ok()) {
+    absl::StatusOr<Abandoned> abandoned = Abandoned::Read(*ports_.reader);
+    read = abandoned.status();
+    if (abandoned.ok()) abandoned_ = *std::move(abandoned);
+  }
   if (!read.ok()) {
     scope_.PostAt(ports_.clock->Now() + partition.back_off, [this, number] {
       if (partitions_.contains(number) && member_ != nullptr) Claim(number);
@@ -153,7 +158,10 @@ void Consumer::Receive(int number, int64_t generation, std::vector<bus::RecordPt
   Partition& partition = it->second;
   partition.requested = false;
   for (bus::RecordPtr& record : records) {
+    const bool is_abandoned = abandoned_.Contains(record->event);
     partition.waiting.push_back(lane::Parsed(*definition_, std::move(record)));
+    // As one of a type that is not used here: nothing is asked for it, and the position passes it.
+    if (is_abandoned) partition.waiting.back().reaction = nullptr;
   }
   Pump(number);
   RequestMore(number);

@@ -20,6 +20,7 @@
 #include "common/corridor/definition.h"
 #include "common/executor/executor.h"
 #include "common/executor/scope.h"
+#include "common/inbox/abandoned.h"
 #include "common/lane/gatherer.h"
 #include "common/lane/lanes.h"
 #include "common/store/store.h"
@@ -128,6 +129,7 @@ class Consumer : private bus::Listener {
   const Observer observer_;
   std::map<int, Partition> partitions_;
   int64_t generations_ = 0;
+  Abandoned abandoned_;                     // as of the last claim
   std::unique_ptr<bus::Consumer> joining_;  // from Start to the step that it posts
   std::unique_ptr<bus::Consumer> member_;
   absl::Status trouble_;

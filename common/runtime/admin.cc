@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "absl/strings/match.h"
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
@@ -31,6 +32,12 @@ void Answer(ReplyCallback& done, Message message) {
 int PageSize(int asked, int usual) { return asked == 0 ? usual : asked; }
 
 constexpr size_t kMaxFilterBytes = 256;
+constexpr size_t kMaxFolderBytes = 4095;
+
+absl::Status NoBackup() {
+  return absl::UnimplementedError(
+      "the databases of this process are a server's, which this does not copy");
+}
 
 // Lists see and write positions; tokens are made of them, and read, here (page_token.h).
 template <typename Req, typename Rep, typename List>
@@ -95,7 +102,8 @@ void Admin::Call(const corridor::CallContext& context,
   Violations violations;
   corridor::CheckShape(*request, violations);
   const std::string& name = method->name();
-  const bool is_change = name == "RetryDeadLetters" || name == "DropDeadLetter" || name == "Drain";
+  const bool is_change = name == "RetryDeadLetters" || name == "DropDeadLetter" ||
+                         name == "Drain" || name == "BeginBackup";
   if (call_log_.Wants(is_change)) {
     done = [this, context, method, request, is_change, asked_at = ports_.clock->Now(),
             tell = std::move(done)](absl::StatusOr<MessagePtr> reply) mutable {
@@ -132,6 +140,10 @@ void Admin::Call(const corridor::CallContext& context,
         std::move(request), std::move(done), [this](MessagePtr opened, ReplyCallback answered) {
           ListOutbox(std::move(opened), std::move(answered));
         });
+  } else if (name == "BeginBackup") {
+    BeginBackup(std::move(request), std::move(done));
+  } else if (name == "GetBackup") {
+    GetBackup(std::move(done));
   } else if (name == "ReadEvents") {
     const auto& read = static_cast<const v1::ReadEventsRequest&>(*request);
     violations.PageSize(read.page_size(), 1000);
@@ -412,6 +424,62 @@ void Admin::ListOutbox(MessagePtr request, ReplyCallback done) {
       done(status);
     }
   });
+}
+
+void Admin::BeginBackup(MessagePtr request, ReplyCallback done) {
+  const auto& begin = static_cast<const v1::BeginBackupRequest&>(*request);
+  Violations violations;
+  violations.Line("folder", begin.folder(), kMaxFolderBytes);
+  violations.Require(absl::StartsWith(begin.folder(), "/"), "folder", "must be an absolute path");
+  if (!violations.ok()) {
+    done(violations.status());
+    return;
+  }
+  if (ports_.backup == nullptr) {
+    done(NoBackup());
+    return;
+  }
+  if (const absl::Status begun = ports_.backup->Begin(begin.folder()); !begun.ok()) {
+    done(corridor::WithReason(begun, "BACKUP_UNDER_WAY"));
+    return;
+  }
+  Answer(done, v1::BeginBackupResponse());
+}
+
+void Admin::GetBackup(ReplyCallback done) {
+  if (ports_.backup == nullptr) {
+    done(NoBackup());
+    return;
+  }
+  const backup::BackupJob::Status status = ports_.backup->status();
+  v1::GetBackupResponse response;
+  switch (status.state) {
+    case backup::BackupJob::State::kNone:
+      response.set_state(v1::BACKUP_STATE_NONE);
+      break;
+    case backup::BackupJob::State::kUnderWay:
+      response.set_state(v1::BACKUP_STATE_UNDER_WAY);
+      break;
+    case backup::BackupJob::State::kDone:
+      response.set_state(v1::BACKUP_STATE_DONE);
+      *response.mutable_taken_at() = status.manifest.taken_at();
+      break;
+    case backup::BackupJob::State::kFailed:
+      response.set_state(v1::BACKUP_STATE_FAILED);
+      response.set_failure(std::string(status.failure.message()));
+      break;
+  }
+  response.set_folder(status.folder);
+  response.set_bytes_done(status.progress.bytes_done);
+  response.set_bytes_total(status.progress.bytes_total);
+  response.set_stood_still_us(absl::ToInt64Microseconds(status.progress.stood_still));
+  for (const backup::BackupFile& file : status.manifest.files()) {
+    v1::BackedUpFile* one = response.add_files();
+    one->set_name(file.name());
+    one->set_bytes(file.bytes());
+    one->set_sha256(file.sha256());
+  }
+  Answer(done, std::move(response));
 }
 
 void Admin::ReadEvents(MessagePtr request, absl::Time until, ReplyCallback done) {

@@ -10,6 +10,7 @@
 
 #include "absl/status/status.h"
 #include "absl/time/time.h"
+#include "common/backup/backup.h"
 #include "common/bus/bus.h"
 #include "common/bus/log_reader.h"
 #include "common/corridor/endpoint.h"
@@ -30,7 +31,8 @@ class Admin : public corridor::Endpoint {
     executor::Executor* executor = nullptr;
     bus::Bus* bus = nullptr;
     bus::LogReader* log = nullptr;
-    log::Logger* logger = nullptr;  // null = silent
+    log::Logger* logger = nullptr;        // null = silent
+    backup::BackupJob* backup = nullptr;  // null = the databases are a server's
   };
   // `drain` begins the end of the process.
   Admin(std::string version, Ports ports, std::vector<ServiceRuntime*> services,
@@ -50,6 +52,8 @@ class Admin : public corridor::Endpoint {
   void DropDeadLetter(corridor::MessagePtr request, corridor::ReplyCallback done);
   void ListTimers(corridor::MessagePtr request, corridor::ReplyCallback done);
   void ListOutbox(corridor::MessagePtr request, corridor::ReplyCallback done);
+  void BeginBackup(corridor::MessagePtr request, corridor::ReplyCallback done);
+  void GetBackup(corridor::ReplyCallback done);
   void ReadEvents(corridor::MessagePtr request, absl::Time until, corridor::ReplyCallback done);
 
   const std::string version_;

@@ -109,6 +109,7 @@ class SqliteStore final : public Store, public Writable {
 
   CommitResult Commit(const std::vector<Write>& batch) override {
     if (batch.empty()) return {};
+    const CommitBarrier::Pass pass(options_.barrier);
     const Seat::Turn turn(*seat_);
     if (absl::Status s = turn.status(); !s.ok()) return Failed(std::move(s));
     if (is_lost_) {

@@ -14,6 +14,7 @@
 #include <vector>
 
 #include "absl/status/statusor.h"
+#include "common/store/commit_barrier.h"
 #include "common/store/durability.h"
 #include "common/store/migration.h"
 #include "common/store/store.h"
@@ -38,6 +39,8 @@ struct SqliteOptions {
   int64_t reserve_bytes = 1 << 20;
   // After an unclean stop a file of up to this size is checked whole before it serves.
   int64_t check_bytes = 64 << 20;
+  // Each commit passes it, if there is one; it outlives the store.
+  CommitBarrier* barrier = nullptr;
   // A VFS registered with SQLite, for fault injection; empty = the system's.
   std::string vfs;
   // In memory only: several services may use the store in turn, as replicas use a database; then

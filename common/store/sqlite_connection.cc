@@ -296,6 +296,26 @@ int SqliteConnection::Run(Transaction what) {
   return code == SQLITE_DONE ? SQLITE_OK : code;
 }
 
+absl::Status SqliteConnection::CopyFrom(SqliteConnection& source, int pages_a_step,
+                                        absl::FunctionRef<bool(int64_t bytes_done)> go_on) {
+  sqlite3_backup* const backup = sqlite3_backup_init(db_, "main", source.db_, "main");
+  if (backup == nullptr) return Error(sqlite3_errcode(db_), "copying");
+  int64_t page_bytes = 0;
+  absl::Status copied =
+      source.Query({"PRAGMA page_size", {}}, [&](const RowView& row) { page_bytes = row.Int(0); });
+  int code = SQLITE_OK;
+  while (copied.ok() && code == SQLITE_OK) {
+    code = sqlite3_backup_step(backup, pages_a_step);
+    const int64_t done = sqlite3_backup_pagecount(backup) - sqlite3_backup_remaining(backup);
+    if (!go_on(done * page_bytes)) copied = absl::CancelledError(path_ + ": the copying was ended");
+  }
+  // Also tells what went wrong in a step.
+  const int finished = sqlite3_backup_finish(backup);
+  if (!copied.ok()) return copied;
+  if (code == SQLITE_DONE && finished == SQLITE_OK) return absl::OkStatus();
+  return Error(finished == SQLITE_OK ? code : finished, "copying");
+}
+
 absl::Status SqliteConnection::Error(int code, std::string_view doing) const {
   if (db_ == nullptr) return absl::ResourceExhaustedError(path_ + ": out of memory");
   const int system_error = sqlite3_system_errno(db_);

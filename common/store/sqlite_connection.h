@@ -71,6 +71,11 @@ class SqliteConnection {
   int Run(Transaction what);
   bool in_transaction() const { return sqlite3_get_autocommit(db_) == 0; }
 
+  // Makes this database a copy of `source`, which is in a read transaction, page by page. `go_on`
+  // is told how many bytes are there after each `pages_a_step` pages; false ends it with CANCELLED.
+  absl::Status CopyFrom(SqliteConnection& source, int pages_a_step,
+                        absl::FunctionRef<bool(int64_t bytes_done)> go_on);
+
   // The status of the last failed call, which returned `code`. Names the file and what was done,
   // never a parameter's value: those may be personal data.
   absl::Status Error(int code, std::string_view doing) const;

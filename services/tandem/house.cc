@@ -4,7 +4,9 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "common/inbox/positions.h"
 #include "common/lane/migrations.h"
+#include "common/outbox/counter.h"
 
 namespace tandem::programs {
 
@@ -25,6 +27,7 @@ absl::StatusOr<std::unique_ptr<House>> House::Open(Options options,
                              ? options.data
                              : absl::StrCat(options.data, "/", service.name, ".db");
     store_options.durability = options.durability;
+    store_options.barrier = options.barrier;
     store_options.schemas = {lane::SqliteSchema(), definition->schema()};
     absl::StatusOr<std::unique_ptr<store::Store>> store =
         store::OpenSqlite(std::move(store_options));
@@ -66,6 +69,22 @@ House::~House() {
   readers_.clear();
   peer_executor_.reset();
   for (Room& room : rooms_) room.runtime.reset();
+}
+
+absl::Status House::CheckPositions(const bus::LogReader& log, int partitions) const {
+  for (const Room& room : rooms_) {
+    absl::Status checked = inbox::CheckPositions(room.runtime->definition().name(),
+                                                 room.store->reader(), log, partitions);
+    if (!checked.ok()) return checked;
+    const auto last = outbox::LastSequence(room.store->reader());
+    if (!last.ok()) return last.status();
+    for (const Room& reader : rooms_) {
+      checked = inbox::CheckApplied(reader.runtime->definition().name(), reader.store->reader(),
+                                    room.runtime->definition().name(), last->value_or(0));
+      if (!checked.ok()) return checked;
+    }
+  }
+  return absl::OkStatus();
 }
 
 absl::Status House::Start() {

@@ -12,6 +12,7 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "common/bus/bus.h"
+#include "common/bus/log_reader.h"
 #include "common/corridor/endpoint.h"
 #include "common/corridor/local_peer.h"
 #include "common/executor/executor.h"
@@ -44,7 +45,8 @@ class House {
     // The folder of the database files, which exists; ":memory:" = none.
     std::string data = ":memory:";
     store::Durability durability = store::Durability::kFull;
-    int readers = 2;  // threads that answer queries, shared by the services
+    store::CommitBarrier* barrier = nullptr;  // passed by every commit; outlives the house
+    int readers = 2;                          // threads that answer queries, shared by the services
     runtime::RuntimeOptions runtime;
   };
 
@@ -61,6 +63,10 @@ class House {
 
   std::vector<corridor::Endpoint*> endpoints() const;
   std::vector<runtime::ServiceRuntime*> runtimes() const;
+  // FAILED_PRECONDITION if a service has applied more than the log holds, or than another has
+  // decided: the files are of
+  // different instants. Before Start, by the thread that opened the house.
+  absl::Status CheckPositions(const bus::LogReader& log, int partitions) const;
   corridor::LocalPeer& peer() { return *peer_; }
   executor::Executor* peer_executor() { return peer_executor_.get(); }
 

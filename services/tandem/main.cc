@@ -13,6 +13,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/synchronization/mutex.h"
 #include "absl/synchronization/notification.h"
+#include "common/backup/backup.h"
 #include "common/bus/local_log.h"
 #include "common/bus/migrations.h"
 #include "common/config/options.h"
@@ -26,6 +27,7 @@
 #include "common/policy/policy_file.h"
 #include "common/policy/standing.h"
 #include "common/runtime/admin.h"
+#include "common/store/commit_barrier.h"
 #include "common/store/sqlite.h"
 #include "common/store/writable.h"
 #include "common/time/system_clock.h"
@@ -46,6 +48,9 @@ struct ServeOptions {
   absl::Duration settle = absl::Milliseconds(100);
   absl::Duration log_retention = bus::LocalLogOptions().retention;
 };
+
+// With it the survey's links stay valid.
+constexpr char kMailboxKey[] = "mailbox.key";
 
 // For the terminal of who called; what ends a server is a line of its log (host::CannotStart).
 int Fail(const absl::Status& status) {
@@ -74,9 +79,11 @@ int Serve(const ServeOptions& options) {
   // Owner only: invitations and customers' words are in there.
   std::filesystem::permissions(options.data, std::filesystem::perms::owner_all, error);
 
+  store::CommitBarrier barrier;
   store::SqliteOptions log_file;
   log_file.path = absl::StrCat(options.data, "/log.db");
   log_file.schemas = {bus::SqliteSchema()};
+  log_file.barrier = &barrier;
   auto log_store = store::OpenSqlite(std::move(log_file));
   if (!log_store.ok()) return fail(log_store.status());
   executor::ThreadedExecutor log_executor("log", &clock);
@@ -87,6 +94,7 @@ int Serve(const ServeOptions& options) {
 
   House::Options house_options;
   house_options.data = options.data;
+  house_options.barrier = &barrier;
   house_options.runtime.gate.settle = options.settle;
   House::Environment environment;
   environment.clock = &clock;
@@ -105,6 +113,9 @@ int Serve(const ServeOptions& options) {
   if (!services.ok()) return fail(services.status());
   auto house = House::Open(std::move(house_options), *services, environment);
   if (!house.ok()) return fail(house.status());
+  if (absl::Status status = (*house)->CheckPositions(**log, (*log)->partitions()); !status.ok()) {
+    return fail(status);
+  }
   if (absl::Status status = (*house)->Start(); !status.ok()) return fail(status);
 
   std::vector<std::unique_ptr<policy::Standing>> standings;
@@ -135,8 +146,20 @@ int Serve(const ServeOptions& options) {
                              return host::Reasons(reasons);
                            }});
 
+  backup::BackupOptions backup_options;
+  backup_options.data = options.data;
+  backup_options.databases = {"log.db"};
+  for (const Service& service : *services) {
+    backup_options.databases.push_back(absl::StrCat(service.name, ".db"));
+  }
+  backup_options.files = {kMailboxKey};
+  backup_options.barrier = &barrier;
+  backup_options.clock = &clock;
+  backup_options.version = host::kVersion;
+  executor::ThreadedExecutor backup_executor("backup", &clock);
+  backup::BackupJob backup(backup_options, &backup_executor);
   runtime::Admin admin(host::kVersion,
-                       {&clock, &log_executor, log->get(), log->get(), &(*host)->logger()},
+                       {&clock, &log_executor, log->get(), log->get(), &(*host)->logger(), &backup},
                        (*house)->runtimes(), [&host] { (*host)->Stop(absl::OkStatus()); });
   for (runtime::ServiceRuntime* runtime : (*house)->runtimes()) {
     const std::string& name = runtime->definition().name();

@@ -602,9 +602,10 @@ Entry EntryOf(Command command) {
 
 std::vector<Entry> AllCommands() {
   std::vector<Entry> all;
-  for (auto group : {&TicketCommands, &TriageCommands, &SlaCommands, &SurveyCommands,
-                     &AccountCommands, &OutreachCommands, &PolicyCommands, &OperatorCommands,
-                     &EventCommands, &CallCommands, &SampleCommands, &MigrateCommands}) {
+  for (auto group :
+       {&TicketCommands, &TriageCommands, &SlaCommands, &SurveyCommands, &AccountCommands,
+        &OutreachCommands, &PolicyCommands, &OperatorCommands, &EventCommands, &CallCommands,
+        &SampleCommands, &BackupCommands, &MigrateCommands}) {
     for (Entry& entry : group()) all.push_back(std::move(entry));
   }
   return all;

@@ -131,6 +131,7 @@ std::vector<Entry> OperatorCommands();
 std::vector<Entry> EventCommands();
 std::vector<Entry> CallCommands();
 std::vector<Entry> SampleCommands();
+std::vector<Entry> BackupCommands();
 std::vector<Entry> MigrateCommands();
 // All of them but the completion itself.
 std::vector<Entry> AllCommands();

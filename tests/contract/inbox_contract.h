@@ -17,6 +17,8 @@
 #include "absl/strings/str_cat.h"
 #include "absl/time/time.h"
 #include "common/corridor/definition.h"
+#include "common/inbox/abandoned.h"
+#include "common/inbox/positions.h"
 #include "common/testing/ledger.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
@@ -152,6 +154,75 @@ TEST_P(InboxContract, ThePositionMovesInTheCommitOfTheEffectsWhereverItIsKilled)
     if (HasFailure()) FAIL() << "killed after step " << kill_at;
   }
   EXPECT_GT(kill_at, 20);
+}
+
+// After a restore the bus may hold what the source, as it is now, never decided.
+TEST_P(InboxContract, WhatItsRestoredSourceDoesNotKnowIsPassedOverAndTheNewHistoryIsNot) {
+  constexpr int64_t kHistory = int64_t{1} << 40;
+  Rig rig(GetParam());
+  const std::string key = rig.KeyIn(3);
+  ASSERT_EQ(rig.store()
+                .Commit({inbox::NoteAbandoned("elsewhere", 5, kHistory, 0),
+                         inbox::NoteAbandoned("elsewhere", 5, kHistory, 0)})
+                .kind,
+            store::CommitResult::Kind::kCommitted);
+  rig.Restart();
+  const auto numbered = [&](int64_t sequence, int64_t amount) {
+    bus::Event event = rig.Added(key, amount);
+    event.sequence = sequence;
+    return event;
+  };
+  bus::Event stranger = numbered(6, 10'000);
+  stranger.source = "not restored";
+  rig.Deliver({numbered(4, 1), numbered(5, 10), numbered(6, 100), numbered(7, 1'000), stranger,
+               numbered(5, 10), numbered(kHistory + 1, 100'000), numbered(kHistory + 1, 100'000)});
+  rig.Advance(absl::Minutes(1));
+  EXPECT_EQ(rig.Get(key).balance(), 110'011);
+  EXPECT_EQ(Position(rig, 3), End(rig, 3));
+  EXPECT_EQ(rig.Number("SELECT COUNT(*) FROM dead_letters"), 0);
+}
+
+TEST_P(InboxContract, ADatabaseThatIsAheadOfTheLogOrOfASourceIsNoticed) {
+  Rig rig(GetParam());
+  const std::string key = rig.KeyIn(3);
+  rig.Deliver({rig.Added(key), rig.Added(key)});
+  rig.Advance(absl::Minutes(1));
+  store::Reader& reader = rig.store().reader();
+  struct Log : bus::LogReader {
+    bus::Bounds BoundsOf(int) const override { return {0, end}; }
+    absl::StatusOr<std::vector<bus::RecordPtr>> ReadRange(int, int64_t, int) override {
+      return std::vector<bus::RecordPtr>();
+    }
+    int64_t end = 0;
+  };
+  Log log;
+  log.end = Position(rig, 3);
+  EXPECT_TRUE(inbox::CheckPositions("ledger", reader, log, 8).ok());
+  --log.end;
+  const absl::Status ahead = inbox::CheckPositions("ledger", reader, log, 8);
+  EXPECT_EQ(ahead.code(), absl::StatusCode::kFailedPrecondition);
+  EXPECT_THAT(std::string(ahead.message()),
+              ::testing::AllOf(::testing::HasSubstr("ledger has applied partition 3"),
+                               ::testing::HasSubstr("tandemctl backup")));
+  EXPECT_TRUE(inbox::CheckApplied("ledger", reader, "elsewhere", 2).ok());
+  EXPECT_TRUE(inbox::CheckApplied("ledger", reader, "else", 0).ok());
+  const absl::Status unknown = inbox::CheckApplied("ledger", reader, "elsewhere", 1);
+  EXPECT_EQ(unknown.code(), absl::StatusCode::kFailedPrecondition);
+  EXPECT_THAT(std::string(unknown.message()),
+              ::testing::HasSubstr("ledger has applied event 2 of elsewhere, which has decided 1"));
+}
+
+TEST_P(InboxContract, AnAbandonedEventAsksNobody) {
+  Reactions reactions;
+  reactions.ahead = true;
+  Rig rig(GetParam(), With(reactions));
+  ASSERT_EQ(rig.store().Commit({inbox::NoteAbandoned("elsewhere", 0, 100, 0)}).kind,
+            store::CommitResult::Kind::kCommitted);
+  rig.Restart();
+  rig.Deliver({rig.Event(rig.KeyIn(3), testing::AddAsToldRequest())});
+  rig.Advance(absl::Minutes(1));
+  EXPECT_THAT(rig.Published(), IsEmpty());
+  EXPECT_EQ(Position(rig, 3), End(rig, 3));
 }
 
 TEST_P(InboxContract, EachEventIsAppliedOnceWhateverBecomesOfACommit) {

@@ -6,16 +6,19 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <atomic>
 #include <cstdint>
 #include <filesystem>
 #include <fstream>
 #include <functional>
 #include <memory>
 #include <string>
+#include <thread>
 #include <utility>
 #include <vector>
 
 #include "absl/strings/str_cat.h"
+#include "common/store/commit_barrier.h"
 #include "common/store/folder_list.h"
 #include "common/store/sqlite.h"
 #include "gmock/gmock.h"
@@ -220,6 +223,39 @@ TEST_F(SqliteFile, SaysThatItsDiskIsFullBeforeACommitMeetsIt) {
   EXPECT_EQ(writable.code(), absl::StatusCode::kResourceExhausted) << writable;
   EXPECT_THAT(std::string(writable.message()), HasSubstr("full"));
   Committed(*store, {Insert("a", 1)});  // there is room, only not that much
+}
+
+// Never red by chance: with the barrier nothing is written, however long it takes to look.
+TEST_F(SqliteFile, StandsStillTogetherWithTheOthersOfItsBarrier) {
+  CommitBarrier barrier;
+  SqliteOptions options = OptionsFor(path_);
+  options.barrier = &barrier;
+  const std::unique_ptr<Store> store = Open(options);
+  const auto reader = store->OpenReader();
+  ASSERT_TRUE(reader.ok());
+  std::atomic<bool> stop = false;
+  std::atomic<int> written = 0;
+  std::thread writer([&] {
+    for (int i = 0; !stop.load(); ++i) {
+      Committed(*store, {Insert(absl::StrCat("k", i), 1)});
+      ++written;
+    }
+  });
+  while (written.load() < 10) std::this_thread::yield();
+  barrier.StandStill([&] {
+    int64_t first = 0;
+    ASSERT_TRUE(Count(**reader, &first).ok());
+    for (int look = 0; look < 2'000; ++look) {
+      int64_t now = 0;
+      ASSERT_TRUE(Count(**reader, &now).ok());
+      ASSERT_EQ(now, first) << "somebody committed";
+      std::this_thread::yield();
+    }
+  });
+  const int behind = written.load();
+  while (written.load() < behind + 10) std::this_thread::yield();  // and goes on afterwards
+  stop.store(true);
+  writer.join();
 }
 
 // What is done to the files of an open database.
