@@ -561,11 +561,10 @@ bool Meet(const account::v1::Touch& a, const account::v1::Touch& b) {
   return a.contact_id().empty() || b.contact_id().empty() || a.contact_id() == b.contact_id();
 }
 
-// Whether an earlier touch, or the invitation that it was given for, used what the clearance gives
-// the contact: it covers one touch with each (product §5.2).
+// Whether an earlier touch surely used what the clearance gives the contact: it covers one touch
+// with each (product §5.2).
 bool IsUsedBefore(const account::v1::Clearance& clearance, const account::v1::Touch& touch,
                   const std::vector<account::v1::ProvenTouch>& touches) {
-  if (clearance.staff_id().empty() && clearance.has_used_at()) return true;
   return std::any_of(touches.begin(), touches.end(), [&](const auto& other) {
     return other.touch().clearance_id() == clearance.clearance_id() &&
            other.touch().sequence() < touch.sequence() && Meet(other.touch(), touch);
@@ -610,7 +609,9 @@ absl::Status CompareTouch(const std::string& account, const account::v1::Touch& 
   const account::v1::Clearance* covering = nullptr;
   for (const account::v1::Clearance& clearance : clearances) {
     if (clearance.clearance_id() == touch.clearance_id()) named = &clearance;
-    if (Covers(clearance, touch) && !IsUsedBefore(clearance, touch, touches)) {
+    // A service's may have been used by the invitation that it was given for.
+    const bool may_be_used = clearance.staff_id().empty() && clearance.has_used_at();
+    if (Covers(clearance, touch) && !may_be_used && !IsUsedBefore(clearance, touch, touches)) {
       covering = &clearance;
     }
   }

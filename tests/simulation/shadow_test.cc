@@ -860,5 +860,40 @@ TEST(CompareClearance, FindsATouchThatAnEndedClearanceIsSaidToCover) {
               HasSubstr("is called cleared by \"clr_1\", by the rules that did not cover it"));
 }
 
+TEST(ShadowClearance, EndsWithTheExceptionThatItRestsOn) {
+  Life life;
+  life.facts().exceptions.push_back(
+      {"exc_1", type::v1::OUTREACH_TOPIC_UPSELL, At("2026-11-24T12:00Z"), At("2026-11-24T14:00Z")});
+  account::v1::Clearance clearance = ClearanceOf("2026-11-24T13:00Z");
+  const absl::Time now = At("2026-11-24T13:30Z");
+  EXPECT_EQ(FateOf(life.facts(), OutreachRules(), clearance, now)->expires_at,
+            At("2026-11-24T17:00Z"));
+  clearance.set_exception_id("exc_1");
+  EXPECT_EQ(FateOf(life.facts(), OutreachRules(), clearance, now)->expires_at,
+            At("2026-11-24T14:00Z"));
+}
+
+TEST(CompareClearance, FindsATouchThatAUsedClearanceIsSaidToCoverWithoutUnits) {
+  ClearanceAnswers answers;
+  answers.clearances.push_back(ClearanceOf("2026-11-24T13:00Z"));
+  answers.clearances.back().set_state(account::v1::CLEARANCE_STATE_EXPIRED);
+  answers.clearances.back().set_given_sequence(1);
+  answers.as_of = At("2026-11-24T19:00Z");
+  for (int i = 2; i <= 4; ++i) {
+    EXPECT_TRUE(CompareClearance(Life().facts(), OutreachRules(), answers).ok()) << "touch " << i;
+    account::v1::Touch& touch = *answers.touches.emplace_back().mutable_touch();
+    touch.set_touch_id(absl::StrCat("tch_", i));
+    touch.set_topic(type::v1::OUTREACH_TOPIC_UPSELL);
+    touch.set_contact_id("cont_9");
+    *touch.mutable_occurred_at() = time::Stamp(At("2026-11-24T14:00Z"));
+    *touch.mutable_recorded_at() = touch.occurred_at();
+    touch.set_sequence(i);
+    touch.set_verdict(account::v1::TOUCH_VERDICT_CLEARED);
+    touch.set_clearance_id("clr_1");
+  }
+  EXPECT_THAT(std::string(CompareClearance(Life().facts(), OutreachRules(), answers).message()),
+              HasSubstr("which had covered its touch with this contact"));
+}
+
 }  // namespace
 }  // namespace tandem::simulation
