@@ -22,7 +22,8 @@ std::string Method(const char* name) {
 constexpr int kShownBlocks = 10;
 
 // What blocks with the subjects of the tickets, which clearance does not know: intake is asked for
-// those that are shown. One that says nothing leaves its place empty.
+// those that are shown. What it does not know has an empty place, and once it does not answer it is
+// not asked again.
 std::string ShowBlocks(Context& context,
                        const google::protobuf::RepeatedPtrField<v1::OutreachBlock>& blocks) {
   constexpr char kGetTicket[] = "tandem.intake.v1.TicketService/GetTicket";
@@ -32,14 +33,16 @@ std::string ShowBlocks(Context& context,
                     {"MAY CLEAR", cli::Align::kLeft, true},
                     {"SUBJECT"}});
   const int shown = std::min(kShownBlocks, blocks.size());
+  bool answers = true;
   for (int i = 0; i < shown; ++i) {
     const v1::OutreachBlock& block = blocks.Get(i);
     intake::v1::GetTicketRequest question;
     question.set_ticket_id(block.subject_id());
     question.set_page_size(-1);  // none of its messages
     std::string subject;
-    if (!block.subject_id().empty()) {
+    if (!block.subject_id().empty() && answers) {
       const auto reply = context.session->Call(kGetTicket, &question);
+      answers = reply.ok() || absl::IsNotFound(reply.status());
       if (reply.ok()) {
         subject = static_cast<const intake::v1::GetTicketResponse&>(**reply).ticket().subject();
       }

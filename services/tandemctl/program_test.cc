@@ -755,6 +755,8 @@ TEST_F(ProgramTest, ACheckShowsTenBlocksAndCountsTheRest) {
   EXPECT_EQ(ran.code, 3);
   EXPECT_THAT(ran.output,
               AllOf(HasSubstr("tk_9"), Not(HasSubstr("tk_10")), HasSubstr("and 127 more")));
+  EXPECT_EQ(tandem_.Requests<intake::v1::GetTicketRequest>(kGetTicket).size(), 1u)
+      << "who does not answer is not asked ten times";
   EXPECT_THAT(ran.messages, IsEmpty());
 }
 

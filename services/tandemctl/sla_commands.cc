@@ -136,8 +136,8 @@ void SortByDue(Message* reply) {
                    });
 }
 
-// sla_timer knows no subjects and no assignees: intake is asked for each ticket that is shown. One
-// that says nothing leaves its places empty.
+// sla_timer knows no subjects and no assignees: intake is asked for each ticket that is shown. What
+// it does not know has empty places, and once it does not answer it is not asked again.
 std::string TellAtRisk(Context& context, const Message&, const Message& reply) {
   constexpr char kGetTicket[] = "tandem.intake.v1.TicketService/GetTicket";
   const auto& list = static_cast<const sla::v1::ListAtRiskResponse&>(reply);
@@ -154,13 +154,15 @@ std::string TellAtRisk(Context& context, const Message&, const Message& reply) {
                     {"ACCOUNT"},
                     {"SUBJECT"}});
   std::map<std::string, intake::v1::Ticket> tickets;
+  bool answers = true;
   for (const sla::v1::ClockAtRisk& risk : list.clocks()) {
     const auto [known, is_new] = tickets.try_emplace(risk.ticket_id());
-    if (is_new) {
+    if (is_new && answers) {
       intake::v1::GetTicketRequest question;
       question.set_ticket_id(risk.ticket_id());
       question.set_page_size(-1);  // none of its messages
       const auto answer = context.session->Call(kGetTicket, &question);
+      answers = answer.ok() || absl::IsNotFound(answer.status());
       if (answer.ok()) {
         known->second = static_cast<const intake::v1::GetTicketResponse&>(**answer).ticket();
       }
