@@ -488,7 +488,9 @@ TEST_F(Hostile, AMaskThatNamesNoFieldIsRefusedAndThePathIsNamed) {
     const auto reply = client_->Call(corridor::MethodName(method), *request);
     EXPECT_EQ(reply.status().code(), absl::StatusCode::kInvalidArgument)
         << method->full_name() << ": " << reply.status();
-    EXPECT_THAT(std::string(reply.status().message()), testing::HasSubstr("no_such_field"))
+    EXPECT_THAT(std::string(reply.status().message()),
+                testing::AnyOf(testing::HasSubstr("no_such_field"),
+                               testing::HasSubstr("update_mask.paths[0]")))
         << method->full_name();
   }
   EXPECT_GE(masks, 4);
