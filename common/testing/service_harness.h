@@ -112,6 +112,11 @@ class ServiceHarness {
     return static_cast<const Reply&>(**reply);
   }
 
+  // The same, for a request whose type only the method knows.
+  absl::StatusOr<corridor::MessagePtr> CallRaw(const std::string& method,
+                                               corridor::MessagePtr request,
+                                               const std::string& caller = "tester");
+
   // Calls an RPC that may have to wait: settles, and the answer is there once it has been given.
   template <typename Reply>
   using Pending = std::shared_ptr<std::optional<absl::StatusOr<Reply>>>;
@@ -175,9 +180,6 @@ class ServiceHarness {
  private:
   void BeginRaw(const std::string& method, corridor::MessagePtr request, const std::string& caller,
                 corridor::ReplyCallback done);
-  absl::StatusOr<corridor::MessagePtr> CallRaw(const std::string& method,
-                                               corridor::MessagePtr request,
-                                               const std::string& caller);
   std::string DeliverRaw(const std::string& source, const std::string& subject,
                          const std::string& key, const google::protobuf::Message& body,
                          absl::Time time);
