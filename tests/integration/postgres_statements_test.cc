@@ -246,7 +246,6 @@ TEST_F(PostgresStatements, OfSlaTimerWork) {
   namespace sla = sla_timer;
   Open(sla::PostgresSchema());
   Works(sla::Tickets());
-  Works(sla::Calendars());
   Works(sla::PolicyHistories());
   Works(sla::Verifications());
   for (const char* account : {"", "acme"}) {
@@ -257,7 +256,6 @@ TEST_F(PostgresStatements, OfSlaTimerWork) {
   Reads(sla::SelectLive(*view_, 10));
   Reads(sla::CountLive(*view_));
   Reads(sla::SelectOpenUnder(*view_, 3, "", 10));
-  Reads(sla::SelectCalendars(*view_, "", 10));
   Measures(sla::Measures());
 }
 
