@@ -240,7 +240,10 @@ class YamlMapper {
                 pb::Message* message) {
     const pb::FieldDescriptor* const text = TextBeside(field);
     if (text == nullptr || node.kind != YamlNode::Kind::kScalar) return false;
-    message->GetReflection()->SetString(message, text, node.text);
+    // What is printed has both: there the text is the one that was written.
+    if (message->GetReflection()->GetString(*message, text).empty()) {
+      message->GetReflection()->SetString(message, text, node.text);
+    }
     Remember(path, node.line);
     return !ParseDuration(node.text).ok();
   }

@@ -1410,7 +1410,7 @@ TEST_F(ProgramTest, HelpSaysWhatTheProtoSays) {
   const Ran ran = Run({"ticket", "open", "--help"});
   EXPECT_EQ(ran.code, 0);
   EXPECT_THAT(ran.output,
-              AllOf(HasSubstr("1 to 500 bytes."), HasSubstr("One of HIGH, MEDIUM, LOW."),
+              AllOf(HasSubstr("1 to 500 bytes on one line"), HasSubstr("One of HIGH, MEDIUM, LOW."),
                     HasSubstr("[TANDEM_CTL_SUBJECT]")));
 }
 

@@ -88,7 +88,7 @@ void Network::Deliver(const std::shared_ptr<Call>& call, const Seat& seat, absl:
        process = std::weak_ptr<Process>(seat.process)](absl::StatusOr<corridor::MessagePtr> reply) {
         const std::shared_ptr<Process> answerer = process.lock();
         if (answerer == nullptr || answerer->is_doomed()) return;
-        ports_.answered(call->service, call->context, call->method, *call->request, reply.status());
+        ports_.answered(call->service, call->context, call->method, *call->request, reply);
         Weather& weather = *ports_.weather;
         if (weather.Strikes(Fault::kReplyLost, 0.3)) return;
         absl::Duration way = Latency();

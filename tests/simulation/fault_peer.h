@@ -36,7 +36,7 @@ class Network {
     // Told of each answer as it leaves its process.
     std::function<void(Service, const corridor::CallContext&,
                        const google::protobuf::MethodDescriptor*, const google::protobuf::Message&,
-                       const absl::Status&)>
+                       const absl::StatusOr<corridor::MessagePtr>&)>
         answered;
   };
   Network(Ports ports, Dice dice) : ports_(std::move(ports)), dice_(dice) {}

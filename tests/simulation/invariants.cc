@@ -13,6 +13,7 @@
 #include "services/account_health/records.pb.h"
 #include "services/ticket_intake/records.pb.h"
 #include "services/triage/records.pb.h"
+#include "tandem/account/v1/account_service.pb.h"
 #include "tandem/account/v1/outreach_service.pb.h"
 #include "tandem/events/v1/intake.pb.h"
 #include "tandem/events/v1/sla.pb.h"
@@ -582,12 +583,26 @@ void Watch::Appended(const bus::RecordPtr& record) {
 
 // ---- at every answer
 
+namespace {
+
+// An answer that promises nothing and stores nothing: why outreach is held, whether it would be,
+// who somebody is.
+bool HoldsForNow(const Message& request, const Message& reply) {
+  if (reply.GetDescriptor() == account::v1::CheckOutreachResponse::descriptor()) {
+    return static_cast<const account::v1::CheckOutreachResponse&>(reply).clearance_id().empty();
+  }
+  return request.GetDescriptor() == account::v1::ResolveRequesterRequest::descriptor() &&
+         static_cast<const account::v1::ResolveRequesterRequest&>(request).lookup_only();
+}
+
+}  // namespace
+
 void Watch::Answered(Service service, const corridor::CallContext& context,
                      const google::protobuf::MethodDescriptor* method, const Message& request,
-                     const absl::Status& status) {
+                     const absl::StatusOr<corridor::MessagePtr>& reply) {
   const PerService& known = services_[service];
   const std::string name = corridor::MethodName(method);
-  if (!status.ok() || !known.commands.contains(name)) return;
+  if (!reply.ok() || !known.commands.contains(name) || HoldsForNow(request, **reply)) return;
   const std::string request_id = Field(request, "request_id");
   if (known.requests.contains(id::Derive("rq", {context.caller, name, request_id}))) return;
   Fail(absl::StrCat(name, " ", request_id, " of ", context.caller,

@@ -49,7 +49,8 @@ class Watch {
   void Appended(const bus::RecordPtr& record);
   void Answered(Service service, const corridor::CallContext& context,
                 const google::protobuf::MethodDescriptor* method,
-                const google::protobuf::Message& request, const absl::Status& status);
+                const google::protobuf::Message& request,
+                const absl::StatusOr<corridor::MessagePtr>& reply);
   // An operator has set a position back.
   void Rewound(Service service, int partition, int64_t next_offset);
 

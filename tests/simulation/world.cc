@@ -109,8 +109,9 @@ World::World(const Plan& plan)
   };
   ports.answered = [this](Service service, const corridor::CallContext& context,
                           const google::protobuf::MethodDescriptor* method,
-                          const google::protobuf::Message& request, const absl::Status& status) {
-    watch_.Answered(service, context, method, request, status);
+                          const google::protobuf::Message& request,
+                          const absl::StatusOr<corridor::MessagePtr>& reply) {
+    watch_.Answered(service, context, method, request, reply);
   };
   network_ = std::make_unique<Network>(std::move(ports), Dice(plan.seed, "network"));
 }
