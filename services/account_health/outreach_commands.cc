@@ -263,6 +263,46 @@ absl::Status CheckAccount(corridor::View& view, const std::string& account_id) {
   return absl::OkStatus();
 }
 
+// What a check that has `clearance` is answered: ALLOW while it stands, then HOLD and why it ended.
+void TellHowItStands(account::v1::CheckOutreachResponse& response, const Clearance& clearance,
+                     absl::Time now) {
+  response.set_clearance_state(StateAt(clearance, now));
+  if (response.clearance_state() == account::v1::CLEARANCE_STATE_STANDING) return;
+  response.set_verdict(account::v1::OUTREACH_VERDICT_HOLD);
+  response.set_units(0);
+  OutreachBlock& block = *response.add_blocks();
+  block = BlockOf(RuleOfEnd(response.clearance_state()), clearance.revoked_by_ticket_id());
+  response.mutable_policy()->set_rule(block.rule());
+}
+
+// The answer to a request that gave `clearance` once and whose reply is not remembered any more.
+absl::StatusOr<account::v1::CheckOutreachResponse> AnswerOfOld(
+    const account::v1::CheckOutreachRequest& request, const Clearance& clearance,
+    corridor::View& view, absl::Time now) {
+  if (clearance.account_id() != request.account_id() ||
+      clearance.contact_id() != request.contact_id() || clearance.topic() != request.topic() ||
+      clearance.staff_id() != request.staff_id()) {
+    return corridor::WithReason(
+        absl::AlreadyExistsError("this request_id was used with another request; use a new one"),
+        "REQUEST_ID_REUSED");
+  }
+  account::v1::CheckOutreachResponse response;
+  response.set_verdict(account::v1::OUTREACH_VERDICT_ALLOW);
+  response.set_clearance_id(clearance.clearance_id());
+  *response.mutable_as_of() = clearance.as_of();
+  *response.mutable_expires_at() = clearance.expires_at();
+  *response.mutable_policy() = clearance.policy();
+  response.set_exception_id(clearance.exception_id());
+  response.set_units(clearance.units());
+  if (!request.staff_id().empty()) {
+    auto unattributed = CountUnattributed(view);
+    if (!unattributed.ok()) return unattributed.status();
+    response.set_unattributed_tickets(*unattributed);
+  }
+  TellHowItStands(response, clearance, now);
+  return response;
+}
+
 void CheckPeriod(Violations& violations, bool has_both, const google::protobuf::Timestamp& from,
                  const google::protobuf::Timestamp& to) {
   violations.Require(!has_both || time::MicrosOf(from) < time::MicrosOf(to), "to",
@@ -288,6 +328,19 @@ absl::StatusOr<Decision> CheckOutreach(const account::v1::CheckOutreachRequest& 
   const std::string& account_id = request.account_id();
   const type::v1::OutreachTopic topic = request.topic();
   Work work(call.policies, call.in, call.view);
+  // Replies are remembered for some days, clearances stay: a request that gave one never gives
+  // another.
+  const std::string clearance_id = call.in.ids->Next("clr");
+  if (!request.preview()) {
+    auto given = call.view.Load(Clearances(), clearance_id);
+    if (!given.ok()) return given.status();
+    if (*given) {
+      auto answer = AnswerOfOld(request, (*given)->clearance(), call.view, call.in.now);
+      if (!answer.ok()) return answer.status();
+      work.decision.ReplyForNow(*std::move(answer));
+      return work.Finish();
+    }
+  }
   absl::Status status = work.LoadPolicy();
   if (!status.ok()) return status;
   const account::v1::OutreachPolicy& policy = work.policy().outreach();
@@ -402,7 +455,7 @@ absl::StatusOr<Decision> CheckOutreach(const account::v1::CheckOutreachRequest& 
   const absl::Time expires = std::min(*at + time::Span(policy.clearance_expiry()), exception_until);
   records::ClearanceRecord record;
   Clearance& clearance = *record.mutable_clearance();
-  clearance.set_clearance_id(call.in.ids->Next("clr"));
+  clearance.set_clearance_id(clearance_id);
   clearance.set_account_id(account_id);
   clearance.set_contact_id(request.contact_id());
   clearance.set_topic(topic);
@@ -417,7 +470,7 @@ absl::StatusOr<Decision> CheckOutreach(const account::v1::CheckOutreachRequest& 
 
   events::v1::ClearanceGiven event;
   event.set_account_id(account_id);
-  event.set_clearance_id(clearance.clearance_id());
+  event.set_clearance_id(clearance_id);
   event.set_contact_id(request.contact_id());
   event.set_topic(topic);
   event.set_staff_id(request.staff_id());
@@ -461,7 +514,7 @@ absl::StatusOr<Decision> CheckOutreach(const account::v1::CheckOutreachRequest& 
   response.set_clearance_id(clearance.clearance_id());
   *response.mutable_expires_at() = clearance.expires_at();
   *response.mutable_policy() = clearance.policy();
-  work.decision.Insert(Clearances(), clearance.clearance_id(), record);
+  work.decision.Save(Clearances(), clearance_id, record);
   work.decision.Reply(std::move(response));
   return work.Finish();
 }
@@ -472,15 +525,8 @@ absl::StatusOr<account::v1::CheckOutreachResponse> CheckOutreachAgain(
   auto loaded = call.view.Load(Clearances(), remembered.clearance_id());
   if (!loaded.ok()) return loaded.status();
   if (!*loaded) return corridor::NotFound("clearance", remembered.clearance_id());
-  const Clearance& clearance = (*loaded)->clearance();
   account::v1::CheckOutreachResponse response = remembered;
-  response.set_clearance_state(StateAt(clearance, call.in.now));
-  if (response.clearance_state() == account::v1::CLEARANCE_STATE_STANDING) return response;
-  response.set_verdict(account::v1::OUTREACH_VERDICT_HOLD);
-  response.set_units(0);
-  OutreachBlock& block = *response.add_blocks();
-  block = BlockOf(RuleOfEnd(response.clearance_state()), clearance.revoked_by_ticket_id());
-  response.mutable_policy()->set_rule(block.rule());
+  TellHowItStands(response, (*loaded)->clearance(), call.in.now);
   return response;
 }
 

@@ -1202,6 +1202,45 @@ TEST_F(AccountHealth, AnswersARepeatedCheckByWhatStandsNow) {
   EXPECT_THAT(harness_.Published<ev::ClearanceGiven>(), SizeIs(1));
 }
 
+TEST_F(AccountHealth, AnswersACheckByItsClearanceWhenItsReplyIsForgotten) {
+  av::CheckOutreachRequest request = CheckOf(kRenewal);
+  request.set_request_id("once");
+  const auto first = Check(request);
+  harness_.Advance(absl::Hours(24 * 9));
+  const auto again = Check(request);
+  EXPECT_EQ(again.verdict(), av::OUTREACH_VERDICT_HOLD);
+  EXPECT_EQ(again.clearance_id(), first.clearance_id());
+  EXPECT_EQ(again.clearance_state(), av::CLEARANCE_STATE_EXPIRED);
+  EXPECT_EQ(time::Instant(again.as_of()), time::Instant(first.as_of()));
+  EXPECT_EQ(again.units(), 0);
+  EXPECT_THAT(Rules(again), ElementsAre("clearance_expired"));
+  EXPECT_THAT(harness_.Published<ev::ClearanceGiven>(), SizeIs(1));
+  // Only looking gives nothing, under whatever id.
+  request.set_preview(true);
+  EXPECT_EQ(Check(request).verdict(), av::OUTREACH_VERDICT_ALLOW);
+  request.set_preview(false);
+  request.set_contact_id("bert");
+  const auto other = harness_.Call<av::CheckOutreachResponse>(
+      "tandem.account.v1.OutreachService/CheckOutreach", request);
+  EXPECT_EQ(other.status().code(), absl::StatusCode::kAlreadyExists);
+  EXPECT_THAT(other.status().message(), HasSubstr("used with another request"));
+}
+
+// Who was given another request's clearance again has given none.
+TEST_F(AccountHealth, DecidesAForgottenCheckAnewThatGaveNoClearance) {
+  const auto first = Check(kRenewal);
+  av::CheckOutreachRequest request = CheckOf(kRenewal);
+  request.set_request_id("second");
+  EXPECT_EQ(Check(request).clearance_id(), first.clearance_id());
+  harness_.Advance(absl::Hours(24));
+  EXPECT_EQ(Check(request).clearance_state(), av::CLEARANCE_STATE_EXPIRED);
+  harness_.Advance(absl::Hours(24 * 9));
+  const auto anew = Check(request);
+  EXPECT_EQ(anew.verdict(), av::OUTREACH_VERDICT_ALLOW);
+  EXPECT_NE(anew.clearance_id(), first.clearance_id());
+  EXPECT_EQ(ClearanceOf(anew.clearance_id()).state(), av::CLEARANCE_STATE_STANDING);
+}
+
 TEST_F(AccountHealth, RemembersNoHold) {
   SetOpenTickets({{"t1", "anna"}});
   av::CheckOutreachRequest request = CheckOf(kRenewal);

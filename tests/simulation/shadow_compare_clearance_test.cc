@@ -38,6 +38,8 @@ namespace av = account::v1;
 using type::v1::TicketState;
 
 constexpr char kAccount[] = "acct_1";
+// RuntimeOptions::keep_requests, which product and README promise.
+constexpr absl::Duration kRepliesAreRemembered = absl::Hours(7 * 24);
 
 // A ticket as intake has it.
 struct IntakeTicket {
@@ -395,46 +397,81 @@ class ClearanceRun {
   std::string DrawContact() { return dice_.Percent(25) ? "" : dice_.Of(contacts_); }
 
   absl::Status Check() {
-    OutreachCheck check;
-    check.request.set_request_id(absl::StrCat("check-", ++requests_));
-    check.request.set_account_id(kAccount);
-    check.request.set_contact_id(DrawContact());
-    check.request.set_topic(DrawTopic());
-    check.request.set_staff_id(dice_.Percent(90) ? "staff-csm" : "");
-    check.request.set_preview(dice_.Percent(15));
-    check.intake_may_be_unreachable = intake_is_down_;
-    check.asked_at = harness_.Now();
-    const auto answer = harness_.Call<av::CheckOutreachResponse>(
-        "tandem.account.v1.OutreachService/CheckOutreach", check.request);
-    if (!answer.ok()) return answer.status();
-    check.response = *answer;
-    check.answered_at = harness_.Now();
-    answers_.checks.push_back(std::move(check));
+    av::CheckOutreachRequest request;
+    request.set_request_id(absl::StrCat("check-", ++requests_));
+    request.set_account_id(kAccount);
+    request.set_contact_id(DrawContact());
+    request.set_topic(DrawTopic());
+    request.set_staff_id(dice_.Percent(90) ? "staff-csm" : "");
+    request.set_preview(dice_.Percent(15));
+    const auto check = Ask(request);
+    if (!check.ok()) return check.status();
+    Remember(*check);
     return absl::OkStatus();
   }
 
-  // An earlier question again under its request id: never a remembered ALLOW.
+  absl::StatusOr<OutreachCheck> Ask(const av::CheckOutreachRequest& request) {
+    OutreachCheck check;
+    check.request = request;
+    check.intake_may_be_unreachable = intake_is_down_;
+    check.asked_at = harness_.Now();
+    const auto answer = harness_.Call<av::CheckOutreachResponse>(
+        "tandem.account.v1.OutreachService/CheckOutreach", request);
+    if (!answer.ok()) return answer.status();
+    check.response = *answer;
+    check.answered_at = harness_.Now();
+    return check;
+  }
+
+  // An answer that was decided, and is not one about what was given before under its request id.
+  void Remember(const OutreachCheck& check) {
+    const std::string& clearance_id = check.response.clearance_id();
+    // Whoever names a clearance first has made it; whoever names it later was given it again.
+    if (!clearance_id.empty()) made_by_.try_emplace(clearance_id, check.request.request_id());
+    answers_.checks.push_back(check);
+  }
+
+  // An earlier question again under its request id: never a remembered ALLOW. What a request made
+  // is what it is about for ever. What it was given again, it is about while its reply is
+  // remembered; afterwards it is a new question.
   absl::Status CheckAgain() {
     if (answers_.checks.empty()) return absl::OkStatus();
-    const OutreachCheck& before = dice_.Of(answers_.checks);
-    if (before.response.clearance_id().empty()) return absl::OkStatus();
-    const auto again = harness_.Call<av::CheckOutreachResponse>(
-        "tandem.account.v1.OutreachService/CheckOutreach", before.request);
+    const av::CheckOutreachRequest request = dice_.Of(answers_.checks).request;
+    const OutreachCheck before = *std::find_if(
+        answers_.checks.rbegin(), answers_.checks.rend(), [&](const OutreachCheck& check) {
+          return check.request.request_id() == request.request_id();
+        });
+    const std::string& clearance_id = before.response.clearance_id();
+    if (clearance_id.empty()) return absl::OkStatus();
+    const auto again = Ask(request);
     if (!again.ok()) return again.status();
     av::GetClearanceRequest get;
-    get.set_clearance_id(before.response.clearance_id());
+    get.set_clearance_id(clearance_id);
     const auto now = harness_.Call<av::GetClearanceResponse>(
         "tandem.account.v1.OutreachService/GetClearance", get);
     if (!now.ok()) return now.status();
     const bool stands = now->clearance().state() == av::CLEARANCE_STATE_STANDING;
-    if (again->clearance_id() == get.clearance_id() &&
-        again->clearance_state() == now->clearance().state() &&
-        (again->verdict() == av::OUTREACH_VERDICT_ALLOW) == stands) {
+    const av::CheckOutreachResponse& answer = again->response;
+    if (answer.clearance_id() == clearance_id &&
+        answer.clearance_state() == now->clearance().state() &&
+        (answer.verdict() == av::OUTREACH_VERDICT_ALLOW) == stands) {
+      return absl::OkStatus();
+    }
+    const bool has_made_it = made_by_.at(clearance_id) == request.request_id();
+    const bool is_remembered = again->asked_at - before.answered_at < kRepliesAreRemembered;
+    const bool is_decided_anew = answer.clearance_id() != clearance_id &&
+                                 (answer.clearance_state() == av::CLEARANCE_STATE_UNSPECIFIED ||
+                                  answer.clearance_state() == av::CLEARANCE_STATE_STANDING);
+    if (!has_made_it && !is_remembered && !stands && is_decided_anew) {
+      Remember(*again);  // compared as any other
       return absl::OkStatus();
     }
     return absl::FailedPreconditionError(absl::StrCat(
-        "clearance ", get.clearance_id(), " is ", av::ClearanceState_Name(now->clearance().state()),
-        ", and its repeated request was answered ", av::OutreachVerdict_Name(again->verdict())));
+        "clearance ", clearance_id, has_made_it ? ", made" : ", given again", " by request ",
+        request.request_id(), " at ", absl::FormatTime(before.answered_at, absl::UTCTimeZone()),
+        ", is ", av::ClearanceState_Name(now->clearance().state()),
+        ", and the request repeated at ", absl::FormatTime(again->asked_at, absl::UTCTimeZone()),
+        " was answered ", av::OutreachVerdict_Name(answer.verdict()), " ", answer.clearance_id()));
   }
 
   absl::Status Release() {
@@ -548,6 +585,7 @@ class ClearanceRun {
   av::AccountPolicy policy_;
   AccountFacts facts_;
   ClearanceAnswers answers_;
+  std::map<std::string, std::string> made_by_;  // the request that made the clearance
   bool intake_is_down_ = false;
   int requests_ = 0;
 };
