@@ -153,7 +153,7 @@ class Decision {
     reply = std::make_shared<const M>(std::move(message));
   }
   // The reply of an RPC that changed nothing and holds only for now: it is not kept, so that a
-  // repeated request is decided anew. Only for a decision without rows, timers and events.
+  // repeated request is decided again. Only for a decision without rows, timers and events.
   template <typename M>
   void ReplyForNow(M message) {
     Reply(std::move(message));

@@ -17,7 +17,7 @@ namespace tandem::corridor {
 // service.
 using FixedFields = std::set<std::string, std::less<>>;
 
-// Names each path that is no field of the message, is fixed, stands twice, or stands beside "*".
+// Names each path that is not a field of the message, is fixed, is a duplicate, or comes with "*".
 void CheckPutMask(const google::protobuf::FieldMask& mask,
                   const google::protobuf::Descriptor& message, const FixedFields& fixed,
                   Violations& violations);

@@ -16,7 +16,7 @@ class SqliteConnection;
 
 // One thread at a time. While it lives the write-ahead log keeps what the copy still needs, and so
 // grows with what is written meanwhile; it shrinks again afterwards. (A backup that SQLite makes in
-// steps without such a transaction begins anew at every commit, and never ends under load.)
+// steps without such a transaction starts over at every commit, and never ends under load.)
 class SqliteSnapshot {
  public:
   // Opens the file, which somebody has open in WAL mode. Nothing is fixed yet. Errors name the
