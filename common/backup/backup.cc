@@ -17,10 +17,6 @@ namespace {
 namespace fs = std::filesystem;
 using store::SqliteSnapshot;
 
-absl::Status Failed(std::string_view doing, const std::string& path, const std::error_code& error) {
-  return absl::ErrnoToStatus(error.value(), absl::StrCat("cannot ", std::string(doing), " ", path));
-}
-
 }  // namespace
 
 absl::StatusOr<BackupManifest> TakeBackup(const BackupOptions& options, const std::string& folder,
@@ -72,7 +68,7 @@ absl::StatusOr<BackupManifest> TakeBackup(const BackupOptions& options, const st
     const std::string to = absl::StrCat(folder, "/", name);
     std::error_code error;
     if (!fs::exists(from, error)) continue;
-    if (!fs::copy_file(from, to, error)) return Failed("copy", from, error);
+    if (!fs::copy_file(from, to, error)) return store::FileError("copy", from, error.value());
     if (absl::Status s = store::SyncPath(to); !s.ok()) return s;
     absl::StatusOr<BackupFile> file = Describe(folder, name);
     if (!file.ok()) return file.status();

@@ -27,10 +27,6 @@ namespace fs = std::filesystem;
 constexpr char kStaging[] = "tandem.restoring";
 constexpr char kLock[] = "tandem.restore";  // the lock file is tandem.restore.lock
 
-absl::Status Failed(std::string_view doing, const std::string& path, const std::error_code& error) {
-  return absl::ErrnoToStatus(error.value(), absl::StrCat("cannot ", std::string(doing), " ", path));
-}
-
 // Whether nothing stands in the folder but what an earlier attempt left.
 absl::Status CheckTarget(const std::string& folder, const BackupManifest& manifest) {
   std::error_code error;
@@ -48,7 +44,7 @@ absl::Status CheckTarget(const std::string& folder, const BackupManifest& manife
     return absl::FailedPreconditionError(
         absl::StrCat(folder, " holds ", name, "; restore into a folder that is empty or absent"));
   }
-  return error ? Failed("look into", folder, error) : absl::OkStatus();
+  return error ? store::FileError("look into", folder, error.value()) : absl::OkStatus();
 }
 
 absl::Status RemoveLeftovers(const std::string& folder, const BackupManifest& manifest) {
@@ -58,7 +54,7 @@ absl::Status RemoveLeftovers(const std::string& folder, const BackupManifest& ma
   for (const std::string& name : names) {
     const std::string path = absl::StrCat(folder, "/", name);
     fs::remove_all(path, error);
-    if (error) return Failed("remove", path, error);
+    if (error) return store::FileError("remove", path, error.value());
   }
   return absl::OkStatus();
 }
@@ -133,9 +129,9 @@ absl::StatusOr<RestoreReport> Restore(const RestoreOptions& options) {
 
   std::error_code error;
   const bool is_new = fs::create_directories(options.data, error);
-  if (error) return Failed("make", options.data, error);
+  if (error) return store::FileError("make", options.data, error.value());
   if (is_new) fs::permissions(options.data, fs::perms::owner_all, error);
-  if (error) return Failed("protect", options.data, error);
+  if (error) return store::FileError("protect", options.data, error.value());
   if (absl::Status s = CheckTarget(options.data, report.manifest); !s.ok()) return s;
   const auto lock = store::FileLock::Take(absl::StrCat(options.data, "/", kLock));
   if (!lock.ok()) return lock.status();
@@ -149,14 +145,14 @@ absl::StatusOr<RestoreReport> Restore(const RestoreOptions& options) {
 
   const std::string staging = absl::StrCat(options.data, "/", kStaging);
   fs::create_directory(staging, error);
-  if (error) return Failed("make", staging, error);
+  if (error) return store::FileError("make", staging, error.value());
   for (const BackupFile& file : report.manifest.files()) {
     say(absl::StrCat("copying ", file.name()));
     const std::string copy = absl::StrCat(staging, "/", file.name());
     fs::copy_file(absl::StrCat(options.backup, "/", file.name()), copy, error);
-    if (error) return Failed("copy", file.name(), error);
+    if (error) return store::FileError("copy", file.name(), error.value());
     fs::permissions(copy, fs::perms::owner_read | fs::perms::owner_write, error);
-    if (error) return Failed("protect", copy, error);
+    if (error) return store::FileError("protect", copy, error.value());
   }
   absl::StatusOr<int64_t> history = BeginHistories(
       staging, report.manifest, options.at_least_history, time::ToMicros(options.clock->Now()));
@@ -169,12 +165,12 @@ absl::StatusOr<RestoreReport> Restore(const RestoreOptions& options) {
     const std::string to = absl::StrCat(options.data, "/", file.name());
     if (absl::Status s = store::SyncPath(from); !s.ok()) return s;
     fs::rename(from, to, error);
-    if (error) return Failed("move", from, error);
+    if (error) return store::FileError("move", from, error.value());
     if (!file.is_database()) continue;
     if (absl::Status s = store::AddToFolderList(to, store::Durability::kFull); !s.ok()) return s;
   }
   fs::remove_all(staging, error);
-  if (error) return Failed("remove", staging, error);
+  if (error) return store::FileError("remove", staging, error.value());
   if (absl::Status s = store::SyncPath(options.data); !s.ok()) return s;
   if (absl::Status s = store::ClearFolderUnfinished(options.data); !s.ok()) return s;
   return report;

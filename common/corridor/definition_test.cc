@@ -15,7 +15,7 @@ using ::testing::AllOf;
 using ::testing::HasSubstr;
 using ::testing::Not;
 
-constexpr std::string_view kEcho = "tandem.rpc.testing.EchoService/Echo";
+constexpr std::string_view kEchoMethod = "tandem.rpc.testing.EchoService/Echo";
 constexpr std::string_view kShout = "tandem.rpc.testing.EchoService/Shout";
 constexpr std::string_view kLook = "tandem.rpc.testing.OtherService/Look";
 
@@ -36,10 +36,10 @@ void Query(ServiceDefinition& definition, std::string_view method) {
 }
 
 TEST(FindMethod, KnowsTheProtosLinkedIn) {
-  const auto* method = FindMethod(kEcho);
+  const auto* method = FindMethod(kEchoMethod);
   ASSERT_NE(method, nullptr);
   EXPECT_EQ(method->input_type(), EchoRequest::descriptor());
-  EXPECT_EQ(MethodName(method), kEcho);
+  EXPECT_EQ(MethodName(method), kEchoMethod);
 }
 
 TEST(FindMethod, FindsNothingUnderABrokenName) {
@@ -53,14 +53,14 @@ TEST(FindMethod, FindsNothingUnderABrokenName) {
 
 TEST(Definition, IsGoodWhenEveryMethodIsBound) {
   ServiceDefinition definition = Empty();
-  Command<EchoRequest>(definition, kEcho);
+  Command<EchoRequest>(definition, kEchoMethod);
   Query<EchoRequest, EchoResponse>(definition, kShout);
   EXPECT_EQ(definition.Check(), absl::OkStatus());
 }
 
 TEST(Definition, NamesTheMethodsOfItsServicesThatAreNotBound) {
   ServiceDefinition definition = Empty();
-  Command<EchoRequest>(definition, kEcho);
+  Command<EchoRequest>(definition, kEchoMethod);
   const absl::Status status = definition.Check();
   EXPECT_EQ(status.code(), absl::StatusCode::kFailedPrecondition);
   EXPECT_THAT(status.message(),
@@ -71,15 +71,15 @@ TEST(Definition, NamesTheMethodsOfItsServicesThatAreNotBound) {
 TEST(Definition, NamesWhatIsNoMethodOrBoundTwice) {
   ServiceDefinition definition = Empty();
   Command<EchoRequest>(definition, "tandem.rpc.testing.EchoService/Sing");
-  Command<EchoRequest>(definition, kEcho);
-  Command<EchoRequest>(definition, kEcho);
+  Command<EchoRequest>(definition, kEchoMethod);
+  Command<EchoRequest>(definition, kEchoMethod);
   EXPECT_THAT(definition.Check().message(), AllOf(HasSubstr("EchoService/Sing is no method"),
                                                   HasSubstr("EchoService/Echo is bound twice")));
 }
 
 TEST(Definition, RefusesAFunctionForAnotherMessage) {
   ServiceDefinition definition = Empty();
-  Query<LookRequest, EchoResponse>(definition, kEcho);
+  Query<LookRequest, EchoResponse>(definition, kEchoMethod);
   Query<EchoRequest, EchoRequest>(definition, kShout);
   EXPECT_THAT(definition.Check().message(),
               AllOf(HasSubstr("EchoService/Echo takes tandem.rpc.testing.EchoRequest"),
@@ -94,8 +94,8 @@ TEST(Definition, RefusesACommandThatCannotBeRepeated) {
 
 TEST(Definition, CallsNoValidatorThatIsNotThere) {
   ServiceDefinition definition = Empty();
-  Command<EchoRequest>(definition, kEcho);
-  EXPECT_EQ(definition.methods().at(std::string(kEcho)).validate, nullptr);
+  Command<EchoRequest>(definition, kEchoMethod);
+  EXPECT_EQ(definition.methods().at(std::string(kEchoMethod)).validate, nullptr);
 }
 
 }  // namespace

@@ -9,7 +9,7 @@
 namespace tandem::executor {
 namespace {
 
-constexpr absl::Duration kDeadline = absl::Seconds(10);
+constexpr absl::Duration kPoolDeadline = absl::Seconds(10);
 
 TEST(ThreadPool, RunsAsManyTasksAtATimeAsItHasThreads) {
   absl::Notification first_in;
@@ -20,14 +20,14 @@ TEST(ThreadPool, RunsAsManyTasksAtATimeAsItHasThreads) {
     absl::Notification done;
     ASSERT_TRUE(pool.TryPost([&] {
       first_in.Notify();
-      both_at_once = second_in.WaitForNotificationWithTimeout(kDeadline);
+      both_at_once = second_in.WaitForNotificationWithTimeout(kPoolDeadline);
       done.Notify();
     }));
     ASSERT_TRUE(pool.TryPost([&] {
-      first_in.WaitForNotificationWithTimeout(kDeadline);
+      first_in.WaitForNotificationWithTimeout(kPoolDeadline);
       second_in.Notify();
     }));
-    ASSERT_TRUE(done.WaitForNotificationWithTimeout(kDeadline));
+    ASSERT_TRUE(done.WaitForNotificationWithTimeout(kPoolDeadline));
   }
   EXPECT_TRUE(both_at_once);
 }
@@ -38,15 +38,15 @@ TEST(ThreadPool, TurnsATaskAwayWhenTooManyWait) {
   ThreadPoolExecutor pool("test", 1, 2);
   ASSERT_TRUE(pool.TryPost([&] {
     running.Notify();
-    go_on.WaitForNotificationWithTimeout(kDeadline);
+    go_on.WaitForNotificationWithTimeout(kPoolDeadline);
   }));
-  ASSERT_TRUE(running.WaitForNotificationWithTimeout(kDeadline));
+  ASSERT_TRUE(running.WaitForNotificationWithTimeout(kPoolDeadline));
   EXPECT_TRUE(pool.TryPost([] {}));
   absl::Notification last;
   EXPECT_TRUE(pool.TryPost([&] { last.Notify(); }));
   EXPECT_FALSE(pool.TryPost([] {}));
   go_on.Notify();
-  ASSERT_TRUE(last.WaitForNotificationWithTimeout(kDeadline));
+  ASSERT_TRUE(last.WaitForNotificationWithTimeout(kPoolDeadline));
   EXPECT_TRUE(pool.TryPost([] {}));
 }
 
@@ -57,9 +57,9 @@ TEST(ThreadPool, DropsWhatWaitsWhenItEnds) {
   auto pool = std::make_unique<ThreadPoolExecutor>("test", 1, 2);
   ASSERT_TRUE(pool->TryPost([&, held] {
     running.Notify();
-    go_on.WaitForNotificationWithTimeout(kDeadline);
+    go_on.WaitForNotificationWithTimeout(kPoolDeadline);
   }));
-  ASSERT_TRUE(running.WaitForNotificationWithTimeout(kDeadline));
+  ASSERT_TRUE(running.WaitForNotificationWithTimeout(kPoolDeadline));
   ASSERT_TRUE(pool->TryPost([held] {}));
   go_on.Notify();
   pool.reset();

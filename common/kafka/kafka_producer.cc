@@ -25,7 +25,7 @@ constexpr absl::Duration kEndWithin = absl::Seconds(5);
 constexpr absl::Duration kFirstBackOff = absl::Milliseconds(50);
 constexpr absl::Duration kLastBackOff = absl::Seconds(5);
 // Nothing depends on it: the queue rings.
-constexpr absl::Duration kLookAnyway = absl::Seconds(1);
+constexpr absl::Duration kPollAnyway = absl::Seconds(1);
 
 }  // namespace
 
@@ -277,7 +277,7 @@ void KafkaProducer::State::Run() {
       Replace();
       if (client == nullptr) return;  // ending
     } else if (ready.empty()) {
-      bell.Wait(kLookAnyway);
+      bell.Wait(kPollAnyway);
     }
   }
   rd_kafka_purge(client->get(), RD_KAFKA_PURGE_F_QUEUE | RD_KAFKA_PURGE_F_INFLIGHT);

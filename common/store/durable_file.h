@@ -12,6 +12,9 @@ namespace tandem::store {
 
 // Errors name the path, with the errno's status.
 
+// "cannot DOING PATH: …", with the status of the errno.
+absl::Status FileError(std::string_view doing, std::string_view path, int error);
+
 // The content; NOT_FOUND if there is no such file.
 absl::StatusOr<std::string> ReadSmallFile(const std::string& path);
 // Appends in one write to a file that is made (mode 0600) if absent.

@@ -23,7 +23,7 @@ constexpr size_t kMaxNamedTickets = 100;
 // Of the stretches in which an account was parked the last ones are kept.
 constexpr int kMaxParkedSpans = 100;
 
-using Issues = google::protobuf::RepeatedPtrField<Issue>;
+using IssueList = google::protobuf::RepeatedPtrField<Issue>;
 
 bool Fits(HoldCondition condition, const Issue& issue) {
   if ((issue.flags() & (kParked | kSuspected)) != 0) return false;
@@ -112,26 +112,26 @@ Reasons ReasonsOf(const ScopeCause& cause, type::v1::OutreachTopic topic,
 }
 
 // Lists are in the order of the subjects' ids.
-int PlaceOf(const Issues& issues, std::string_view subject_id) {
+int PlaceOf(const IssueList& issues, std::string_view subject_id) {
   const auto at =
       std::lower_bound(issues.begin(), issues.end(), subject_id,
                        [](const Issue& one, std::string_view id) { return one.subject_id() < id; });
   return static_cast<int>(at - issues.begin());
 }
 
-const Issue* Find(const Issues& issues, std::string_view subject_id) {
+const Issue* Find(const IssueList& issues, std::string_view subject_id) {
   const int place = PlaceOf(issues, subject_id);
   return place < issues.size() && issues[place].subject_id() == subject_id ? &issues[place]
                                                                            : nullptr;
 }
 
-void Insert(Issues& issues, Issue issue) {
+void Insert(IssueList& issues, Issue issue) {
   const int place = PlaceOf(issues, issue.subject_id());
   *issues.Add() = std::move(issue);
   for (int i = issues.size() - 1; i > place; --i) issues.SwapElements(i, i - 1);
 }
 
-bool Drop(Issues& issues, std::string_view subject_id) {
+bool Drop(IssueList& issues, std::string_view subject_id) {
   if (Find(issues, subject_id) == nullptr) return false;
   issues.DeleteSubrange(PlaceOf(issues, subject_id), 1);
   return true;

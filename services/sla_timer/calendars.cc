@@ -23,7 +23,7 @@ using corridor::Violations;
 using sla::v1::CalendarSource;
 
 constexpr int kDefaultPage = 50;
-constexpr int kMostPage = 500;
+constexpr int kMostCalendars = 500;
 
 void CheckCalendar(const sla::v1::Calendar& message, const std::string& at,
                    Violations& violations) {
@@ -164,7 +164,7 @@ absl::StatusOr<sla::v1::GetCalendarResponse> GetCalendar(const sla::v1::GetCalen
 
 absl::Status ValidateListCalendars(const sla::v1::ListCalendarsRequest& request) {
   Violations violations;
-  violations.PageSize(request.page_size(), kMostPage);
+  violations.PageSize(request.page_size(), kMostCalendars);
   violations.Text("page_token", request.page_token(), calendar::kMaxNameBytes, true);
   CheckVersion(request.policy_version(), "policy_version", violations);
   return violations.status();
@@ -290,7 +290,7 @@ absl::Status ValidateListIntervals(const sla::v1::ListIntervalsRequest& request)
     violations.Require(time::Instant(request.from()) <= time::Instant(request.to()), "to",
                        "is before `from`");
   }
-  violations.PageSize(request.page_size(), kMostPage);
+  violations.PageSize(request.page_size(), kMostCalendars);
   int64_t after = 0;
   violations.Require(request.page_token().empty() || absl::SimpleAtoi(request.page_token(), &after),
                      "page_token", "is no token of this list");

@@ -18,6 +18,7 @@
 #include "services/sla_timer/explain.h"
 #include "services/sla_timer/records.h"
 #include "services/sla_timer/report.h"
+#include "services/sla_timer/sla_rules.h"
 #include "services/sla_timer/ticket_clocks.h"
 
 namespace tandem::sla_timer {
@@ -32,10 +33,6 @@ constexpr int kDefaultRiskPage = 50;
 constexpr int64_t kDefaultHorizonSeconds = 4 * 3600;
 constexpr int64_t kMostHorizonSeconds = 366 * 86400;
 constexpr int64_t kMostReported = 200'000;
-
-bool HasClock(SlaMetric metric) {
-  return std::find(kMetrics.begin(), kMetrics.end(), metric) != kMetrics.end();
-}
 
 absl::Status CheckTicketId(const std::string& ticket_id) {
   Violations violations;

@@ -23,8 +23,6 @@ bool Holds(const List& list, const Value& value) {
   return std::find(list.begin(), list.end(), value) != list.end();
 }
 
-bool HasClock(SlaMetric metric) { return Holds(kMetrics, metric); }
-
 // "4h", "1h30m", "90s": days are left as hours, for a day of open time is no day.
 std::string Spell(absl::Duration duration) {
   std::string text = absl::FormatDuration(duration);
@@ -267,6 +265,8 @@ VerificationPace ReadPace(const sla::v1::Verification& message, corridor::Violat
 }
 
 }  // namespace
+
+bool HasClock(SlaMetric metric) { return Holds(kMetrics, metric); }
 
 std::string DaysProblem(const config::WrittenSpan& span, const std::string& text,
                         const calendar::Calendar& hours) {

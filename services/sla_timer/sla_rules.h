@@ -25,6 +25,7 @@ namespace tandem::sla_timer {
 inline constexpr std::array<type::v1::SlaMetric, 3> kMetrics = {type::v1::SLA_METRIC_FIRST_RESPONSE,
                                                                 type::v1::SLA_METRIC_RESOLUTION,
                                                                 type::v1::SLA_METRIC_TIME_TO_OWN};
+bool HasClock(type::v1::SlaMetric metric);
 
 // What rules look at.
 struct Attributes {

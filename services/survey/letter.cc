@@ -2,12 +2,15 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/time/time.h"
+#include "common/config/views.h"
 #include "common/time/micros.h"
 #include "common/time/stamp.h"
 #include "services/survey/scale.h"
-#include "services/survey/views.h"
 
 namespace tandem::survey {
+
+using config::Absl;
+
 namespace {
 
 std::string_view QuestionOf(type::v1::SurveyKind kind) {

@@ -11,9 +11,12 @@
 
 #include "absl/cleanup/cleanup.h"
 #include "absl/strings/str_cat.h"
-#include "services/survey/views.h"
+#include "common/config/views.h"
 
 namespace tandem::survey {
+
+using config::Absl;
+
 namespace {
 
 // Whatever a disk says may pass: space is freed, a folder is mounted again. So it is tried again

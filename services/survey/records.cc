@@ -7,11 +7,14 @@
 #include "absl/strings/str_format.h"
 #include "absl/strings/str_join.h"
 #include "absl/time/time.h"
+#include "common/config/views.h"
 #include "common/time/stamp.h"
 #include "services/survey/scale.h"
-#include "services/survey/views.h"
 
 namespace tandem::survey {
+
+using config::Absl;
+
 namespace {
 
 using records::AnswerRecord;

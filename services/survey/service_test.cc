@@ -12,6 +12,7 @@
 
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
+#include "common/config/views.h"
 #include "common/testing/operator.h"
 #include "common/testing/service_harness.h"
 #include "common/time/micros.h"
@@ -22,7 +23,6 @@
 #include "services/survey/invitation.h"
 #include "services/survey/letter.h"
 #include "services/survey/records.h"
-#include "services/survey/views.h"
 #include "tandem/account/v1/account_service.pb.h"
 #include "tandem/account/v1/outreach_service.pb.h"
 #include "tandem/events/v1/intake.pb.h"
@@ -33,6 +33,9 @@
 #include "tandem/triage/v1/staff_service.pb.h"
 
 namespace tandem::survey {
+
+using config::Absl;
+
 namespace {
 
 using namespace type::v1;  // NOLINT: the product's own words

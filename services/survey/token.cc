@@ -7,11 +7,14 @@
 
 #include "absl/strings/escaping.h"
 #include "absl/strings/str_cat.h"
+#include "common/config/views.h"
 #include "common/id/id.h"
 #include "common/id/mac.h"
-#include "services/survey/views.h"
 
 namespace tandem::survey {
+
+using config::Absl;
+
 namespace {
 
 std::string MacOf(std::string_view key, std::string_view survey_id, std::string_view ordinal) {

@@ -39,12 +39,12 @@ absl::StatusOr<std::string> FullMethod(const std::string& word) {
       absl::StrCat("no method is called '", word, "'", config::Suggestion(word, known)));
 }
 
-struct State {
+struct CallState {
   std::string method;
   std::vector<std::string> json;
 };
 
-int Run(const State& state, Context& context) {
+int Run(const CallState& state, Context& context) {
   const auto method = FullMethod(state.method);
   if (!method.ok()) return UsageError(context, std::string(method.status().message()));
   if (state.json.size() > 1) {
@@ -74,7 +74,7 @@ std::vector<Entry> CallCommands() {
   entry.path = "call";
   entry.help = "Makes any call: METHOD JSON; prints JSON.";
   entry.declare = [](config::OptionSet& options) -> Entry::Run {
-    auto state = std::make_shared<State>();
+    auto state = std::make_shared<CallState>();
     options.AddArgument("method", &state->method, "Such as TicketService/OpenTicket.");
     options.AddArguments("json", &state->json,
                          "The request; '-' reads it from standard input; none = empty.");

@@ -32,7 +32,6 @@ using google::protobuf::FieldDescriptor;
 using google::protobuf::Message;
 
 constexpr int64_t kDefaultLimit = 100;
-constexpr size_t kMaxFileBytes = size_t{1} << 20;
 
 [[noreturn]] void Mistake(const Command& command, const std::string& what) {
   std::fprintf(stderr, "mistake in the command '%s': %s\n", command.path.c_str(), what.c_str());

@@ -3,6 +3,7 @@
 #ifndef TANDEM_SERVICES_TANDEMCTL_COMMAND_H_
 #define TANDEM_SERVICES_TANDEMCTL_COMMAND_H_
 
+#include <cstddef>
 #include <cstdint>
 #include <functional>
 #include <istream>
@@ -25,6 +26,9 @@ inline constexpr int kOk = 0;
 inline constexpr int kFailed = 1;  // a call failed, or what was asked about is not so
 inline constexpr int kUsage = 2;
 inline constexpr int kNo = 3;  // the answer to what was asked is no: `check && call`
+
+// Of a file that a command reads.
+inline constexpr size_t kMaxFileBytes = size_t{1} << 20;
 
 // What a command works with.
 struct Context {

@@ -41,7 +41,7 @@ using google::protobuf::Message;
 constexpr char kReadEvents[] = "tandem.admin.v1.AdminService/ReadEvents";
 constexpr int kPage = 500;
 // Nobody rings when a topic grows: a few looks a second cost its brokers nothing.
-constexpr absl::Duration kLookAgain = absl::Milliseconds(300);
+constexpr absl::Duration kTailLooksAgain = absl::Milliseconds(300);
 
 struct Tail {
   bool from_beginning = false;
@@ -138,8 +138,8 @@ absl::StatusOr<Source> TopicSource(const Tail& tail, Context& context) {
       if (!page.ok()) return last_word->Behind(page.status());
       if (page->events_size() > 0 || wait <= absl::ZeroDuration()) return page;
       *request.mutable_offsets() = page->next_offsets();
-      context.pause(std::min(wait, kLookAgain));
-      wait -= kLookAgain;
+      context.pause(std::min(wait, kTailLooksAgain));
+      wait -= kTailLooksAgain;
     }
   });
 }

@@ -96,7 +96,7 @@ std::string Show(const MigrationReport& report, const Migration& migration, cons
                           : absl::StrCat("Migrated ", all, ", read back and compared.\n"));
 }
 
-int FailWith(Context& context, const absl::Status& status) {
+int FailMigration(Context& context, const absl::Status& status) {
   if (absl::IsInvalidArgument(status)) return UsageError(context, std::string(status.message()));
   *context.messages << "tandemctl: " << absl::StatusCodeToString(status.code()) << ": "
                     << cli::Printable(std::string(status.message())) << "\n";
@@ -112,7 +112,7 @@ int Release(const Migration& migration, Context& context) {
     return UsageError(context, "--release takes --data alone");
   }
   const absl::StatusOr<transfer::FolderMark> mark = transfer::ReleaseFolder(migration.data);
-  if (!mark.ok()) return FailWith(context, mark.status());
+  if (!mark.ok()) return FailMigration(context, mark.status());
   MigrationReport report;
   const bool was_marked = mark->state != transfer::FolderMark::State::kNone;
   if (was_marked) report.set_released_from(mark->place);
@@ -140,7 +140,7 @@ int Run(const Migration& migration, Context& context) {
   options.database.application_name = "tandemctl migrate";
   auto kafka =
       bus::ParseKafkaFlags(migration.bus, migration.kafka_properties, migration.kafka_secrets);
-  if (!kafka.ok()) return FailWith(context, kafka.status());
+  if (!kafka.ok()) return FailMigration(context, kafka.status());
   options.kafka = *std::move(kafka);
   options.topic.name = migration.topic;
   options.topic.replication_factor = static_cast<int>(migration.topic_replication);
@@ -154,7 +154,7 @@ int Run(const Migration& migration, Context& context) {
     *context.messages << "tandemctl: " << line << std::endl;
   };
   const absl::StatusOr<transfer::TransferReport> report = transfer::Transfer(options);
-  if (!report.ok()) return FailWith(context, report.status());
+  if (!report.ok()) return FailMigration(context, report.status());
   const MigrationReport message = ReportOf(*report);
   return Print(context, message, [&] { return Show(message, migration, context.looks); });
 }

@@ -16,7 +16,9 @@ namespace {
 namespace v1 = admin::v1;
 using google::protobuf::Message;
 
-std::string Method(const char* name) { return std::string("tandem.admin.v1.AdminService/") + name; }
+std::string AdminMethod(const char* name) {
+  return std::string("tandem.admin.v1.AdminService/") + name;
+}
 
 // What one process says of itself, or why it says nothing.
 struct Answer {
@@ -122,8 +124,8 @@ Entry Status() {
       std::vector<Answer> answers;
       int code = kOk;
       for (const Place& place : context.session->places()) {
-        answers.push_back(
-            {place.address, context.session->CallAt(place.address, Method("GetStatus"), &request)});
+        answers.push_back({place.address, context.session->CallAt(
+                                              place.address, AdminMethod("GetStatus"), &request)});
         const Answer& answer = answers.back();
         // One that says nothing does not keep the others from being shown.
         if (!answer.reply.ok()) code = Fail(context, answer.reply.status());
@@ -152,7 +154,7 @@ absl::StatusOr<std::vector<std::string>> ParkedSubjects(Session& session,
                                                         const std::string& service) {
   v1::ListDeadLettersRequest request;
   request.set_service(service);
-  auto reply = session.CallPages(Method("ListDeadLetters"), &request, "dead_letters", 0);
+  auto reply = session.CallPages(AdminMethod("ListDeadLetters"), &request, "dead_letters", 0);
   if (!reply.ok()) return reply.status();
   std::vector<std::string> subjects;
   for (const v1::DeadLetter& letter :
@@ -196,7 +198,7 @@ int RunRetry(const RetryWords& given, Context& context) {
     v1::RetryDeadLettersRequest request;
     request.set_service(service);
     request.set_subject(one);
-    const auto reply = context.session->Call(Method("RetryDeadLetters"), &request);
+    const auto reply = context.session->Call(AdminMethod("RetryDeadLetters"), &request);
     // Somebody else may have retried it meanwhile.
     if (given.all && absl::IsNotFound(reply.status())) continue;
     if (!reply.ok()) return Fail(context, reply.status());
@@ -247,7 +249,7 @@ std::vector<Entry> OperatorCommands() {
   entries.push_back(Status());
   add({.path = "dead-letter list",
        .help = "Lists parked events, oldest first.",
-       .method = Method("ListDeadLetters"),
+       .method = AdminMethod("ListDeadLetters"),
        .rows = "dead_letters",
        .columns = {{"ID", "dead_letter_id"},
                    {"SERVICE", "service"},
@@ -260,17 +262,17 @@ std::vector<Entry> OperatorCommands() {
   entries.push_back(RetryEntry());
   add({.path = "dead-letter drop",
        .help = "Discards one parked event for good.",
-       .method = Method("DropDeadLetter"),
+       .method = AdminMethod("DropDeadLetter"),
        .arguments = {"service", "dead_letter_id"}});
   add({.path = "timer list",
        .help = "Lists a service's pending timers, earliest first.",
-       .method = Method("ListTimers"),
+       .method = AdminMethod("ListTimers"),
        .arguments = {"service"},
        .rows = "timers",
        .columns = {{"DUE", "due_at"}, {"KIND", "kind"}, {"KEY", "key"}, {"TIMER", "timer_id"}}});
   add({.path = "outbox list",
        .help = "Lists a service's events that wait to be published, oldest first.",
-       .method = Method("ListOutbox"),
+       .method = AdminMethod("ListOutbox"),
        .arguments = {"service"},
        .rows = "entries",
        .columns = {{"#", "outbox_id"},
@@ -279,7 +281,7 @@ std::vector<Entry> OperatorCommands() {
                    {"EVENT", "event_id"}}});
   add({.path = "drain",
        .help = "Lets the process finish what it took, and end.",
-       .method = Method("Drain")});
+       .method = AdminMethod("Drain")});
   return entries;
 }
 

@@ -12,9 +12,9 @@ namespace tandem::tandemctl {
 namespace {
 
 using google::protobuf::Message;
-namespace v1 = account::v1;
+namespace av = account::v1;
 
-std::string Method(const char* name) {
+std::string OutreachMethod(const char* name) {
   return std::string("tandem.account.v1.OutreachService/") + name;
 }
 
@@ -25,7 +25,7 @@ constexpr int kShownBlocks = 10;
 // those that are shown. What it does not know has an empty place, and once it does not answer it is
 // not asked again.
 std::string ShowBlocks(Context& context,
-                       const google::protobuf::RepeatedPtrField<v1::OutreachBlock>& blocks) {
+                       const google::protobuf::RepeatedPtrField<av::OutreachBlock>& blocks) {
   constexpr char kGetTicket[] = "tandem.intake.v1.TicketService/GetTicket";
   cli::Table table({{"RULE"},
                     {"BLOCKED BY", cli::Align::kLeft, true},
@@ -35,7 +35,7 @@ std::string ShowBlocks(Context& context,
   const int shown = std::min(kShownBlocks, blocks.size());
   bool answers = true;
   for (int i = 0; i < shown; ++i) {
-    const v1::OutreachBlock& block = blocks.Get(i);
+    const av::OutreachBlock& block = blocks.Get(i);
     intake::v1::GetTicketRequest question;
     question.set_ticket_id(block.subject_id());
     question.set_page_size(-1);  // none of its messages
@@ -59,11 +59,11 @@ std::string ShowBlocks(Context& context,
 
 // The verdict as the first word, then what it rests on.
 std::string TellCheck(Context& context, const Message& request, const Message& reply) {
-  const auto& check = static_cast<const v1::CheckOutreachResponse&>(reply);
-  const bool is_preview = static_cast<const v1::CheckOutreachRequest&>(request).preview();
+  const auto& check = static_cast<const av::CheckOutreachResponse&>(reply);
+  const bool is_preview = static_cast<const av::CheckOutreachRequest&>(request).preview();
   const Looks& looks = context.looks;
   std::string text = WordIn(check, "verdict");
-  if (check.verdict() == v1::OUTREACH_VERDICT_ALLOW) {
+  if (check.verdict() == av::OUTREACH_VERDICT_ALLOW) {
     if (is_preview) {
       absl::StrAppend(&text, ": a preview, so no clearance is given; it would take ",
                       check.units());
@@ -79,8 +79,8 @@ std::string TellCheck(Context& context, const Message& request, const Message& r
   const std::string policy = Cell(reply, "policy", Form::kPlain, looks);
   if (!policy.empty()) absl::StrAppend(&text, " (policy ", policy, ")");
   text += "\n";
-  if (check.clearance_state() != v1::CLEARANCE_STATE_UNSPECIFIED &&
-      check.clearance_state() != v1::CLEARANCE_STATE_STANDING) {
+  if (check.clearance_state() != av::CLEARANCE_STATE_UNSPECIFIED &&
+      check.clearance_state() != av::CLEARANCE_STATE_STANDING) {
     absl::StrAppend(&text, "the clearance given under this request id is ",
                     WordIn(check, "clearance_state"), "\n");
   }
@@ -99,14 +99,14 @@ std::string TellCheck(Context& context, const Message& request, const Message& r
 }
 
 int CheckCode(const Message& reply) {
-  const auto& check = static_cast<const v1::CheckOutreachResponse&>(reply);
-  return check.verdict() == v1::OUTREACH_VERDICT_ALLOW ? kOk : kNo;
+  const auto& check = static_cast<const av::CheckOutreachResponse&>(reply);
+  return check.verdict() == av::OUTREACH_VERDICT_ALLOW ? kOk : kNo;
 }
 
 // The totals, then each touch beside what was open in the commit that recorded it.
 std::string ShowProof(const Message& reply, const Looks& looks) {
-  const auto& proof = static_cast<const v1::ProveOutreachResponse&>(reply);
-  const v1::TouchTotals& totals = proof.totals();
+  const auto& proof = static_cast<const av::ProveOutreachResponse&>(reply);
+  const av::TouchTotals& totals = proof.totals();
   std::string text = absl::StrCat(
       cli::HumanCount(totals.touches()), " touches: ", cli::HumanCount(totals.cleared()),
       " cleared, ", cli::HumanCount(totals.exceptions()), " by exception, ",
@@ -121,9 +121,9 @@ std::string ShowProof(const Message& reply, const Looks& looks) {
                     {"CLEARANCE"},
                     {"OPEN", cli::Align::kRight, true},
                     {"OPEN ISSUES"}});
-  for (const v1::ProvenTouch& touch : proof.touches()) {
+  for (const av::ProvenTouch& touch : proof.touches()) {
     std::string issues;
-    for (const v1::OpenIssue& issue : touch.open_issues()) {
+    for (const av::OpenIssue& issue : touch.open_issues()) {
       absl::StrAppend(&issues, issues.empty() ? "" : ", ", issue.subject_id(),
                       issue.rule().empty() ? "" : absl::StrCat(" (", issue.rule(), ")"));
     }
@@ -148,15 +148,15 @@ std::vector<Entry> OutreachCommands() {
        .help =
            "Asks whether we may contact a customer about something now. Exits with 0 for ALLOW and "
            "with 3 for HOLD, so that `tandemctl outreach check … && call` calls only when we may.",
-       .method = Method("CheckOutreach"),
+       .method = OutreachMethod("CheckOutreach"),
        .tell = &TellCheck,
        .exit_code = &CheckCode});
   add({.path = "outreach touch",
        .help = "Records a contact with a customer that happened.",
-       .method = Method("RecordTouch")});
+       .method = OutreachMethod("RecordTouch")});
   add({.path = "outreach touches",
        .help = "Lists the touches of an account, newest first.",
-       .method = Method("ListTouches"),
+       .method = OutreachMethod("ListTouches"),
        .arguments = {"account_id"},
        .rows = "touches",
        .columns = {{"TOUCH", "touch_id"},
@@ -169,20 +169,20 @@ std::vector<Entry> OutreachCommands() {
                    {"CLEARANCE", "clearance_id"}}});
   add({.path = "outreach prove",
        .help = "Every touch of a period against every issue that was open.",
-       .method = Method("ProveOutreach"),
+       .method = OutreachMethod("ProveOutreach"),
        .rows = "touches",
        .show = &ShowProof});
   add({.path = "outreach clearance",
        .help = "Shows a clearance as it stands now.",
-       .method = Method("GetClearance"),
+       .method = OutreachMethod("GetClearance"),
        .arguments = {"clearance_id"}});
   add({.path = "outreach release",
        .help = "Gives an unused clearance back, so that its units are free again.",
-       .method = Method("ReleaseClearance"),
+       .method = OutreachMethod("ReleaseClearance"),
        .arguments = {"clearance_id"}});
   add({.path = "outreach clearances",
        .help = "Lists the clearances of an account, newest first.",
-       .method = Method("ListClearances"),
+       .method = OutreachMethod("ListClearances"),
        .arguments = {"account_id"},
        .rows = "clearances",
        .columns = {{"CLEARANCE", "clearance_id"},
@@ -195,10 +195,10 @@ std::vector<Entry> OutreachCommands() {
                    {"USED", "used_at"}}});
   add({.path = "outreach grant-exception",
        .help = "Lets outreach on a topic go ahead although issues are open.",
-       .method = Method("GrantOutreachException")});
+       .method = OutreachMethod("GrantOutreachException")});
   add({.path = "outreach holds",
        .help = "For how much of a period each topic was held.",
-       .method = Method("ListHolds"),
+       .method = OutreachMethod("ListHolds"),
        .flags = {{"from", "", "-30d"}, {"to", "", "now"}},
        .rows = "holds",
        .columns = {{"ACCOUNT", "account_id"},

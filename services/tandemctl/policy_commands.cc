@@ -21,8 +21,6 @@ namespace {
 namespace fs = std::filesystem;
 using google::protobuf::Message;
 
-constexpr size_t kMaxFileBytes = size_t{1} << 20;
-
 // The kinds of policy, each with a PolicyService of the same shape, in the order of applying.
 const std::vector<std::string>& Kinds() {
   static const std::vector<std::string>* const kinds =

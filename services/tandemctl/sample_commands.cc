@@ -222,7 +222,7 @@ absl::StatusOr<bool> Exists(Session& session, const SampleItem& item, absl::Time
   return item.kind != "team" || IntegerIn(**reply, "version") > 0;
 }
 
-int Run(Context& context) {
+int RunSample(Context& context) {
   cli::Table table({{"KIND"}, {"ID", cli::Align::kLeft, true}, {"RESULT"}});
   std::vector<std::string> json;
   for (const SampleItem& item : SampleItems()) {
@@ -253,7 +253,7 @@ std::vector<Entry> SampleCommands() {
   Entry entry;
   entry.path = "sample";
   entry.help = "Stores sample accounts, contacts, staff and teams where they are missing.";
-  entry.declare = [](config::OptionSet&) -> Entry::Run { return &Run; };
+  entry.declare = [](config::OptionSet&) -> Entry::Run { return &RunSample; };
   return {entry};
 }
 

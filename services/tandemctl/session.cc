@@ -23,7 +23,7 @@ constexpr int kTries = 3;
 constexpr absl::Duration kFirstPause = absl::Milliseconds(1'200);
 constexpr absl::Duration kLongestPause = absl::Seconds(30);
 // No list of ours refuses a page of this size.
-constexpr int64_t kPage = 100;
+constexpr int64_t kRowsAtOnce = 100;
 
 const FieldDescriptor* Find(const Message& message, const std::string& name) {
   return message.GetDescriptor()->FindFieldByName(name);
@@ -190,12 +190,12 @@ absl::StatusOr<MessageOwner> Session::PagesAt(const std::string& address, const 
     const int64_t have =
         all == nullptr ? 0 : all->GetReflection()->FieldSize(*all, Find(*all, rows));
     if (size != nullptr) {
-      const int64_t missing = limit == 0 ? kPage : limit - have;
+      const int64_t missing = limit == 0 ? kRowsAtOnce : limit - have;
       // A list without pages is asked for all at once; the server names its own limit.
       request->GetReflection()->SetInt32(
           request, size,
           static_cast<int32_t>(token == nullptr ? (limit == 0 ? 500 : limit)
-                                                : std::min(kPage, missing)));
+                                                : std::min(kRowsAtOnce, missing)));
     }
     auto page = CallAt(address, method, request);
     if (!page.ok()) return page;

@@ -3,7 +3,7 @@
 namespace tandem::tandemctl {
 namespace {
 
-std::string Method(const char* name) {
+std::string SurveyMethod(const char* name) {
   return std::string("tandem.survey.v1.SurveyService/") + name;
 }
 
@@ -15,7 +15,7 @@ std::vector<Entry> SurveyCommands() {
 
   add({.path = "survey list",
        .help = "Lists surveys and what became of them, newest first.",
-       .method = Method("ListSurveys"),
+       .method = SurveyMethod("ListSurveys"),
        .rows = "surveys",
        .columns = {{"SURVEY", "survey_id"},
                    {"KIND", "kind"},
@@ -28,7 +28,7 @@ std::vector<Entry> SurveyCommands() {
                    {"WAITS FOR", "waiting_for"}}});
   add({.path = "survey answers",
        .help = "Lists answers with their texts, newest first.",
-       .method = Method("ListAnswers"),
+       .method = SurveyMethod("ListAnswers"),
        .rows = "answers",
        .columns = {{"ANSWERED", "answered_at"},
                    {"KIND", "kind"},
@@ -40,25 +40,25 @@ std::vector<Entry> SurveyCommands() {
                    {"TEXT", "text"}}});
   add({.path = "survey invitation",
        .help = "Shows what a token asks.",
-       .method = Method("GetInvitation"),
+       .method = SurveyMethod("GetInvitation"),
        .arguments = {"token"}});
   add({.path = "survey answer",
        .help = "Answers in a contact's name, by the token of the invitation.",
-       .method = Method("AnswerSurvey"),
+       .method = SurveyMethod("AnswerSurvey"),
        .arguments = {"token", "score"}});
   add({.path = "survey scores",
        .help = "Scores and response rates of the surveys delivered in a period.",
-       .method = Method("GetScores"),
+       .method = SurveyMethod("GetScores"),
        .flags = {{"kind", "", "CSAT"}},
        .rows = "groups"});
   add({.path = "survey opt-out",
        .help = "A contact wants no survey any more.",
-       .method = Method("OptOut"),
+       .method = SurveyMethod("OptOut"),
        .arguments = {"contact_id"},
        .only = {"take_back"}});
   add({.path = "survey follow-ups",
        .help = "Lists the follow-ups of bad answers, newest first.",
-       .method = Method("ListFollowUps"),
+       .method = SurveyMethod("ListFollowUps"),
        .rows = "follow_ups",
        .columns = {{"FOLLOW-UP", "follow_up_id"},
                    {"REQUESTED", "requested_at"},
@@ -69,7 +69,7 @@ std::vector<Entry> SurveyCommands() {
                    {"OUTCOME", "outcome"}}});
   add({.path = "survey close-follow-up",
        .help = "Ends a follow-up.",
-       .method = Method("CloseFollowUp"),
+       .method = SurveyMethod("CloseFollowUp"),
        .arguments = {"follow_up_id", "outcome"}});
   return entries;
 }

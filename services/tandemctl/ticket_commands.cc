@@ -6,7 +6,7 @@ namespace {
 
 constexpr char kService[] = "tandem.intake.v1.TicketService/";
 
-std::string Method(const char* name) { return std::string(kService) + name; }
+std::string TicketMethod(const char* name) { return std::string(kService) + name; }
 
 // A ticket that is opened by hand often has no more to say than its subject.
 void TextFromSubject(google::protobuf::Message* request) {
@@ -28,7 +28,7 @@ std::vector<Entry> TicketCommands() {
 
   add({.path = "ticket open",
        .help = "Opens a ticket. Without --text the subject is the text.",
-       .method = Method("OpenTicket"),
+       .method = TicketMethod("OpenTicket"),
        .spread = {"requester", "context"},
        .flags = {{"requester.address", "requester", ""},
                  {"requester.external_id", "requester-external", ""},
@@ -36,12 +36,12 @@ std::vector<Entry> TicketCommands() {
        .complete = &TextFromSubject});
   add({.path = "ticket get",
        .help = "Shows a ticket with its messages.",
-       .method = Method("GetTicket"),
+       .method = TicketMethod("GetTicket"),
        .arguments = {"ticket_id"},
        .rows = "messages"});
   add({.path = "ticket list",
        .help = "Lists tickets, newest first.",
-       .method = Method("ListTickets"),
+       .method = TicketMethod("ListTickets"),
        .flags = {{"suspected_spam_only", "suspected-spam", ""}},
        .rows = "tickets",
        .columns = {{"TICKET", "ticket_id"},
@@ -54,14 +54,14 @@ std::vector<Entry> TicketCommands() {
                    {"SUBJECT", "subject"}}});
   add({.path = "ticket message",
        .help = "Adds a message: an agent's public one unless said otherwise.",
-       .method = Method("AddMessage"),
+       .method = TicketMethod("AddMessage"),
        .arguments = {"ticket_id"},
        .flags = {{"author_kind", "", "AGENT"},
                  {"visibility", "", "PUBLIC"},
                  {"new_state", "state", ""}}});
   add({.path = "ticket update",
        .help = "Changes the fields that are given.",
-       .method = Method("UpdateTicket"),
+       .method = TicketMethod("UpdateTicket"),
        .arguments = {"ticket_id"},
        .spread = {"ticket", "ticket.context"},
        .only = {"version",
@@ -87,29 +87,29 @@ std::vector<Entry> TicketCommands() {
                 "ticket.context.steps",
                 "ticket.context.business_goal"},
        .mask = "update_mask",
-       .stored = {.method = Method("GetTicket"), .field = "ticket"}});
+       .stored = {.method = TicketMethod("GetTicket"), .field = "ticket"}});
   add({.path = "ticket not-spam",
        .help = "Confirms that a ticket suspected to be spam is none, so that it counts as open.",
-       .method = Method("UpdateTicket"),
+       .method = TicketMethod("UpdateTicket"),
        .arguments = {"ticket_id"},
        .only = {"version", "staff_id"},
        .complete = &NotSpam});
   add({.path = "ticket confirm",
        .help = "Records the problem as confirmed with the customer.",
-       .method = Method("ConfirmProblem"),
+       .method = TicketMethod("ConfirmProblem"),
        .arguments = {"ticket_id"}});
   add({.path = "ticket resolve",
        .help = "Resolves a ticket, with a public answer where there is none yet.",
-       .method = Method("ResolveTicket"),
+       .method = TicketMethod("ResolveTicket"),
        .arguments = {"ticket_id"},
        .flags = {{"resolved_by", "", "AGENT"}}});
   add({.path = "ticket reopen",
        .help = "Reopens a resolved ticket.",
-       .method = Method("ReopenTicket"),
+       .method = TicketMethod("ReopenTicket"),
        .arguments = {"ticket_id"}});
   add({.path = "ticket close",
        .help = "Closes a ticket for good.",
-       .method = Method("CloseTicket"),
+       .method = TicketMethod("CloseTicket"),
        .arguments = {"ticket_id"},
        .flags = {{"reason", "", "CONFIRMED"}}});
   return entries;

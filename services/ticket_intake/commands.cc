@@ -9,6 +9,7 @@
 #include "absl/strings/ascii.h"
 #include "absl/strings/str_cat.h"
 #include "common/address/address.h"
+#include "common/config/views.h"
 #include "common/corridor/errors.h"
 #include "common/time/stamp.h"
 #include "services/ticket_intake/address_history.h"
@@ -18,10 +19,12 @@
 #include "services/ticket_intake/records.h"
 #include "services/ticket_intake/requesters.h"
 #include "services/ticket_intake/ticket_change.h"
-#include "services/ticket_intake/views.h"
 #include "tandem/triage/v1/triage_service.pb.h"
 
 namespace tandem::ticket_intake {
+
+using config::Absl;
+
 namespace {
 
 using corridor::Decision;

@@ -9,18 +9,21 @@
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "common/address/address.h"
+#include "common/config/views.h"
 #include "google/protobuf/util/field_mask_util.h"
 #include "google/protobuf/util/message_differencer.h"
 #include "services/ticket_intake/rules.h"
-#include "services/ticket_intake/views.h"
 
 namespace tandem::ticket_intake {
+
+using config::Absl;
+
 namespace {
 
 using corridor::Violations;
 using intake::v1::Ticket;
 
-using Check = void (*)(const Ticket&, std::string_view at, Violations&);
+using FieldCheck = void (*)(const Ticket&, std::string_view at, Violations&);
 
 void CheckTags(const Ticket& ticket, std::string_view at, Violations& violations) {
   violations.Count(at, static_cast<size_t>(ticket.tags_size()), kMaxTags);
@@ -62,7 +65,7 @@ void CheckExternalIds(const Ticket& ticket, std::string_view at, Violations& vio
 
 struct Field {
   std::string_view path;
-  Check check;
+  FieldCheck check;
   bool at_opening;  // false = a part of a field that is checked whole at opening
 };
 

@@ -1,10 +1,13 @@
 #include "services/ticket_intake/lifecycle.h"
 
 #include "absl/strings/str_cat.h"
+#include "common/config/views.h"
 #include "common/corridor/errors.h"
-#include "services/ticket_intake/views.h"
 
 namespace tandem::ticket_intake {
+
+using config::Absl;
+
 namespace {
 
 using namespace type::v1;  // NOLINT: the states' names are the product's own words

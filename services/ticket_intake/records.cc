@@ -7,14 +7,17 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "absl/strings/str_join.h"
+#include "common/config/views.h"
 #include "common/id/id.h"
 #include "common/time/micros.h"
 #include "common/time/stamp.h"
 #include "services/ticket_intake/fields.h"
 #include "services/ticket_intake/lifecycle.h"
-#include "services/ticket_intake/views.h"
 
 namespace tandem::ticket_intake {
+
+using config::Absl;
+
 namespace {
 
 using records::TicketRecord;

@@ -5,14 +5,17 @@
 
 #include "absl/status/status.h"
 #include "absl/strings/str_cat.h"
+#include "common/config/views.h"
 #include "common/corridor/errors.h"
 #include "common/id/id.h"
 #include "common/time/stamp.h"
 #include "services/ticket_intake/ticket_change.h"
-#include "services/ticket_intake/views.h"
 #include "tandem/account/v1/account_service.pb.h"
 
 namespace tandem::ticket_intake {
+
+using config::Absl;
+
 namespace {
 
 using records::KnownRequesterRecord;

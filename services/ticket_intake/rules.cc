@@ -8,10 +8,13 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "common/config/utf8.h"
+#include "common/config/views.h"
 #include "common/time/stamp.h"
-#include "services/ticket_intake/views.h"
 
 namespace tandem::ticket_intake {
+
+using config::Absl;
+
 namespace {
 
 using intake::v1::IntakePolicy;

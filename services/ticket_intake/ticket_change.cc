@@ -5,12 +5,14 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
+#include "common/config/views.h"
 #include "common/plant/plant.h"
 #include "common/time/stamp.h"
 #include "services/ticket_intake/lifecycle.h"
-#include "services/ticket_intake/views.h"
 
 namespace tandem::ticket_intake {
+
+using config::Absl;
 
 namespace ev = events::v1;
 using intake::v1::TicketMessage;

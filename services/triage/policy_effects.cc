@@ -16,7 +16,7 @@ namespace {
 
 using Names = std::set<std::string, std::less<>>;
 
-constexpr int64_t kPage = 500;
+constexpr int64_t kRowsAtOnce = 500;
 
 template <typename List>
 Names NamesIn(const List& list) {
@@ -49,7 +49,7 @@ absl::StatusOr<People> ReadPeople(corridor::View& view) {
   People people;
   std::string after;
   for (;;) {
-    auto page = SelectStaff(view, type::v1::STAFF_FUNCTION_UNSPECIFIED, after, kPage);
+    auto page = SelectStaff(view, type::v1::STAFF_FUNCTION_UNSPECIFIED, after, kRowsAtOnce);
     if (!page.ok()) return page.status();
     for (const auto& row : *page) {
       const v1::Staff& staff = row->staff();
@@ -62,7 +62,7 @@ absl::StatusOr<People> ReadPeople(corridor::View& view) {
       }
       people.skills.emplace_back(staff.skills().begin(), staff.skills().end());
     }
-    if (static_cast<int64_t>(page->size()) < kPage) return people;
+    if (static_cast<int64_t>(page->size()) < kRowsAtOnce) return people;
     after = page->back().key;
   }
 }
@@ -76,7 +76,7 @@ absl::StatusOr<LiveEscalations> ReadLive(corridor::View& view) {
   LiveEscalations live;
   std::string after;
   for (;;) {
-    auto page = SelectLiveEscalations(view, after, kPage);
+    auto page = SelectLiveEscalations(view, after, kRowsAtOnce);
     if (!page.ok()) return page.status();
     for (const auto& row : *page) {
       live.by_policy[row->policy().name()].push_back(row.key);
@@ -84,7 +84,7 @@ absl::StatusOr<LiveEscalations> ReadLive(corridor::View& view) {
         live.by_calendar[row->policy().calendar()].push_back(row.key);
       }
     }
-    if (static_cast<int64_t>(page->size()) < kPage) return live;
+    if (static_cast<int64_t>(page->size()) < kRowsAtOnce) return live;
     after = page->back().key;
   }
 }

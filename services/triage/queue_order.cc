@@ -4,19 +4,18 @@
 #include <string_view>
 #include <tuple>
 
-#include "absl/strings/ascii.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
-#include "services/triage/views.h"
+#include "common/config/views.h"
+#include "services/triage/language.h"
 
 namespace tandem::triage {
+
+using config::Absl;
+
 namespace {
 
 using type::v1::Severity;
-
-std::string WithoutRegion(std::string_view language) {
-  return absl::AsciiStrToLower(Absl(language.substr(0, language.find('-'))));
-}
 
 }  // namespace
 
@@ -48,9 +47,8 @@ bool HasSkills(const std::vector<std::string>& skills, const v1::Staff& staff) {
 
 bool Speaks(std::string_view language, const v1::Staff& staff) {
   return language.empty() || staff.languages().empty() ||
-         std::any_of(
-             staff.languages().begin(), staff.languages().end(),
-             [&](const std::string& own) { return WithoutRegion(own) == WithoutRegion(language); });
+         std::any_of(staff.languages().begin(), staff.languages().end(),
+                     [&](const std::string& own) { return IsSameLanguage(own, language); });
 }
 
 bool WorksOn(type::v1::SupportLevel level, const v1::Staff& staff) {

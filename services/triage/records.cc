@@ -6,11 +6,14 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
+#include "common/config/views.h"
 #include "common/time/micros.h"
 #include "common/time/stamp.h"
-#include "services/triage/views.h"
 
 namespace tandem::triage {
+
+using config::Absl;
+
 namespace {
 
 using records::ClocksRecord;

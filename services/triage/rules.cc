@@ -3,13 +3,16 @@
 #include <algorithm>
 #include <utility>
 
-#include "absl/strings/ascii.h"
 #include "absl/strings/str_cat.h"
 #include "common/calendar/calendar_proto.h"
+#include "common/config/views.h"
 #include "common/time/stamp.h"
-#include "services/triage/views.h"
+#include "services/triage/language.h"
 
 namespace tandem::triage {
+
+using config::Absl;
+
 namespace {
 
 using namespace type::v1;  // NOLINT: the product's own words
@@ -44,10 +47,6 @@ bool Holds(const List& list, const T& value) {
   return list.empty() || std::find(list.begin(), list.end(), value) != list.end();
 }
 
-std::string WithoutRegion(std::string_view language) {
-  return absl::AsciiStrToLower(Absl(language.substr(0, language.find('-'))));
-}
-
 bool Matches(const TicketConditions& when, const TicketFacts& facts, Severity severity) {
   if (!Holds(when.categories(), facts.category()) || !Holds(when.products(), facts.product()) ||
       !Holds(when.contact_levels(), static_cast<int>(LevelOf(facts))) ||
@@ -66,7 +65,7 @@ bool Matches(const TicketConditions& when, const TicketFacts& facts, Severity se
   return when.languages().empty() ||
          std::any_of(when.languages().begin(), when.languages().end(),
                      [&](const std::string& language) {
-                       return WithoutRegion(language) == WithoutRegion(facts.language());
+                       return IsSameLanguage(language, facts.language());
                      });
 }
 

@@ -4,15 +4,18 @@
 #include <set>
 
 #include "absl/strings/str_cat.h"
+#include "common/config/views.h"
 #include "common/corridor/errors.h"
 #include "common/time/stamp.h"
 #include "services/triage/ownership.h"
-#include "services/triage/views.h"
 #include "tandem/account/v1/account_service.pb.h"
 #include "tandem/events/v1/triage.pb.h"
 #include "tandem/intake/v1/ticket_service.pb.h"
 
 namespace tandem::triage {
+
+using config::Absl;
+
 namespace {
 
 using namespace type::v1;  // NOLINT: the product's own words

@@ -30,7 +30,7 @@ namespace {
 namespace ac = account::v1;
 
 const std::string kSlaService = "tandem.sla.v1.SlaService/";
-const std::string kOutreach = "tandem.account.v1.OutreachService/";
+const std::string kOutreachService = "tandem.account.v1.OutreachService/";
 
 // Beyond what is left of it no clock is looked at.
 // Somebody commits between the answers: asked so often before it is left at that.
@@ -394,7 +394,7 @@ class Clearances : public Interview {
       request->set_account_id(account_id);
       request->set_page_size(500);
       request->set_page_token(page_token);
-      const absl::StatusOr<Reply> reply = Ask<Reply>(kOutreach + method, request);
+      const absl::StatusOr<Reply> reply = Ask<Reply>(kOutreachService + method, request);
       if (!reply.ok()) return reply.status();
       part(*reply);
       page_token = reply->next_page_token();
