@@ -98,7 +98,7 @@ TEST(MailAddress, ThatIsMalformedSaysWhatIsWrong) {
   const std::string long_label(64, 'a');
   std::string long_domain = "example";
   while (long_domain.size() < 240) long_domain = "aaaaaaaaa." + long_domain;
-  const std::pair<std::string, std::string> cases[] = {
+  const std::pair<std::string, const char*> cases[] = {
       {"c@d@k4.example", "has two '@'"},
       {"c@@k4.example", "has two '@'"},
       {"c@k4.example@", "has two '@'"},
