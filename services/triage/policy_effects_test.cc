@@ -169,6 +169,27 @@ TEST_F(TriagePolicyEffects, RefusesToDropAnEscalationPolicyThatRings) {
   EXPECT_TRUE(Apply(without).ok());
 }
 
+TEST_F(TriagePolicyEffects, RefusesToDropTheCalendarThatALiveEscalationGoesBy) {
+  policy_.mutable_escalations(0)->set_calendar("days");
+  ASSERT_TRUE(Apply(policy_).ok());
+  Open("t1", "impact: IMPACT_HIGH urgency: URGENCY_HIGH");
+  policy_.clear_calendars();
+  policy_.mutable_escalations(0)->clear_calendar();
+  EXPECT_THAT(Effects(policy_), Contains("calendar_in_use days 1"));
+  const absl::Status refused = Apply(policy_).status();
+  EXPECT_TRUE(absl::IsFailedPrecondition(refused)) << refused;
+  EXPECT_THAT(std::string(refused.message()), HasSubstr("the live escalations "));
+  Resolve("t1");
+  EXPECT_TRUE(Apply(policy_).ok());
+}
+
+TEST_F(TriagePolicyEffects, LooksAtEverybodyHoweverManyWorkHere) {
+  for (int i = 0; i < 500; ++i) Put(absl::StrCat("staff_id: \"a", i, "\""));
+  Put(R"(staff_id: "zoe" queues: "billing" shift_calendar: "days")");
+  policy_.clear_calendars();
+  EXPECT_THAT(Effects(policy_), Contains("calendar_in_use days 1"));
+}
+
 TEST_F(TriagePolicyEffects, RefusesToForgetTheSkillsThatOpenTicketsNeed) {
   Open("t1", R"(product: "db")");
   v1::TriagePolicy silent = policy_;

@@ -170,6 +170,11 @@ TEST(Routing, TakesTheFirstRuleThatMatches) {
       when { products: "db" tags: "kernel" }
       level: SUPPORT_LEVEL_L3
     }
+    support_levels {
+      name: "tagged"
+      when { tags: "kernel" }
+      level: SUPPORT_LEVEL_L2
+    }
   )pb");
   Classification made = Classify(*rules, R"(product: "db" tags: ["a", "kernel"])");
   EXPECT_EQ(made.queue, "databases");
@@ -179,6 +184,7 @@ TEST(Routing, TakesTheFirstRuleThatMatches) {
   made = Classify(*rules, R"(product: "db" impact: IMPACT_HIGH urgency: URGENCY_HIGH)");
   EXPECT_EQ(made.queue, "fire");
   EXPECT_EQ(made.support_level, SUPPORT_LEVEL_L1);
+  EXPECT_EQ(Classify(*rules, R"(tags: "kernel")").support_level, SUPPORT_LEVEL_L2);
   EXPECT_EQ(Classify(*rules, "").queue, "desk");
   // A severity set by hand routes, too.
   EXPECT_EQ(rules->Classify({}, {}, SEVERITY_CRITICAL).queue, "fire");
@@ -223,6 +229,7 @@ TEST(ImpactScore, IsScaledToThePartsThatAreKnown) {
   EXPECT_EQ(rules->ImpactScore(0, 5), 42);
   EXPECT_EQ(rules->ImpactBand(70), 2);
   EXPECT_EQ(rules->ImpactBand(69), 1);
+  EXPECT_EQ(rules->ImpactBand(40), 1);
   EXPECT_EQ(rules->ImpactBand(39), 0);
 }
 

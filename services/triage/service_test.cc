@@ -83,6 +83,61 @@ constexpr char kPolicy[] = R"pb(
   reopenings_to_escalate: 1
 )pb";
 
+// Each class of tickets by a policy of its own.
+constexpr char kClasses[] = R"pb(
+  queues { name: "desk" }
+  queues { name: "databases" }
+  escalations {
+    name: "critical"
+    severities: SEVERITY_CRITICAL
+    triggers: ESCALATION_TRIGGER_SEVERITY
+    levels {
+      targets { staff_id: "bob" }
+      acknowledge_within { seconds: 600 }
+    }
+  }
+  escalations {
+    name: "owners"
+    contact_levels: CONTACT_LEVEL_OWNER
+    triggers: ESCALATION_TRIGGER_MANUAL
+    levels {
+      targets { role: STAFF_ROLE_ACCOUNT_PM }
+      targets { staff_id: "lead" }
+      acknowledge_within { seconds: 3600 }
+    }
+  }
+  escalations {
+    name: "urgent"
+    severities: SEVERITY_URGENT
+    triggers: ESCALATION_TRIGGER_MANUAL
+    levels {
+      targets { staff_id: "lead" }
+      acknowledge_within { seconds: 1800 }
+    }
+  }
+  escalations {
+    name: "ordinary"
+    triggers: ESCALATION_TRIGGER_MANUAL
+    levels {
+      targets { staff_id: "anna" }
+      acknowledge_within { seconds: 14400 }
+    }
+    acknowledgement_holds { seconds: 86400 }
+  }
+  escalations {
+    name: "on_call"
+    triggers: ESCALATION_TRIGGER_REOPENED
+    levels {
+      targets { staff_id: "bob" }
+      acknowledge_within { seconds: 600 }
+    }
+    levels {
+      targets { staff_id: "lead" }
+      acknowledge_within { seconds: 600 }
+    }
+  }
+)pb";
+
 class Triage : public ::testing::Test {
  protected:
   Triage() : harness_([] { return Make({}); }) {
@@ -453,6 +508,25 @@ TEST_F(Triage, RisesByWaiting) {
   EXPECT_EQ(Claimed("bob", "desk"), "t2");
 }
 
+TEST_F(Triage, RisesByTheClassThatATicketHasNow) {
+  Open("t1");
+  Update("t1", kGeneral);
+  harness_.Advance(absl::Hours(16));
+  const auto claimed = Claim("bob", "desk");
+  ASSERT_TRUE(claimed.ok()) << claimed.status();
+  EXPECT_EQ(claimed->effective_severity(), SEVERITY_URGENT) << "two classes in 16 hours";
+}
+
+TEST_F(Triage, WeighsAnOwnedTicketByTheSeverityThatItHasNow) {
+  Open("t1");
+  ASSERT_TRUE(Accept("t1", "bob").ok());
+  EXPECT_EQ(Staff("bob").load().units(), 1);
+  Update("t1", kCritical);
+  EXPECT_EQ(Staff("bob").load().units(), 4);
+  Update("t1", kGeneral);
+  EXPECT_EQ(Staff("bob").load().units(), 1);
+}
+
 TEST_F(Triage, KeepsTheTimeWaitedWhenATicketChangesItsQueue) {
   Open("t1", kGeneral);
   const absl::Time since = time::Instant(Get("t1").waiting_since());
@@ -482,6 +556,51 @@ TEST_F(Triage, PutsWhatIsDueFirstAmongEqualsFromTheClocksStartOn) {
   EXPECT_EQ(Claimed("bob", "desk"), "t3");
   EXPECT_EQ(Claimed("bob", "desk"), "t2");
   EXPECT_EQ(Claimed("bob", "desk"), "t1");
+}
+
+TEST_F(Triage, PutsAClockThatIsNeverDueBehindThoseThatAre) {
+  Open("t1");
+  Open("t2");
+  Clock<ev::SlaClockStarted>("t1", SLA_METRIC_RESOLUTION);
+  Clock<ev::SlaClockStarted>("t2", SLA_METRIC_RESOLUTION, harness_.Now() + absl::Hours(8));
+  EXPECT_EQ(Claimed("bob", "desk"), "t2");
+}
+
+TEST_F(Triage, CountsOtherOpenTicketsOfADayAsSimilar) {
+  const auto next = [&] {
+    const auto claimed = Claim("bob", "desk");
+    EXPECT_TRUE(claimed.ok()) << claimed.status();
+    return claimed.ok() ? std::pair(claimed->ticket_id(), claimed->impact_score())
+                        : std::pair(std::string(), -1);
+  };
+  const auto open_like = [&](const std::string& ticket_id) {
+    Open(ticket_id, R"(product: "mail" category: "defect")");
+  };
+  Open("t1");
+  Open("t2");
+  harness_.Advance(absl::Minutes(1));
+  for (const char* ticket : {"a1", "a2", "a3", "a4", "a5"}) open_like(ticket);
+  // Four others make no band: by age.
+  EXPECT_EQ(next(), std::pair(std::string("t1"), 0));
+  harness_.Advance(absl::Minutes(1));
+  open_like("a6");
+  // Five others make the middle band.
+  EXPECT_EQ(next(), std::pair(std::string("a1"), 42));
+  harness_.Advance(absl::Hours(24));
+  // The last one was opened a day ago, the rest before that.
+  EXPECT_EQ(next(), std::pair(std::string("t2"), 0));
+  EXPECT_EQ(next(), std::pair(std::string("a2"), 8));
+  harness_.Advance(absl::Microseconds(1));
+  EXPECT_EQ(next(), std::pair(std::string("a3"), 0));
+}
+
+TEST_F(Triage, TakesNoTicketForSimilarToItself) {
+  for (const char* ticket : {"a1", "a2", "a3", "a4", "a5"}) {
+    Open(ticket, R"(product: "mail" category: "defect")");
+  }
+  const auto claimed = Claim("bob", "desk");
+  ASSERT_TRUE(claimed.ok()) << claimed.status();
+  EXPECT_EQ(claimed->impact_score(), 34) << "four of the five that count in full";
 }
 
 // By what each of sla_timer's events leaves running: the earliest due instant, in hours from now.
@@ -524,6 +643,27 @@ TEST_F(Triage, KnowsTheEarliestDueInstantOfTheClocksThatRun) {
   EXPECT_EQ(due(), 5);
   Clock<ev::SlaCancelled>("t1", SLA_METRIC_NEXT_RESPONSE);
   EXPECT_EQ(due(), -1);
+  // The earliest, whichever started last.
+  Clock<ev::SlaClockStarted>("t1", SLA_METRIC_TIME_TO_OWN, at(3));
+  Clock<ev::SlaClockStarted>("t1", SLA_METRIC_RESOLUTION, at(6));
+  EXPECT_EQ(due(), 3);
+  *corrected.mutable_clock() = ClockOf("t1", SLA_METRIC_TIME_TO_OWN);
+  corrected.set_to_verdict("cancelled");
+  Deliver("sla_timer", "t1", corrected);
+  EXPECT_EQ(due(), 6);
+  // A clock whose calendar never opens again runs and is never due.
+  Clock<ev::SlaClockResumed>("t1", SLA_METRIC_RESOLUTION);
+  EXPECT_EQ(due(), -1);
+  // Each cycle of a metric is a clock of its own.
+  Clock<ev::SlaClockStarted>("t1", SLA_METRIC_NEXT_RESPONSE, at(2));
+  ev::SlaClockStarted second;
+  *second.mutable_clock() = ClockOf("t1", SLA_METRIC_NEXT_RESPONSE);
+  second.mutable_clock()->set_cycle(2);
+  *second.mutable_due_at() = time::Stamp(at(7));
+  Deliver("sla_timer", "t1", second);
+  EXPECT_EQ(due(), 2);
+  Clock<ev::SlaMet>("t1", SLA_METRIC_NEXT_RESPONSE);
+  EXPECT_EQ(due(), 7);
 }
 
 TEST_F(Triage, SaysWhyAClaimIsRefused) {
@@ -562,6 +702,65 @@ TEST_F(Triage, SaysWhyAClaimIsRefused) {
   EXPECT_EQ(Metadata(Claim("anna", "databases").status())["queues"], "desk");
   Available("anna", false);
   EXPECT_EQ(Metadata(Claim("anna").status())["why"], "unavailable");
+}
+
+TEST_F(Triage, TakesWhoIsOffShiftForOffDuty) {
+  Apply(std::string(kPolicy) + R"pb(
+    calendars {
+      name: "tuesdays"
+      zone: "UTC"
+      weekly { days: DAY_OF_WEEK_TUESDAY start: "09:00" end: "17:00" }
+    })pb");
+  Put(R"(staff_id: "anna" queues: "desk" shift_calendar: "tuesdays")");
+  // A Monday, 14:00.
+  Open("t1");
+  const absl::Status refused = Claim("anna").status();
+  EXPECT_EQ(refused.code(), absl::StatusCode::kFailedPrecondition);
+  EXPECT_EQ(Metadata(refused)["why"], "off_shift");
+  EXPECT_FALSE(Staff("anna").on_duty());
+  Open("t2", kCritical);
+  EXPECT_THAT(Rings(), ElementsAre("1/0: bob")) << "only who is on duty is rung";
+  Resolve("t2");
+  harness_.Advance(absl::Hours(19) - absl::Microseconds(1));
+  EXPECT_FALSE(Staff("anna").on_duty());
+  harness_.Advance(absl::Microseconds(1));
+  EXPECT_EQ(Claimed("anna"), "t1");
+}
+
+TEST_F(Triage, ComparesTheVersionsThatACommandNames) {
+  Open("t1");
+  const int64_t version = Get("t1").version();
+  v1::OverrideSeverityRequest severity;
+  severity.set_ticket_id("t1");
+  severity.set_severity(SEVERITY_URGENT);
+  severity.set_staff_id("lead");
+  v1::ReassignTicketRequest reassign;
+  reassign.set_ticket_id("t1");
+  reassign.set_staff_id("bob");
+  v1::TransferTicketRequest transfer;
+  transfer.set_ticket_id("t1");
+  transfer.set_queue("databases");
+  transfer.set_staff_id("lead");
+  v1::PutStaffRequest staff;
+  staff.mutable_staff()->set_staff_id("anna");
+  staff.mutable_staff()->set_function(STAFF_FUNCTION_SUPPORT);
+  for (const int64_t other : {version + 1, version + 7}) {
+    severity.set_version(other);
+    reassign.set_version(other);
+    transfer.set_version(other);
+    staff.mutable_staff()->set_version(other + 1);
+    const std::string triage = kTriage;
+    for (const absl::Status& status :
+         {Call<v1::OverrideSeverityResponse>(triage + "OverrideSeverity", severity).status(),
+          Call<v1::ReassignTicketResponse>(triage + "ReassignTicket", reassign).status(),
+          Call<v1::TransferTicketResponse>(triage + "TransferTicket", transfer).status(),
+          Call<v1::PutStaffResponse>(std::string(kStaff) + "PutStaff", staff).status()}) {
+      EXPECT_EQ(status.code(), absl::StatusCode::kAborted) << status;
+    }
+  }
+  severity.set_version(version);
+  EXPECT_TRUE(
+      Call<v1::OverrideSeverityResponse>(std::string(kTriage) + "OverrideSeverity", severity).ok());
 }
 
 // The commands of somebody who has just opened it; intake knows it already.
@@ -682,6 +881,18 @@ TEST_F(Triage, TransfersToAnotherQueueAndStaysThere) {
   Deliver("ticket_intake", "t1", updated);
   EXPECT_EQ(Get("t1").queue(), "databases");
   EXPECT_EQ(Claimed("bob", "databases"), "t1");
+}
+
+TEST_F(Triage, KeepsTheSupportLevelThatAPersonChose) {
+  Open("t1");
+  v1::TransferTicketRequest request;
+  request.set_ticket_id("t1");
+  request.set_support_level(SUPPORT_LEVEL_L2);
+  request.set_staff_id("anna");
+  ASSERT_TRUE(
+      Call<v1::TransferTicketResponse>(std::string(kTriage) + "TransferTicket", request).ok());
+  Update("t1", kUrgent);
+  EXPECT_EQ(Get("t1").support_level(), SUPPORT_LEVEL_L2);
 }
 
 TEST_F(Triage, CarriesAReopenedTicketAgain) {
@@ -861,6 +1072,104 @@ TEST_F(Triage, RaisesARingingEscalationByABreach) {
   EXPECT_THAT(Rings(), SizeIs(2));
 }
 
+TEST_F(Triage, NotesWhatMayNotRaiseAndRingsNobodyForIt) {
+  Open("t1", kCritical);
+  harness_.Advance(absl::Minutes(1));
+  Clock<ev::SlaWarning>("t1", SLA_METRIC_FIRST_RESPONSE);
+  EXPECT_THAT(Rings(), SizeIs(1)) << "the policy lets only a breach raise it";
+  ASSERT_THAT(EscalationOf("t1").causes(), SizeIs(2));
+  EXPECT_EQ(EscalationOf("t1").causes(1).trigger(), v1::ESCALATION_TRIGGER_SLA_WARNING);
+}
+
+// The instant of a cause is that of the fact, whenever it arrives.
+TEST_F(Triage, RaisesByNothingThatHappenedBeforeTheLastRing) {
+  Apply(R"pb(queues { name: "desk" }
+             queues { name: "databases" }
+             escalations {
+               name: "all"
+               raised_by: [ ESCALATION_TRIGGER_SLA_WARNING, ESCALATION_TRIGGER_FRUSTRATION ]
+               levels {
+                 targets { staff_id: "anna" }
+                 acknowledge_within { seconds: 600 }
+               }
+               levels {
+                 targets { staff_id: "lead" }
+                 acknowledge_within { seconds: 6000 }
+               }
+             })pb");
+  const absl::Time before = harness_.Now();
+  harness_.Advance(absl::Minutes(1));
+  Open("t1", kCritical);
+  harness_.Advance(absl::Minutes(1));
+  ev::SlaWarning warning;
+  *warning.mutable_clock() = ClockOf("t1", SLA_METRIC_FIRST_RESPONSE);
+  *warning.mutable_occurred_at() = time::Stamp(before);
+  harness_.Deliver("sla_timer", "t1", "account_1", warning, before);
+  ev::TicketMessageAdded added;
+  added.set_ticket_id("t1");
+  added.set_author_kind(AUTHOR_KIND_REQUESTER);
+  added.set_frustration_rule("third_time");
+  *added.mutable_occurred_at() = time::Stamp(before);
+  harness_.Deliver("ticket_intake", "t1", "account_1", added, before);
+  EXPECT_THAT(Rings(), ElementsAre("1/0: anna"));
+  ASSERT_THAT(EscalationOf("t1").causes(), SizeIs(3));
+  for (const int cause : {1, 2}) {
+    EXPECT_EQ(time::Instant(EscalationOf("t1").causes(cause).occurred_at()), before);
+  }
+  *added.mutable_occurred_at() = time::Stamp(harness_.Now());
+  harness_.Deliver("ticket_intake", "t1", "account_1", added);
+  EXPECT_THAT(Rings(), ElementsAre("1/0: anna", "2/0: lead"));
+}
+
+TEST_F(Triage, EscalatesFromTheReopeningOnThatThePolicyNames) {
+  Apply(kClasses);  // two, as is the default
+  Open("t1");
+  Resolve("t1");
+  harness_.Advance(absl::Minutes(1));
+  Reopen("t1", 1);
+  EXPECT_THAT(Escalations("t1"), IsEmpty());
+  Resolve("t1");
+  const absl::Time reopened = harness_.Now();
+  harness_.Advance(absl::Minutes(1));
+  ev::TicketReopened again;
+  again.set_ticket_id("t1");
+  again.set_reopening(2);
+  *again.mutable_occurred_at() = time::Stamp(reopened);
+  harness_.Deliver("ticket_intake", "t1", "account_1", again, reopened);
+  EXPECT_THAT(Escalations("t1"), ElementsAre("on_call: RINGING"));
+  EXPECT_EQ(time::Instant(EscalationOf("t1").causes(0).occurred_at()), reopened);
+}
+
+TEST_F(Triage, EscalatesATicketThatOpensFrustrated) {
+  Apply(R"pb(queues { name: "desk" }
+             queues { name: "databases" }
+             escalations {
+               name: "angry"
+               triggers: ESCALATION_TRIGGER_FRUSTRATION
+               levels {
+                 targets { staff_id: "lead" }
+                 acknowledge_within { seconds: 600 }
+               }
+             })pb");
+  Open("t1");
+  Open("t2", R"(frustration_rule: "unacceptable")");
+  EXPECT_THAT(Escalations("t1"), IsEmpty());
+  EXPECT_THAT(Escalations("t2"), ElementsAre("angry: RINGING"));
+}
+
+TEST_F(Triage, ChangesNothingAboutATicketThatIsClosed) {
+  Open("t1");
+  Resolve("t1");
+  ev::TicketClosed closed;
+  closed.set_ticket_id("t1");
+  Deliver("ticket_intake", "t1", closed);
+  Update("t1", kCritical);
+  Clock<ev::SlaBreached>("t1", SLA_METRIC_RESOLUTION);
+  EXPECT_EQ(Get("t1").severity(), SEVERITY_NORMAL);
+  EXPECT_THAT(harness_.Published<ev::SeverityChanged>(), IsEmpty());
+  EXPECT_THAT(Escalations("t1"), IsEmpty());
+}
+
 TEST_F(Triage, EscalatesByHandAndKeepsTheVersionThatItStartedWith) {
   Open("t1");
   v1::EscalateRequest request;
@@ -925,6 +1234,30 @@ TEST_F(Triage, ReadsTheTextOnlyWhenARuleNeedsItAndLaterWhenIntakeIsDown) {
   EXPECT_THAT(harness_.Published<ev::SeverityChanged>(), SizeIs(1));
 }
 
+TEST_F(Triage, ReadsATextAnewByThePatternsOfANewPolicyAndOfATicketThatIsReopened) {
+  const auto apply = [&](const std::string& pattern) {
+    Apply(R"(queues { name: "desk" } queues { name: "databases" } severity_rules { name: "outage")"
+          R"( fix: SEVERITY_URGENT text_patterns: ")" +
+          pattern + R"(" })");
+  };
+  apply("nonesuch");
+  intake::v1::GetTicketResponse told;
+  told.mutable_ticket()->set_subject("All down");
+  harness_.peer().Answer(kGetTicket, told);
+  Open("t1");
+  EXPECT_EQ(Get("t1").severity(), SEVERITY_NORMAL);
+  apply("All down");
+  Update("t1", R"(category: "other")");
+  EXPECT_EQ(Get("t1").severity(), SEVERITY_URGENT);
+  // Resolved before intake could be asked.
+  harness_.peer().Down(kGetTicket);
+  Open("t2");
+  Resolve("t2");
+  harness_.peer().Answer(kGetTicket, told);
+  Reopen("t2");
+  EXPECT_EQ(Get("t2").severity(), SEVERITY_URGENT);
+}
+
 TEST_F(Triage, LosesNoRingWhenItIsKilled) {
   Open("t1", kCritical);
   harness_.Restart();
@@ -954,7 +1287,10 @@ TEST_F(Triage, GivesNobodyATicketWhoseFactsAreParked) {
                               .status()
                               .message()),
               HasSubstr("dead-letter"));
-  EXPECT_EQ(Claim("anna").status().code(), absl::StatusCode::kNotFound);
+  const absl::Status refused = Claim("anna").status();
+  EXPECT_EQ(refused.code(), absl::StatusCode::kNotFound);
+  EXPECT_EQ(Metadata(refused)["why"], "parked");
+  EXPECT_THAT(std::string(refused.message()), HasSubstr("1 is held back by dead letters"));
   Drop();
   EXPECT_EQ(Claimed("anna"), "t1");
   EXPECT_EQ(Get("t1").assignee_id(), "anna");
@@ -970,60 +1306,6 @@ TEST_F(Triage, RingsNobodyFurtherWhileItsTicketsFactsAreParked) {
   harness_.Advance(absl::Minutes(1));
   EXPECT_THAT(Rings(), SizeIs(2));
 }
-
-constexpr char kClasses[] = R"pb(
-  queues { name: "desk" }
-  queues { name: "databases" }
-  escalations {
-    name: "critical"
-    severities: SEVERITY_CRITICAL
-    triggers: ESCALATION_TRIGGER_SEVERITY
-    levels {
-      targets { staff_id: "bob" }
-      acknowledge_within { seconds: 600 }
-    }
-  }
-  escalations {
-    name: "owners"
-    contact_levels: CONTACT_LEVEL_OWNER
-    triggers: ESCALATION_TRIGGER_MANUAL
-    levels {
-      targets { role: STAFF_ROLE_ACCOUNT_PM }
-      targets { staff_id: "lead" }
-      acknowledge_within { seconds: 3600 }
-    }
-  }
-  escalations {
-    name: "urgent"
-    severities: SEVERITY_URGENT
-    triggers: ESCALATION_TRIGGER_MANUAL
-    levels {
-      targets { staff_id: "lead" }
-      acknowledge_within { seconds: 1800 }
-    }
-  }
-  escalations {
-    name: "ordinary"
-    triggers: ESCALATION_TRIGGER_MANUAL
-    levels {
-      targets { staff_id: "anna" }
-      acknowledge_within { seconds: 14400 }
-    }
-    acknowledgement_holds { seconds: 86400 }
-  }
-  escalations {
-    name: "on_call"
-    triggers: ESCALATION_TRIGGER_REOPENED
-    levels {
-      targets { staff_id: "bob" }
-      acknowledge_within { seconds: 600 }
-    }
-    levels {
-      targets { staff_id: "lead" }
-      acknowledge_within { seconds: 600 }
-    }
-  }
-)pb";
 
 TEST_F(Triage, RingsByThePolicyOfItsNewClassWhenATicketBecomesCritical) {
   Apply(kClasses);
@@ -1119,6 +1401,120 @@ TEST_F(Triage, ChoosesTheEscalationAgainWhenTheTicketMovesToAnotherLevelOfContac
   EXPECT_EQ(EscalationOf("t1").account_id(), "account_2");
 }
 
+TEST_F(Triage, ChoosesAnAcknowledgedEscalationAgainWhenTheLevelOfTheContactRises) {
+  Apply(kClasses);
+  Open("t1");
+  ASSERT_TRUE(Escalate("t1").ok());
+  ASSERT_TRUE(Acknowledge("t1", "anna").ok());
+  Update("t1", "contact_level: CONTACT_LEVEL_OWNER");
+  EXPECT_THAT(Escalations("t1"), ElementsAre("ordinary: superseded", "owners: RINGING"));
+}
+
+TEST_F(Triage, RingsTheCounterpartsOfTheLevelThatTheContactHasNow) {
+  Apply(R"pb(queues { name: "desk" }
+             queues { name: "databases" }
+             escalations {
+               name: "all"
+               levels {
+                 targets { counterparts: true }
+                 acknowledge_within { seconds: 600 }
+               }
+             })pb");
+  harness_.peer().On<account::v1::ListCounterpartsRequest, account::v1::ListCounterpartsResponse>(
+      kCounterparts, [](const account::v1::ListCounterpartsRequest& request) {
+        account::v1::ListCounterpartsResponse told;
+        told.add_counterparts()->set_staff_id(
+            request.contact_level() == CONTACT_LEVEL_OWNER ? "lead" : "anna");
+        return told;
+      });
+  Open("t1");
+  ASSERT_TRUE(Escalate("t1").ok());
+  Update("t1", "contact_level: CONTACT_LEVEL_OWNER");
+  EXPECT_THAT(Rings(), ElementsAre("1/0: anna", "1/0: lead"));
+}
+
+TEST_F(Triage, RingsTheDefaultsWhenAllCounterpartsHaveLeft) {
+  Apply(R"pb(queues { name: "desk" }
+             queues { name: "databases" }
+             escalations {
+               name: "all"
+               levels {
+                 targets { counterparts: true }
+                 acknowledge_within { seconds: 600 }
+               }
+             }
+             role_defaults { role: STAFF_ROLE_SUPPORT_AGENT staff_id: "bob" })pb");
+  account::v1::ListCounterpartsResponse told;
+  told.add_counterparts()->set_staff_id("gone");
+  harness_.peer().Answer(kCounterparts, told);
+  Leave(R"(staff_id: "gone")");
+  Open("t1");
+  ASSERT_TRUE(Escalate("t1").ok());
+  EXPECT_THAT(Rings(), ElementsAre("1/0: bob"));
+}
+
+TEST_F(Triage, RingsNobodyWhoLeftNotEvenWhereALevelRingsOffShift) {
+  Apply(R"pb(queues { name: "desk" }
+             queues { name: "databases" }
+             escalations {
+               name: "all"
+               levels {
+                 targets { staff_id: "gone" }
+                 acknowledge_within { seconds: 600 }
+                 ring_off_shift: true
+               }
+               levels {
+                 targets { staff_id: "lead" }
+                 acknowledge_within { seconds: 600 }
+                 ring_off_shift: true
+               }
+             })pb");
+  Leave(R"(staff_id: "gone")");
+  Available("lead", false);
+  Open("t1");
+  ASSERT_TRUE(Escalate("t1").ok());
+  EXPECT_THAT(Rings(), ElementsAre("2/0: lead"));
+}
+
+TEST_F(Triage, RemembersWhatASupersededEscalationWasRaisedFor) {
+  Apply(kClasses);
+  Open("t1");
+  ASSERT_TRUE(Escalate("t1").ok());
+  Update("t1", kCritical);
+  Update("t1", "");
+  EXPECT_THAT(Escalations("t1"),
+              ElementsAre("ordinary: superseded", "critical: superseded", "ordinary: RINGING"));
+}
+
+TEST_F(Triage, RingsByThePolicyOfTheLesserClassOnceTheAcknowledgementExpires) {
+  Apply(R"pb(queues { name: "desk" }
+             queues { name: "databases" }
+             escalations {
+               name: "urgent"
+               severities: SEVERITY_URGENT
+               levels {
+                 targets { staff_id: "lead" }
+                 acknowledge_within { seconds: 600 }
+               }
+               acknowledgement_holds { seconds: 3600 }
+             }
+             escalations {
+               name: "ordinary"
+               levels {
+                 targets { staff_id: "anna" }
+                 acknowledge_within { seconds: 600 }
+               }
+             })pb");
+  Open("t1", kUrgent);
+  ASSERT_TRUE(Escalate("t1").ok());
+  ASSERT_TRUE(Acknowledge("t1", "lead").ok());
+  Update("t1", kGeneral);
+  ASSERT_THAT(Escalations("t1"), ElementsAre("urgent: ACKNOWLEDGED"));
+  harness_.Advance(absl::Hours(1) + absl::Seconds(5));
+  EXPECT_THAT(Escalations("t1"), ElementsAre("urgent: superseded", "ordinary: RINGING"));
+  EXPECT_THAT(Rings(), ElementsAre("1/0: lead", "1/0: anna"));
+}
+
 TEST_F(Triage, ChoosesTheEscalationAgainWhenTheRequesterBecomesKnown) {
   Apply(kClasses);
   Open("t1");
@@ -1189,6 +1585,35 @@ TEST_F(Triage, CountsTheTimeToAcknowledgeInTheHoursOfTheSeverityThatTheTicketHas
   EXPECT_THAT(Escalations("t1"), ElementsAre("all: EXHAUSTED"));
 }
 
+TEST_F(Triage, CountsAnAcknowledgementInTheHoursOfTheSeverityThatTheTicketHas) {
+  Apply(R"pb(calendars {
+               name: "tuesdays"
+               zone: "UTC"
+               weekly { days: DAY_OF_WEEK_TUESDAY start: "09:00" end: "17:00" }
+             }
+             queues { name: "desk" calendar: "tuesdays" }
+             queues { name: "databases" }
+             escalations {
+               name: "all"
+               levels {
+                 targets { staff_id: "lead" }
+                 acknowledge_within { seconds: 3600 }
+               }
+               acknowledgement_holds { seconds: 7200 }
+             })pb");
+  // A Monday, 14:00.
+  const absl::Time opened = harness_.Now();
+  Open("t1");
+  ASSERT_TRUE(Escalate("t1").ok());
+  ASSERT_TRUE(Acknowledge("t1", "lead").ok());
+  const auto until = [&] { return time::Instant(EscalationOf("t1").holds_until()); };
+  EXPECT_EQ(until(), opened + absl::Hours(21));
+  Update("t1", kUrgent);
+  EXPECT_EQ(until(), opened + absl::Hours(2));
+  harness_.Advance(absl::Hours(2));
+  EXPECT_THAT(Rings(), SizeIs(2));
+}
+
 TEST_F(Triage, StartsANewEscalationWhereAnExhaustedOneIsNotLive) {
   Apply(kClasses);
   Open("t1");
@@ -1221,6 +1646,19 @@ TEST_F(Triage, ObeysWhoNamesAnEscalationPolicy) {
   const absl::Status unknown = Escalate("t1", "nonesuch").status();
   EXPECT_EQ(unknown.code(), absl::StatusCode::kNotFound) << unknown;
   EXPECT_THAT(std::string(unknown.message()), HasSubstr("escalation policy nonesuch"));
+}
+
+TEST_F(Triage, RingsFurtherWhenTheNamedPolicyIsAcknowledgedAlready) {
+  Apply(kClasses);
+  Open("t1");
+  ASSERT_TRUE(Escalate("t1", "on_call").ok());
+  ASSERT_TRUE(Acknowledge("t1", "bob").ok());
+  harness_.Advance(absl::Minutes(1));
+  ASSERT_TRUE(Escalate("t1").ok());
+  EXPECT_THAT(Rings(), ElementsAre("1/0: bob")) << "somebody has it";
+  const auto named = Escalate("t1", "on_call");
+  ASSERT_TRUE(named.ok()) << named.status();
+  EXPECT_THAT(Rings(), ElementsAre("1/0: bob", "2/0: lead"));
 }
 
 TEST_F(Triage, EscalatesACriticalTicketThatIsReopened) {
@@ -1281,6 +1719,45 @@ TEST_F(Triage, RingsOneLevelForABreachInTheInstantInWhichItsTimerRangOne) {
   ASSERT_THAT(Rings(), ElementsAre("1/0: anna bob", "3/0: lead"));
   Breach("t1", SLA_METRIC_FIRST_RESPONSE, time::Instant(EscalationOf("t1").rings(1).rung_at()));
   EXPECT_THAT(harness_.Published<ev::EscalationExhausted>(), IsEmpty());
+}
+
+TEST_F(Triage, RingsOneLevelForWhoEscalatesInTheInstantOfARing) {
+  Open("t1", kCritical);
+  ASSERT_TRUE(Escalate("t1").ok());
+  EXPECT_THAT(Rings(), ElementsAre("1/0: anna bob"));
+  harness_.Advance(absl::Microseconds(1));
+  ASSERT_TRUE(Escalate("t1").ok());
+  EXPECT_THAT(Rings(), ElementsAre("1/0: anna bob", "3/0: lead"));
+}
+
+// sla_timer's clock is ahead by more than the ring lasts that its breach caused.
+TEST_F(Triage, RingsNoFurtherLevelForAnInstantThatWasRungForAfterATimerRangOne) {
+  Apply(R"pb(queues { name: "desk" }
+             queues { name: "databases" }
+             escalations {
+               name: "all"
+               raised_by: ESCALATION_TRIGGER_SLA_BREACH
+               levels {
+                 targets { staff_id: "anna" }
+                 acknowledge_within { seconds: 60 }
+               }
+               levels {
+                 targets { staff_id: "lead" }
+                 acknowledge_within { seconds: 60 }
+               }
+               levels {
+                 targets { staff_id: "bob" }
+                 acknowledge_within { seconds: 60 }
+               }
+             })pb");
+  Open("t1", kCritical);
+  const absl::Time ahead = harness_.Now() + absl::Seconds(90);
+  harness_.Advance(absl::Seconds(1));
+  Breach("t1", SLA_METRIC_FIRST_RESPONSE, ahead);
+  harness_.Advance(absl::Seconds(61));
+  ASSERT_THAT(Rings(), ElementsAre("1/0: anna", "2/0: lead", "3/0: bob"));
+  Breach("t1", SLA_METRIC_TIME_TO_OWN, ahead);
+  EXPECT_EQ(EscalationOf("t1").state(), v1::ESCALATION_STATE_RINGING);
 }
 
 TEST_F(Triage, RingsOneLevelForCausesOfThePastThatArriveTogether) {
@@ -1414,12 +1891,80 @@ TEST_F(Triage, GivesBackWhatSomebodyMayNotClaimAnyMore) {
   Put(R"(staff_id: "bob" queues: "databases" capacity: 10 languages: "fr")");
   harness_.Advance(absl::Seconds(5));
   EXPECT_EQ(Releases().back(), "t2 bob: queue_left");
+  v1::TransferTicketRequest deep;
+  deep.set_ticket_id("t2");
+  deep.set_queue("databases");
+  deep.set_support_level(SUPPORT_LEVEL_L2);
+  deep.set_staff_id("lead");
+  ASSERT_TRUE(Call<v1::TransferTicketResponse>(std::string(kTriage) + "TransferTicket", deep).ok());
+  const std::string bob = R"(staff_id: "bob" queues: "databases" capacity: 10 languages: "fr")";
+  Put(bob + " support_level: SUPPORT_LEVEL_L2");
+  ASSERT_EQ(Claimed("bob"), "t2");
+  Put(bob + " support_level: SUPPORT_LEVEL_L1");
+  harness_.Advance(absl::Seconds(5));
+  EXPECT_EQ(Releases().back(), "t2 bob: level_lost");
   // A person gave him this one although he never claimed from its queue.
   Open("t4");
   ASSERT_TRUE(Accept("t4", "bob").ok());
   Put(R"(staff_id: "bob" capacity: 10 languages: "fr")");
   harness_.Advance(absl::Seconds(5));
-  EXPECT_THAT(Releases(), SizeIs(3));
+  EXPECT_THAT(Releases(), SizeIs(4));
+}
+
+TEST_F(Triage, LeavesATicketWithItsOwnerThatChangedIntoOneThatSheWouldNotClaim) {
+  Put(R"(staff_id: "anna" queues: "desk" queues: "databases" languages: "fr")");
+  Open("t1");
+  ASSERT_EQ(Claimed("anna", "desk"), "t1");
+  Update("t1", R"(language: "de")");
+  Put(R"(staff_id: "anna" queues: "desk" languages: "fr")");
+  harness_.Advance(absl::Seconds(5));
+  EXPECT_THAT(Releases(), IsEmpty());
+  EXPECT_EQ(Get("t1").assignee_id(), "anna");
+}
+
+TEST_F(Triage, CountsAnAbsenceFromItsBeginningWhateverIsChangedMeanwhile) {
+  Open("t1");
+  ASSERT_TRUE(Accept("t1", "anna").ok());
+  Available("anna", false);
+  harness_.Advance(absl::Hours(12));
+  Put(R"(staff_id: "anna" queues: "desk" skills: "sql" capacity: 5)");
+  EXPECT_FALSE(Staff("anna").staff().available()) << "nobody said that she is back";
+  harness_.Advance(absl::Hours(12) + absl::Seconds(5));
+  EXPECT_THAT(Releases(), ElementsAre("t1 anna: staff_unavailable"));
+}
+
+TEST_F(Triage, GivesWhoIsAwayTheTimeOfAPolicyThatAllowsMore) {
+  Open("t1");
+  ASSERT_TRUE(Accept("t1", "anna").ok());
+  Available("anna", false);
+  harness_.Advance(absl::Hours(23));
+  Apply(R"pb(queues { name: "desk" }
+             queues { name: "databases" }
+             release_unavailable_after { seconds: 172800 })pb");
+  harness_.Advance(absl::Hours(24));
+  EXPECT_THAT(Releases(), IsEmpty());
+  harness_.Advance(absl::Hours(1) + absl::Seconds(5));
+  EXPECT_THAT(Releases(), ElementsAre("t1 anna: staff_unavailable"));
+}
+
+TEST_F(Triage, HurriesNoEscalationThatOthersAreRungFor) {
+  Open("t1", kCritical);
+  ASSERT_THAT(Rings(), ElementsAre("1/0: anna bob"));
+  harness_.Advance(absl::Minutes(1));
+  Leave(R"(staff_id: "anna" queues: "desk")");
+  harness_.Advance(absl::Seconds(5));
+  EXPECT_THAT(Rings(), SizeIs(1));
+}
+
+TEST_F(Triage, RingsOthersForEachOfHundredsOfEscalationsOfWhoLeft) {
+  Put(R"(staff_id: "bob")");
+  constexpr int kTickets = 150;
+  for (int i = 0; i < kTickets; ++i) Open("t" + std::to_string(i), kCritical);
+  ASSERT_THAT(Rings(), SizeIs(kTickets));
+  harness_.Advance(absl::Minutes(1));
+  Leave(R"(staff_id: "anna" queues: "desk")");
+  harness_.Advance(absl::Seconds(10));
+  EXPECT_THAT(Rings(), SizeIs(2 * kTickets));
 }
 
 TEST_F(Triage, RingsOthersAtOnceWhenAllWhoWereRungHaveLeft) {
@@ -1500,6 +2045,14 @@ TEST_F(Triage, RingsWhoIsGivenATicketThatRingsForItsOwner) {
   ASSERT_TRUE(
       Call<v1::ReassignTicketResponse>(std::string(kTriage) + "ReassignTicket", request).ok());
   EXPECT_THAT(Rings(), ElementsAre("1/0: anna", "1/0: bob"));
+  // Given on in the same instant: each ring has one of its own.
+  request.set_staff_id("anna");
+  ASSERT_TRUE(
+      Call<v1::ReassignTicketResponse>(std::string(kTriage) + "ReassignTicket", request).ok());
+  const auto rings = EscalationOf("t1").rings();
+  ASSERT_THAT(rings, SizeIs(3));
+  EXPECT_EQ(time::Instant(rings[2].rung_at()),
+            time::Instant(rings[1].rung_at()) + absl::Microseconds(1));
 }
 
 TEST_F(Triage, CountsQueuesLoadAndEscalations) {
