@@ -895,6 +895,25 @@ TEST_F(Triage, KeepsTheSupportLevelThatAPersonChose) {
   EXPECT_EQ(Get("t1").support_level(), SUPPORT_LEVEL_L2);
 }
 
+// The policy may drop a queue in which nothing is open.
+TEST_F(Triage, RoutesAReopenedTicketAnewWhoseQueueByHandIsGone) {
+  Open("t1");
+  v1::TransferTicketRequest request;
+  request.set_ticket_id("t1");
+  request.set_queue("databases");
+  request.set_staff_id("anna");
+  ASSERT_TRUE(
+      Call<v1::TransferTicketResponse>(std::string(kTriage) + "TransferTicket", request).ok());
+  Resolve("t1");
+  Put(R"(staff_id: "bob" queues: "desk")");
+  Apply(R"pb(queues { name: "desk" })pb");
+  const size_t queued = harness_.Published<ev::TicketQueued>().size();
+  Reopen("t1");
+  EXPECT_EQ(Get("t1").queue(), "desk");
+  ASSERT_THAT(harness_.Published<ev::TicketQueued>(), SizeIs(queued + 1));
+  EXPECT_EQ(harness_.Published<ev::TicketQueued>().back().queue(), "desk");
+}
+
 TEST_F(Triage, CarriesAReopenedTicketAgain) {
   Open("t1");
   ASSERT_TRUE(Accept("t1", "anna").ok());

@@ -155,8 +155,7 @@ absl::Status TicketCase::Classify(int text_attempt) {
   ReadText(text_attempt);
   const bool first = record_.rule_severity() == SEVERITY_UNSPECIFIED;
   const Severity before = SeverityOf(record_);
-  // A queue that a person chose and that the policy no longer has is nobody's choice any more.
-  if (!rules().HasQueue(record_.queue())) record_.set_queue_by_hand(false);
+  ForgetQueueThatIsGone();
   const Classification made = Rated();
   const std::vector<std::string> cited = made.Cited();
   record_.set_rule_severity(made.severity);
@@ -312,7 +311,13 @@ absl::Status TicketCase::ReleaseUnlessFit() {
   return absl::OkStatus();
 }
 
+void TicketCase::ForgetQueueThatIsGone() {
+  // What a person chose and the policy no longer has is nobody's choice any more.
+  if (!rules().HasQueue(record_.queue())) record_.set_queue_by_hand(false);
+}
+
 void TicketCase::Queue() {
+  ForgetQueueThatIsGone();
   // While somebody owned it, routing rules moved it nowhere.
   if (!record_.queue_by_hand()) record_.set_queue(Rated().queue);
   StartWaiting();

@@ -132,6 +132,7 @@ class TicketCase {
   void ReadText(int attempt);
   Classification Rated() const;
   absl::Status RefreshOwnerFit();
+  void ForgetQueueThatIsGone();
   void StartWaiting();
   void StopWaiting();
   void SetRises();
