@@ -116,5 +116,16 @@ TEST(Budget, ForgetsWhatNoWindowSees) {
   EXPECT_EQ(budget.entries(0).id(), "b");
 }
 
+TEST(Budget, RemembersASurveyForAsLongAsItsOwnWindow) {
+  account::v1::ContactBudget policy = Policy();
+  policy.mutable_survey_window()->set_seconds(60 * 24 * 3600);
+  BudgetRecord budget;
+  Use(budget, "", "a", kSurvey, Day(0), policy);
+  Prune(budget, Day(45), policy);
+  EXPECT_TRUE(AskBudget(budget, kRenewal, Day(45), policy).fits);
+  EXPECT_FALSE(AskBudget(budget, kSurvey, Day(45), policy).fits);
+  EXPECT_TRUE(AskBudget(budget, kSurvey, Day(60), policy).fits);
+}
+
 }  // namespace
 }  // namespace tandem::account_health

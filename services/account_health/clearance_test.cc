@@ -113,6 +113,9 @@ TEST(HoldsMore, IsTrueForMoreTopicsOrMorePeopleOnly) {
   watched.add_watcher_contact_ids("wanda");
   EXPECT_TRUE(HoldsMore(&normal, watched, Policy()));
   EXPECT_FALSE(HoldsMore(&watched, normal, Policy()));
+  Issue of_bert = normal;
+  of_bert.set_contact_id("bert");
+  EXPECT_TRUE(HoldsMore(&normal, of_bert, Policy())) << "another requester";
 }
 
 Clearance Given(absl::Time at, absl::Time expires) {
@@ -152,6 +155,30 @@ TEST(AClearance, ForOneContactCoversNoOther) {
   EXPECT_FALSE(Covers(clearance, "anna", type::v1::OUTREACH_TOPIC_UPSELL));
   clearance.clear_contact_id();
   EXPECT_TRUE(Covers(clearance, "bert", type::v1::OUTREACH_TOPIC_RENEWAL));
+}
+
+TEST(AClearance, IsUsedOnceWithEachContactAndOnceWithAllTogether) {
+  records::ClearanceRecord record;
+  *record.mutable_clearance() = Given(At(10), At(20));
+  record.mutable_clearance()->clear_contact_id();
+  record.add_reserved_contact_ids("anna");
+  record.add_reserved_contact_ids("bert");
+  EXPECT_TRUE(IsUnusedFor(record, ""));
+  UseClearance(record, "anna", At(11));
+  EXPECT_FALSE(IsUnusedFor(record, "anna"));
+  EXPECT_TRUE(IsUnusedFor(record, "bert"));
+  EXPECT_FALSE(IsUnusedFor(record, "")) << "not with all any more";
+  UseClearance(record, "", At(12));
+  EXPECT_FALSE(IsUnusedFor(record, "bert"));
+  EXPECT_EQ(time::Instant(record.clearance().used_at()), At(11)) << "when it was first used";
+}
+
+TEST(AClearance, OfAVersionThatNotedNoContactsIsUsedUpByItsFirstUse) {
+  records::ClearanceRecord record;
+  *record.mutable_clearance() = Given(At(10), At(20));
+  EXPECT_TRUE(IsUnusedFor(record, "anna"));
+  *record.mutable_clearance()->mutable_used_at() = time::Stamp(At(11));
+  EXPECT_FALSE(IsUnusedFor(record, "anna"));
 }
 
 TEST(ATouch, NeedsAClearanceUnlessTheCustomerStartedIt) {

@@ -416,6 +416,46 @@ class AccountHealth : public ::testing::Test {
     return holds;
   }
 
+  // Changes a stored record behind the service's back.
+  template <typename Record, typename Change>
+  void Falsify(const std::string& table, const std::string& key, Record record, Change change) {
+    int64_t version = 0;
+    const absl::Status status = harness_.store().reader().Query(
+        {absl::StrCat("SELECT version, body FROM ", table, " WHERE key=$1"), {key}},
+        [&](const store::RowView& row) {
+          version = row.Int(0);
+          EXPECT_TRUE(record.ParseFromString(std::string(row.Text(1))));
+        });
+    EXPECT_TRUE(status.ok()) << status;
+    change(record);
+    const store::CommitResult result = harness_.store().Commit(
+        {{table,
+          key,
+          {absl::StrCat("UPDATE ", table, " SET version=$2, body=$3 WHERE key=$1"),
+           {key, version + 1, store::Blob{record.SerializeAsString()}}}}});
+    EXPECT_EQ(result.kind, store::CommitResult::Kind::kCommitted) << result.status;
+  }
+  // A row as a former version stored it, and a timer.
+  static store::Write Row(const char* table, const std::string& columns, const std::string& values,
+                          const std::string& key, const google::protobuf::Message& body) {
+    return {table,
+            key,
+            {absl::StrCat("INSERT INTO ", table, " (key, version, body", columns,
+                          ") VALUES ($1, 1, $2", values, ")"),
+             {store::Value(key), store::Value(store::Blob{body.SerializeAsString()})}},
+            store::Expect::kOneRow};
+  }
+  static store::Write TimerRow(const std::string& kind, const std::string& key,
+                               const google::protobuf::Message& payload) {
+    return {"timers",
+            kind,
+            {"INSERT INTO timers (id, due, kind, key, bound, payload, traceparent) VALUES "
+             "($1, 0, $1, $2, -1, $3, '')",
+             {store::Value(kind), store::Value(key),
+              store::Value(store::Blob{payload.SerializeAsString()})}},
+            store::Expect::kOneRow};
+  }
+
   int64_t PendingTimers() {
     int64_t timers = -1;
     harness_.runtime().Sample([&](absl::StatusOr<runtime::ServiceSample> sample) {
@@ -1079,6 +1119,52 @@ TEST_F(AccountHealth, LetsASupportLeadGrantAnException) {
   EXPECT_EQ(Check(kRenewal, "bert").verdict(), av::OUTREACH_VERDICT_HOLD);
 }
 
+TEST_F(AccountHealth, GrantsAnExceptionForAsLongAsThePolicyAllowsAndNoLonger) {
+  StaffIs("lead", type::v1::STAFF_ROLE_SUPPORT_LEAD);
+  const absl::Duration limit = absl::Hours(24 * 30);
+  EXPECT_TRUE(TryGrant(kRenewal, limit).ok());
+  EXPECT_TRUE(TryGrant(kRenewal, absl::Microseconds(1)).ok());
+  for (const absl::Duration stands : {limit + absl::Microseconds(1), absl::ZeroDuration()}) {
+    const absl::Status refused = TryGrant(kRenewal, stands).status();
+    EXPECT_EQ(refused.code(), absl::StatusCode::kInvalidArgument) << stands;
+    EXPECT_THAT(std::string(refused.message()), HasSubstr("until: ")) << stands;
+  }
+}
+
+TEST_F(AccountHealth, LetsFiftyExceptionsStandAtATime) {
+  StaffIs("lead", type::v1::STAFF_ROLE_SUPPORT_LEAD);
+  for (int i = 0; i < 50; ++i) Grant(kRenewal, absl::Minutes(1));
+  EXPECT_EQ(TryGrant(kRenewal).status().code(), absl::StatusCode::kFailedPrecondition);
+  harness_.Advance(absl::Minutes(1));
+  EXPECT_TRUE(TryGrant(kRenewal).ok()) << "the former ones are over";
+}
+
+TEST_F(AccountHealth, ClearsNoOptOutAndNoFatigueByAnException) {
+  StaffIs("lead", type::v1::STAFF_ROLE_SUPPORT_LEAD);
+  SetOpenTickets({{"t1", "anna"}});
+  Grant(kRenewal);
+  OptOut("anna", kRenewal);
+  Check(kTraining, "bert");
+  harness_.Advance(absl::Seconds(1));
+  for (int i = 0; i < 4; ++i) Touch(kTraining, "bert");
+  EXPECT_THAT(Rules(Check(kRenewal, "anna")), ElementsAre("opt_out"));
+  EXPECT_THAT(Rules(Check(kRenewal, "bert")), ElementsAre("fatigue"));
+}
+
+// Intake knows a ticket whose event has not arrived: what was cleared before it falls with it.
+TEST_F(AccountHealth, GivesAClearanceUnderAnExceptionAnewWhereTheFormerOneRestsOnNone) {
+  StaffIs("lead", type::v1::STAFF_ROLE_SUPPORT_LEAD);
+  const auto plain = Check(kRenewal);
+  SetOpenTickets({{"t1", "bert"}});
+  Grant(kRenewal);
+  const auto excepted = Check(kRenewal);
+  EXPECT_NE(excepted.exception_id(), "");
+  EXPECT_NE(excepted.clearance_id(), plain.clearance_id());
+  EXPECT_EQ(ClearanceOf(plain.clearance_id()).state(), av::CLEARANCE_STATE_RELEASED);
+  Opened("t1", "bert");
+  EXPECT_EQ(ClearanceOf(excepted.clearance_id()).state(), av::CLEARANCE_STATE_STANDING);
+}
+
 // ---- budget
 
 TEST_F(AccountHealth, KeepsAContactsBudgetInOneLedger) {
@@ -1114,6 +1200,18 @@ TEST_F(AccountHealth, ReservesOfEveryContactWhenAllAreReached) {
   EXPECT_THAT(Rules(Check(kUpsell, "anna")), ElementsAre("fatigue"));
   EXPECT_THAT(Rules(Check(kTraining, "")), ElementsAre("fatigue"));
   EXPECT_EQ(Check(kRenewal, "bert").verdict(), av::OUTREACH_VERDICT_ALLOW);
+}
+
+TEST_F(AccountHealth, ClearsOutreachToFiveHundredContactsAtOnceAndNoMore) {
+  for (int i = 2; i < 500; ++i)
+    PutContact("acme", absl::StrCat("c", i), absl::StrCat("c", i, "@a.b"));
+  EXPECT_EQ(Check(kTraining, "").verdict(), av::OUTREACH_VERDICT_ALLOW);
+  PutContact("acme", "c500", "c500@a.b");
+  const absl::Status refused =
+      Try<av::CheckOutreachResponse>("OutreachService/CheckOutreach", CheckOf(kRenewal, ""))
+          .status();
+  EXPECT_EQ(refused.code(), absl::StatusCode::kFailedPrecondition);
+  EXPECT_THAT(std::string(refused.message()), HasSubstr("500"));
 }
 
 TEST_F(AccountHealth, GivesBackWhatARevokedClearanceDidNotUse) {
@@ -1284,6 +1382,13 @@ TEST_F(AccountHealth, GivesTheClearanceAgainThatItsHolderHasNotUsed) {
   EXPECT_THAT(harness_.Published<ev::ClearanceGiven>(), SizeIs(4)) << "one that is used is not";
 }
 
+TEST_F(AccountHealth, HoldsTheUnitsOfAClearanceNotAgainstItsHolder) {
+  const auto renewal = Check(kRenewal);
+  Check(kUpsell);
+  ASSERT_THAT(Rules(Check(kTraining)), ElementsAre("fatigue")) << "all four units are reserved";
+  EXPECT_EQ(Check(kRenewal).clearance_id(), renewal.clearance_id());
+}
+
 TEST_F(AccountHealth, GivesAClearanceForAllAnewWhenSomebodyJoined) {
   const auto first = Check(kRenewal, "");
   PutContact("acme", "carl", "carl@acme.com");
@@ -1357,6 +1462,79 @@ TEST_F(AccountHealth, CoversOneTouchWithEachContactByAClearanceForAll) {
   EXPECT_EQ(Touch(kRenewal, "carl").verdict(), av::TOUCH_VERDICT_CLEARED);
 }
 
+TEST_F(AccountHealth, CoversNoTouchWithSomebodyWhoJoinedAndHasNoUnitsLeft) {
+  Check(kRenewal, "");
+  PutContact("acme", "carl", "carl@acme.com");
+  for (int i = 0; i < 3; ++i) Touch(kTraining, "carl");
+  EXPECT_EQ(Touch(kRenewal, "carl").verdict(), av::TOUCH_VERDICT_VIOLATION);
+}
+
+TEST_F(AccountHealth, CoversAFurtherTouchWithAllOnlyIfEachOfThemHasUnitsLeft) {
+  Check(kRenewal, "");
+  EXPECT_EQ(Touch(kRenewal, "").verdict(), av::TOUCH_VERDICT_CLEARED);
+  Touch(kTraining, "bert");
+  EXPECT_EQ(Touch(kRenewal, "").verdict(), av::TOUCH_VERDICT_VIOLATION) << "bert has one of four";
+}
+
+TEST_F(AccountHealth, CoversATouchByAClearanceThatIsNotUsedYet) {
+  const auto other = Check(kTraining, "anna", "another");
+  const auto own = Check(kTraining);
+  ASSERT_EQ(Check(kRenewal).verdict(), av::OUTREACH_VERDICT_ALLOW);  // no unit is left
+  EXPECT_EQ(Touch(kTraining).clearance_id(), own.clearance_id());
+  EXPECT_EQ(Touch(kTraining).clearance_id(), other.clearance_id());
+  EXPECT_EQ(Touch(kTraining).verdict(), av::TOUCH_VERDICT_VIOLATION);
+}
+
+TEST_F(AccountHealth, CoversATouchByTheNamedClearanceOnlyWhereThatFits) {
+  PutAccount("beta", {});
+  PutContact("beta", "bea", "bea@beta.com");
+  const auto all = Check(kUpsell, "");
+  const auto renewal = Check(kRenewal);
+  ASSERT_EQ(renewal.verdict(), av::OUTREACH_VERDICT_ALLOW);
+  harness_.Advance(absl::Minutes(1));
+  const auto touch = [&](const std::string& clearance_id, const std::string& account = "acme",
+                         const std::string& contact = "anna",
+                         type::v1::OutreachTopic topic = kRenewal) {
+    av::RecordTouchRequest request;
+    request.set_account_id(account);
+    request.set_contact_id(contact);
+    request.set_topic(topic);
+    request.set_staff_id("csm");
+    request.set_clearance_id(clearance_id);
+    return Must<av::RecordTouchResponse>("OutreachService/RecordTouch", request).verdict();
+  };
+  EXPECT_EQ(touch("clr_none"), av::TOUCH_VERDICT_VIOLATION);
+  EXPECT_EQ(touch(renewal.clearance_id(), "acme", "bert"), av::TOUCH_VERDICT_VIOLATION);
+  EXPECT_EQ(touch(renewal.clearance_id(), "acme", "anna", kTraining), av::TOUCH_VERDICT_VIOLATION);
+  EXPECT_EQ(touch(renewal.clearance_id()), av::TOUCH_VERDICT_CLEARED);
+  EXPECT_EQ(touch(all.clearance_id(), "beta", "bea", kUpsell), av::TOUCH_VERDICT_VIOLATION)
+      << "a clearance of another account";
+  harness_.Advance(absl::Hours(4));
+  EXPECT_EQ(touch(all.clearance_id(), "acme", "bert", kUpsell), av::TOUCH_VERDICT_VIOLATION)
+      << "it has expired";
+}
+
+TEST_F(AccountHealth, TakesNoBudgetForWhatTheCustomerStarted) {
+  for (int i = 0; i < 5; ++i) {
+    EXPECT_EQ(Touch(kRenewal, "anna", absl::InfiniteFuture(), /*inbound=*/true).units(), 0);
+  }
+  EXPECT_EQ(Check(kRenewal).verdict(), av::OUTREACH_VERDICT_ALLOW);
+}
+
+TEST_F(AccountHealth, TakesATouchOfThisInstantAndNoneOfTheFuture) {
+  Touch(kTraining, "anna", harness_.Now());
+  av::RecordTouchRequest future;
+  future.set_account_id("acme");
+  future.set_contact_id("anna");
+  future.set_topic(kTraining);
+  future.set_staff_id("csm");
+  *future.mutable_occurred_at() = time::Stamp(harness_.Now() + absl::Microseconds(1));
+  const absl::Status refused =
+      Try<av::RecordTouchResponse>("OutreachService/RecordTouch", future).status();
+  EXPECT_EQ(refused.code(), absl::StatusCode::kInvalidArgument);
+  EXPECT_THAT(std::string(refused.message()), HasSubstr("occurred_at: "));
+}
+
 TEST_F(AccountHealth, CoversALateTouchWhoseReservationIsOver) {
   Check(kRenewal);
   const absl::Time then = harness_.Now() + absl::Hours(1);
@@ -1379,6 +1557,88 @@ TEST_F(AccountHealth, CoversNoTouchByAClearanceThatWasReturned) {
   harness_.Deliver("survey", "s1", "acme", withdrawn);
   EXPECT_EQ(ClearanceOf(survey.clearance_id()).state(), av::CLEARANCE_STATE_RETURNED);
   EXPECT_EQ(Touch(kSurvey).verdict(), av::TOUCH_VERDICT_VIOLATION);
+}
+
+TEST_F(AccountHealth, UsesTheClearanceOfAnInvitationAndLeavesARevokedOneRevoked) {
+  const auto survey = Check(type::v1::OUTREACH_TOPIC_SURVEY_NPS, "anna", "");
+  ev::SurveyInvited invited;
+  invited.mutable_survey()->set_survey_id("s1");
+  invited.mutable_survey()->set_kind(type::v1::SURVEY_KIND_NPS);
+  invited.mutable_survey()->set_account_id("acme");
+  invited.mutable_survey()->set_contact_id("anna");
+  invited.set_clearance_id(survey.clearance_id());
+  harness_.Deliver("survey", "s1", "acme", invited);
+  EXPECT_EQ(time::Instant(ClearanceOf(survey.clearance_id()).used_at()), harness_.Now());
+  harness_.Advance(absl::Minutes(1));
+  Opened("t1");
+  ASSERT_EQ(ClearanceOf(survey.clearance_id()).state(), av::CLEARANCE_STATE_REVOKED);
+  ev::SurveyWithdrawn withdrawn;
+  *withdrawn.mutable_survey() = invited.survey();
+  withdrawn.set_clearance_id(survey.clearance_id());
+  harness_.Deliver("survey", "s1", "acme", withdrawn);
+  EXPECT_EQ(ClearanceOf(survey.clearance_id()).state(), av::CLEARANCE_STATE_REVOKED);
+}
+
+// The ticket is open here and resolved at intake, whose event is still under way.
+TEST_F(AccountHealth, RevokesByARaisedSeverityAndNotByALoweredOne) {
+  const auto changed = [&](type::v1::Severity from, type::v1::Severity to) {
+    ev::SeverityChanged event;
+    event.set_ticket_id("t1");
+    event.set_from_severity(from);
+    event.set_to_severity(to);
+    harness_.Deliver("triage", "t1", "acme", event);
+  };
+  Opened("t1", "bert");
+  Triaged("t1", type::v1::SEVERITY_CRITICAL);
+  harness_.Advance(absl::Minutes(1));
+  const auto allowed = Check(kRenewal);
+  changed(type::v1::SEVERITY_CRITICAL, type::v1::SEVERITY_URGENT);
+  EXPECT_EQ(ClearanceOf(allowed.clearance_id()).state(), av::CLEARANCE_STATE_STANDING);
+  changed(type::v1::SEVERITY_URGENT, type::v1::SEVERITY_CRITICAL);
+  EXPECT_EQ(ClearanceOf(allowed.clearance_id()).state(), av::CLEARANCE_STATE_REVOKED);
+}
+
+TEST_F(AccountHealth, RevokesForAContactWhoWatchesFromNowOn) {
+  Opened("t1", "anna");
+  Triaged("t1", type::v1::SEVERITY_NORMAL);
+  harness_.Advance(absl::Minutes(1));
+  const auto allowed = Check(kRenewal, "bert");
+  ASSERT_EQ(allowed.verdict(), av::OUTREACH_VERDICT_ALLOW);
+  ev::TicketUpdated updated;
+  updated.set_ticket_id("t1");
+  updated.set_account_id("acme");
+  updated.set_contact_id("anna");
+  updated.add_watcher_contact_ids("bert");
+  harness_.Deliver("ticket_intake", "t1", "acme", updated);
+  EXPECT_EQ(ClearanceOf(allowed.clearance_id()).state(), av::CLEARANCE_STATE_REVOKED);
+}
+
+TEST_F(AccountHealth, HoldsForTheFollowUpOfASurveyUpToTheScoresOfThePolicy) {
+  int surveys = 0;
+  for (const auto& [kind, worst_good] :
+       {std::pair(type::v1::SURVEY_KIND_CSAT, 3), std::pair(type::v1::SURVEY_KIND_CES, 4),
+        std::pair(type::v1::SURVEY_KIND_NPS, 7)}) {
+    for (const int score : {worst_good, worst_good - 1}) {
+      const std::string id = absl::StrCat("s", ++surveys);
+      ev::SurveyFollowUpRequested requested;
+      requested.mutable_survey()->set_survey_id(id);
+      requested.mutable_survey()->set_account_id("acme");
+      requested.mutable_survey()->set_contact_id("anna");
+      requested.mutable_survey()->set_kind(kind);
+      requested.set_follow_up_id("f" + id);
+      requested.set_score(score);
+      harness_.Deliver("survey", id, "acme", requested);
+      av::CheckOutreachRequest look = CheckOf(kRenewal, "bert");
+      look.set_preview(true);
+      EXPECT_EQ(Check(look).verdict(),
+                score == worst_good ? av::OUTREACH_VERDICT_ALLOW : av::OUTREACH_VERDICT_HOLD)
+          << type::v1::SurveyKind_Name(kind) << " " << score;
+      ev::SurveyFollowUpClosed closed;
+      *closed.mutable_survey() = requested.survey();
+      closed.set_follow_up_id("f" + id);
+      harness_.Deliver("survey", id, "acme", closed);
+    }
+  }
 }
 
 TEST_F(AccountHealth, SaysWhyAClearanceWasRevoked) {
@@ -1417,6 +1677,19 @@ TEST_F(AccountHealth, RevokesAllThatSomebodyHeldHoweverMuchItWas) {
   StaffIs("csm", type::v1::STAFF_ROLE_CSM, false);
   harness_.Settle();
   EXPECT_THAT(harness_.Published<ev::ClearanceRevoked>(), SizeIs(120));
+}
+
+TEST_F(AccountHealth, LeavesWhoCameBackWhatIsNotRevokedYet) {
+  const auto allowed = Check(kRenewal);
+  StaffIs("csm", type::v1::STAFF_ROLE_CSM);
+  records::StaffTimer rest;
+  rest.set_staff_id("csm");
+  const auto stored = harness_.store().Commit({TimerRow("staff_left", "csm", rest)});
+  ASSERT_EQ(stored.kind, store::CommitResult::Kind::kCommitted) << stored.status;
+  harness_.Restart();
+  harness_.Advance(absl::Seconds(1));
+  EXPECT_EQ(PendingTimers(), 0);
+  EXPECT_EQ(ClearanceOf(allowed.clearance_id()).state(), av::CLEARANCE_STATE_STANDING);
 }
 
 TEST_F(AccountHealth, NamesTheDefaultForATeamMemberWhoLeft) {
@@ -1471,17 +1744,22 @@ TEST_F(AccountHealth, TakesOnlyStaffWhoWorkHere) {
   av::AdvanceJourneyRequest advance;
   advance.set_account_id("acme");
   advance.set_to_stage(type::v1::JOURNEY_STAGE_RENEWAL);
-  advance.set_staff_id("stranger");
-  EXPECT_EQ(
-      Try<av::AdvanceJourneyResponse>("AccountService/AdvanceJourney", advance).status().code(),
-      absl::StatusCode::kNotFound);
   av::AssignRequesterRequest assign;
   assign.set_requester_id(Resolve("zoe@gmail.com").requester_id());
   assign.set_account_id("acme");
-  assign.set_staff_id("stranger");
-  EXPECT_EQ(
-      Try<av::AssignRequesterResponse>("AccountService/AssignRequester", assign).status().code(),
-      absl::StatusCode::kNotFound);
+  for (const auto& [staff, code] : {std::pair("stranger", absl::StatusCode::kNotFound),
+                                    std::pair("gone", absl::StatusCode::kFailedPrecondition)}) {
+    advance.set_staff_id(staff);
+    EXPECT_EQ(
+        Try<av::AdvanceJourneyResponse>("AccountService/AdvanceJourney", advance).status().code(),
+        code)
+        << staff;
+    assign.set_staff_id(staff);
+    EXPECT_EQ(
+        Try<av::AssignRequesterResponse>("AccountService/AssignRequester", assign).status().code(),
+        code)
+        << staff;
+  }
 }
 
 TEST_F(AccountHealth, RecordsATouchOfSomebodyWhoLeftLater) {
@@ -1504,6 +1782,61 @@ TEST_F(AccountHealth, RecordsATouchOfSomebodyWhoLeftLater) {
             absl::StatusCode::kNotFound);
 }
 
+TEST_F(AccountHealth, KnowsTheInstantInWhichSomebodyLeft) {
+  const auto touch = [&](absl::Time at) {
+    av::RecordTouchRequest request;
+    request.set_account_id("acme");
+    request.set_contact_id("anna");
+    request.set_topic(kTraining);
+    request.set_staff_id("csm");
+    *request.mutable_occurred_at() = time::Stamp(at);
+    return Try<av::RecordTouchResponse>("OutreachService/RecordTouch", request).status().code();
+  };
+  StaffIs("csm", type::v1::STAFF_ROLE_CSM);
+  harness_.Advance(absl::Hours(1));
+  StaffIs("csm", type::v1::STAFF_ROLE_CSM, false);
+  const absl::Time left = harness_.Now();
+  harness_.Advance(absl::Hours(1));
+  // A further change of who has left is no leaving.
+  StaffIs("csm", type::v1::STAFF_ROLE_SUPPORT_LEAD, false);
+  harness_.Advance(absl::Hours(1));
+  EXPECT_EQ(touch(left - absl::Microseconds(1)), absl::StatusCode::kOk);
+  EXPECT_EQ(touch(left), absl::StatusCode::kFailedPrecondition);
+  EXPECT_EQ(touch(left + absl::Minutes(30)), absl::StatusCode::kFailedPrecondition);
+  // Who comes back and leaves once more, left then.
+  StaffIs("csm", type::v1::STAFF_ROLE_CSM);
+  harness_.Advance(absl::Hours(1));
+  StaffIs("csm", type::v1::STAFF_ROLE_CSM, false);
+  EXPECT_EQ(touch(harness_.Now() - absl::Minutes(30)), absl::StatusCode::kOk);
+}
+
+TEST_F(AccountHealth, TakesNoOlderWordOfSomebodyForNews) {
+  StaffIs("csm", type::v1::STAFF_ROLE_CSM);
+  StaffIs("csm", type::v1::STAFF_ROLE_CSM);
+  staff_versions_["csm"] = 0;
+  StaffIs("csm", type::v1::STAFF_ROLE_CSM, /*active=*/false);
+  EXPECT_EQ(Check(kTraining).verdict(), av::OUTREACH_VERDICT_ALLOW);
+}
+
+// As a version before the column stored it.
+TEST_F(AccountHealth, RevokesWhatSomebodyHeldBeforeHoldersWereIndexed) {
+  const auto csm = Check(kTraining);
+  const auto other = Check(kTraining, "anna", "another");
+  const auto stored = harness_.store().Commit(
+      {{"clearances",
+        csm.clearance_id(),
+        {"UPDATE clearances SET staff_id='?' WHERE key=$1", {store::Value(csm.clearance_id())}},
+        store::Expect::kOneRow},
+       {"clearances",
+        other.clearance_id(),
+        {"UPDATE clearances SET staff_id='?' WHERE key=$1", {store::Value(other.clearance_id())}},
+        store::Expect::kOneRow}});
+  ASSERT_EQ(stored.kind, store::CommitResult::Kind::kCommitted) << stored.status;
+  StaffIs("csm", type::v1::STAFF_ROLE_CSM, false);
+  EXPECT_EQ(ClearanceOf(csm.clearance_id()).state(), av::CLEARANCE_STATE_REVOKED);
+  EXPECT_EQ(ClearanceOf(other.clearance_id()).state(), av::CLEARANCE_STATE_STANDING);
+}
+
 TEST_F(AccountHealth, AsksTriageAboutAMissAlone) {
   StaffIs("csm", type::v1::STAFF_ROLE_CSM);
   harness_.peer().Down(kGetStaff);
@@ -1524,6 +1857,13 @@ TEST_F(AccountHealth, RefusesAContactOfAnotherAccount) {
           .status()
           .code(),
       absl::StatusCode::kNotFound);
+  av::RecordTouchRequest touch;
+  touch.set_account_id("acme");
+  touch.set_contact_id("bea");
+  touch.set_topic(kTraining);
+  touch.set_staff_id("csm");
+  EXPECT_EQ(Try<av::RecordTouchResponse>("OutreachService/RecordTouch", touch).status().code(),
+            absl::StatusCode::kNotFound);
 }
 
 // ---- puts
@@ -1613,6 +1953,87 @@ TEST_F(AccountHealth, ChangesThePlacesOfATeamThatAPutNames) {
   EXPECT_EQ(put({{kLead, "leo"}}, true), (Team{{kLead, "leo"}}));
 }
 
+TEST_F(AccountHealth, CountsTheVersionsOfWhatIsPutAndRefusesAnOlderOne) {
+  av::PutAccountRequest account;
+  account.mutable_account()->set_account_id("acme");
+  av::PutContactRequest contact;
+  contact.mutable_contact()->set_account_id("acme");
+  contact.mutable_contact()->set_contact_id("anna");
+  av::PutAccountTeamRequest team;
+  team.set_account_id("acme");
+  for (int64_t version = 2; version < 4; ++version) {
+    account.mutable_account()->set_version(version - 1);
+    EXPECT_EQ(Must<av::PutAccountResponse>("AccountService/PutAccount", account).version(),
+              version);
+    contact.mutable_contact()->set_version(version - 1);
+    EXPECT_EQ(Must<av::PutContactResponse>("AccountService/PutContact", contact).version(),
+              version);
+    EXPECT_EQ(Must<av::PutAccountTeamResponse>("AccountService/PutAccountTeam", team).version(),
+              version - 1);
+    team.set_version(version - 1);
+  }
+  team.set_version(1);
+  EXPECT_EQ(Try<av::PutAccountResponse>("AccountService/PutAccount", account).status().code(),
+            absl::StatusCode::kAborted);
+  EXPECT_EQ(Try<av::PutContactResponse>("AccountService/PutContact", contact).status().code(),
+            absl::StatusCode::kAborted);
+  EXPECT_EQ(Try<av::PutAccountTeamResponse>("AccountService/PutAccountTeam", team).status().code(),
+            absl::StatusCode::kAborted);
+}
+
+TEST_F(AccountHealth, KeepsWhenAnAccountWasRegisteredAndItsStageWhateverIsPut) {
+  const absl::Time registered = harness_.Now();
+  harness_.Advance(absl::Hours(1));
+  av::PutAccountRequest put;
+  put.mutable_account()->set_account_id("acme");
+  put.mutable_account()->set_seats(7);
+  put.mutable_account()->set_stage(type::v1::JOURNEY_STAGE_CHURNED);
+  put.mutable_update_mask()->add_paths("seats");
+  Must<av::PutAccountResponse>("AccountService/PutAccount", put);  // the mask leaves the stage out
+  av::GetAccountRequest get;
+  get.set_account_id("acme");
+  const av::Account account =
+      Must<av::GetAccountResponse>("AccountService/GetAccount", get).account();
+  EXPECT_EQ(account.seats(), 7);
+  EXPECT_EQ(account.stage(), type::v1::JOURNEY_STAGE_LOYALTY);
+  EXPECT_EQ(time::Instant(account.created_at()), registered);
+  EXPECT_EQ(time::Instant(account.updated_at()), harness_.Now());
+}
+
+TEST_F(AccountHealth, ScoresAnAccountInItsNewSegmentFromThePutOn) {
+  av::PutAccountRequest put;
+  put.mutable_account()->set_account_id("acme");
+  put.mutable_account()->set_segment(type::v1::SEGMENT_ENTERPRISE);
+  Must<av::PutAccountResponse>("AccountService/PutAccount", put);
+  av::ListHealthRequest list;
+  list.add_segments(type::v1::SEGMENT_ENTERPRISE);
+  EXPECT_THAT(Must<av::ListHealthResponse>("HealthService/ListHealth", list).accounts(), SizeIs(1));
+}
+
+TEST_F(AccountHealth, MovesNoContactToAnotherAccountByAPut) {
+  PutAccount("beta", {});
+  av::PutContactRequest put;
+  put.mutable_contact()->set_account_id("beta");
+  put.mutable_contact()->set_contact_id("anna");
+  const absl::Status refused =
+      Try<av::PutContactResponse>("AccountService/PutContact", put).status();
+  EXPECT_EQ(refused.code(), absl::StatusCode::kFailedPrecondition);
+  EXPECT_EQ(ContactOf("anna").account_id(), "acme");
+}
+
+TEST_F(AccountHealth, TakesNoMaskOfATeamButTheWhole) {
+  for (const std::vector<std::string>& paths :
+       {std::vector<std::string>{"members"}, std::vector<std::string>{"*", "members"}}) {
+    av::PutAccountTeamRequest put;
+    put.set_account_id("acme");
+    for (const std::string& path : paths) put.mutable_update_mask()->add_paths(path);
+    const absl::Status refused =
+        Try<av::PutAccountTeamResponse>("AccountService/PutAccountTeam", put).status();
+    EXPECT_EQ(refused.code(), absl::StatusCode::kInvalidArgument);
+    EXPECT_THAT(std::string(refused.message()), HasSubstr("update_mask.paths[0]"));
+  }
+}
+
 // ---- requesters who came before their contact
 
 TEST_F(AccountHealth, SettlesARequesterWhenAContactGetsTheAddress) {
@@ -1698,6 +2119,56 @@ TEST_F(AccountHealth, SettlesByAnExternalIdAndByTheIdOfAContact) {
   EXPECT_THAT(Unresolved(), IsEmpty());
 }
 
+TEST_F(AccountHealth, TellsTheContactsWhoLoseAnAddressThatAPersonSettled) {
+  PutAccount("beta", {});
+  PutContact("beta", "bea", "shared@gmail.com");
+  PutContact("acme", "carl", "shared@gmail.com");
+  const auto waiting = Resolve("shared@gmail.com", "t1");
+  std::map<std::string, int> before, after;
+  for (const auto& event : harness_.Published<ev::ContactChanged>()) ++before[event.contact_id()];
+  av::AssignRequesterRequest assign;
+  assign.set_requester_id(waiting.requester_id());
+  assign.set_contact_id("anna");
+  Must<av::AssignRequesterResponse>("AccountService/AssignRequester", assign);
+  for (const auto& event : harness_.Published<ev::ContactChanged>()) ++after[event.contact_id()];
+  EXPECT_THAT(after["bea"], Gt(before["bea"]));
+  EXPECT_THAT(after["carl"], Gt(before["carl"]));
+  EXPECT_EQ(Resolve("shared@gmail.com").contact_id(), "anna");
+}
+
+// The domain was public mail when the requester was put on the list.
+TEST_F(AccountHealth, SettlesByTheContactThatTheNextMessageMakes) {
+  Resolve("zoe@mail.example", "t1");
+  av::ApplyPolicyRequest apply;
+  *apply.mutable_policy() = SupportAlone();
+  apply.mutable_policy()->add_public_mail_domains("mail.example");
+  Must<av::ApplyPolicyResponse>("PolicyService/ApplyPolicy", apply);
+  PutAccount("beta", {"mail.example"});
+  EXPECT_THAT(harness_.Published<ev::RequesterAssigned>(), IsEmpty()) << "it is public mail";
+  apply.clear_request_id();
+  *apply.mutable_policy() = SupportAlone();
+  Must<av::ApplyPolicyResponse>("PolicyService/ApplyPolicy", apply);
+  EXPECT_EQ(Resolve("zoe@mail.example", "t2").account_id(), "beta");
+  const auto assigned = harness_.Published<ev::RequesterAssigned>();
+  ASSERT_THAT(assigned, SizeIs(1));
+  EXPECT_THAT(assigned[0].ticket_ids(), ElementsAre("t1"));
+  EXPECT_THAT(Unresolved(), IsEmpty());
+}
+
+TEST_F(AccountHealth, CountsOnlyOpenRequestsOfCustomersAsUnattributed) {
+  Opened("plain", "", "", "plain");
+  Opened("internal", "", "", "internal", /*internal=*/true);
+  Opened("spam", "", "", "spam");
+  Closed("spam", type::v1::CLOSE_REASON_SPAM);
+  Opened("resolved", "", "", "resolved");
+  Resolved("resolved");
+  ev::TicketOpened suspected;
+  suspected.set_ticket_id("suspected");
+  suspected.set_suspected_spam(true);
+  harness_.Deliver("ticket_intake", "suspected", "suspected", suspected);
+  EXPECT_EQ(Check(kTraining).unattributed_tickets(), 1);
+}
+
 // ---- addresses
 
 TEST_F(AccountHealth, ComparesAddressesByTheirCanonicalForm) {
@@ -1730,26 +2201,12 @@ TEST_F(AccountHealth, IndexesAnewWhatWasStoredBeforeAddressesWereParsed) {
   requester.mutable_entry()->set_requester_id("req_1");
   requester.mutable_entry()->set_address(stranger);
   requester.mutable_entry()->add_ticket_ids("t1");
-  const auto insert = [](const char* table, const std::string& columns, const std::string& values,
-                         const std::string& key, const google::protobuf::Message& body) {
-    return store::Write{table,
-                        key,
-                        {absl::StrCat("INSERT INTO ", table, " (key, version, body", columns,
-                                      ") VALUES ($1, 1, $2", values, ")"),
-                         {store::Value(key), store::Value(store::Blob{body.SerializeAsString()})}},
-                        store::Expect::kOneRow};
-  };
   const auto stored = harness_.store().Commit(
-      {insert("contacts", ", account_id", ", 'acme'", "carl", carl),
-       insert("addresses", "", "", AddressKey(NormalAddress(typed)), of_carl),
-       insert("addresses", "", "", AddressKey(NormalAddress(stranger)), of_stranger),
-       insert("requesters", ", is_open, first_seen_us", ", 1, 0", "req_1", requester),
-       {"timers",
-        "index_addresses",
-        {"INSERT INTO timers (id, due, kind, key, bound, payload, traceparent) VALUES "
-         "('index_addresses', 0, 'index_addresses', 'index_addresses', -1, x'', '')",
-         {}},
-        store::Expect::kOneRow}});
+      {Row("contacts", ", account_id", ", 'acme'", "carl", carl),
+       Row("addresses", "", "", AddressKey(NormalAddress(typed)), of_carl),
+       Row("addresses", "", "", AddressKey(NormalAddress(stranger)), of_stranger),
+       Row("requesters", ", is_open, first_seen_us", ", 1, 0", "req_1", requester),
+       TimerRow("index_addresses", "index_addresses", records::AddressIndexing())});
   ASSERT_EQ(stored.kind, store::CommitResult::Kind::kCommitted) << stored.status;
   harness_.Restart();
   harness_.Advance(absl::Seconds(1));
@@ -1764,12 +2221,80 @@ TEST_F(AccountHealth, IndexesAnewWhatWasStoredBeforeAddressesWereParsed) {
   EXPECT_NE(Resolve("carl@old.example").contact_id(), "carl");
 }
 
+TEST_F(AccountHealth, IndexesAnewAndSettlesHoweverMuchWasStored) {
+  std::vector<store::Write> rows;
+  for (int i = 0; i < 250; ++i) {
+    const std::string id = absl::StrCat("p", i);
+    const std::string typed = absl::StrCat("P <", id, "@old.example>");
+    av::Contact contact;
+    contact.set_contact_id(id);
+    contact.set_account_id("acme");
+    contact.set_version(1);
+    contact.add_addresses(typed);
+    records::AddressRecord address;
+    address.add_contact_ids(id);
+    rows.push_back(Row("contacts", ", account_id", ", 'acme'", id, contact));
+    rows.push_back(Row("addresses", "", "", AddressKey(NormalAddress(typed)), address));
+  }
+  // Entries of people who have a contact, which their bytes did not find.
+  for (int i = 0; i < 50; ++i) {
+    const std::string id = absl::StrCat("req_", i);
+    records::RequesterRecord requester;
+    requester.mutable_entry()->set_requester_id(id);
+    requester.mutable_entry()->set_address(absl::StrCat("Pat <p", i, "@old.example>"));
+    records::AddressRecord address;
+    address.set_requester_id(id);
+    rows.push_back(Row("requesters", ", is_open, first_seen_us", ", 1, 0", id, requester));
+    rows.push_back(
+        Row("addresses", "", "", AddressKey(NormalAddress(requester.entry().address())), address));
+  }
+  rows.push_back(TimerRow("index_addresses", "index_addresses", records::AddressIndexing()));
+  const auto stored = harness_.store().Commit(rows);
+  ASSERT_EQ(stored.kind, store::CommitResult::Kind::kCommitted) << stored.status;
+  harness_.Restart();
+  harness_.Advance(absl::Seconds(1));
+  EXPECT_THAT(harness_.Published<ev::RequesterAssigned>(), SizeIs(50));
+  EXPECT_THAT(Unresolved(), IsEmpty());
+  for (int i = 0; i < 250; ++i) {
+    const std::string id = absl::StrCat("p", i);
+    EXPECT_EQ(Resolve(absl::StrCat(id, "@old.example")).contact_id(), id);
+  }
+}
+
+// One person was put on the list twice, in two spellings.
+TEST_F(AccountHealth, SettlesBothEntriesOfOnePersonWithTheOneThatWasIndexedLater) {
+  std::vector<store::Write> rows;
+  for (const auto& [id, address] :
+       {std::pair("req_1", "zoe <zoe@gmail.com>"), std::pair("req_2", "zoe@gmail.com")}) {
+    records::RequesterRecord requester;
+    requester.mutable_entry()->set_requester_id(id);
+    requester.mutable_entry()->set_address(address);
+    records::AddressRecord index;
+    index.set_requester_id(id);
+    rows.push_back(Row("requesters", ", is_open, first_seen_us", ", 1, 0", id, requester));
+    rows.push_back(Row("addresses", "", "", AddressKey(NormalAddress(address)), index));
+  }
+  rows.push_back(TimerRow("index_addresses", "index_addresses", records::AddressIndexing()));
+  const auto stored = harness_.store().Commit(rows);
+  ASSERT_EQ(stored.kind, store::CommitResult::Kind::kCommitted) << stored.status;
+  harness_.Restart();
+  harness_.Advance(absl::Seconds(1));
+  EXPECT_EQ(Resolve("zoe@gmail.com").requester_id(), "req_2") << "who stood there before";
+  av::AssignRequesterRequest assign;
+  assign.set_requester_id("req_1");
+  assign.set_contact_id("anna");
+  Must<av::AssignRequesterResponse>("AccountService/AssignRequester", assign);
+  EXPECT_THAT(Unresolved(), IsEmpty());
+  EXPECT_THAT(harness_.Published<ev::RequesterAssigned>(), SizeIs(2));
+}
+
 TEST_F(AccountHealth, RefusesWhatIsNoAddress) {
   av::ResolveRequesterRequest resolve;
   resolve.set_address("a@b@c.example");
-  EXPECT_EQ(
-      Try<av::ResolveRequesterResponse>("AccountService/ResolveRequester", resolve).status().code(),
-      absl::StatusCode::kInvalidArgument);
+  const absl::Status none =
+      Try<av::ResolveRequesterResponse>("AccountService/ResolveRequester", resolve).status();
+  EXPECT_EQ(none.code(), absl::StatusCode::kInvalidArgument);
+  EXPECT_THAT(std::string(none.message()), HasSubstr("address: "));
   av::PutContactRequest put;
   put.mutable_contact()->set_account_id("acme");
   put.mutable_contact()->set_contact_id("eve");
@@ -1783,8 +2308,12 @@ TEST_F(AccountHealth, RefusesWhatIsNoAddress) {
   av::PutAccountRequest account;
   account.mutable_account()->set_account_id("acme");
   account.mutable_account()->add_domains("no domain");
-  EXPECT_EQ(Try<av::PutAccountResponse>("AccountService/PutAccount", account).status().code(),
-            absl::StatusCode::kInvalidArgument);
+  account.mutable_account()->add_domains("b\u00fccher.example");
+  account.mutable_account()->add_domains("XN--BCHER-KVA.example.");
+  const std::string domains(
+      Try<av::PutAccountResponse>("AccountService/PutAccount", account).status().message());
+  EXPECT_THAT(domains, HasSubstr("account.domains[0]: "));
+  EXPECT_THAT(domains, HasSubstr("account.domains[2]: stands twice"));
 }
 
 TEST_F(AccountHealth, LooksARequesterUpAndStoresNothing) {
@@ -1840,6 +2369,17 @@ TEST_F(AccountHealth, LeavesSpamOutOfHealthAlsoWhereItHadBreached) {
   EXPECT_EQ(Check(kRenewal).verdict(), av::OUTREACH_VERDICT_ALLOW);
 }
 
+TEST_F(AccountHealth, EndsTheStretchOfAHoldWithTheTicketThatIsNoRequestAnyMore) {
+  const absl::Time from = harness_.Now();
+  Opened("t1");
+  Triaged("t1", type::v1::SEVERITY_URGENT);
+  harness_.Advance(absl::Hours(2));
+  Updated("t1", /*internal=*/true, false);
+  harness_.Advance(absl::Hours(2));
+  EXPECT_EQ(time::Span(HoldsBetween(from, harness_.Now()).at(kRenewal).account_held()),
+            absl::Hours(2));
+}
+
 TEST_F(AccountHealth, FollowsATicketThatBecomesInternalAndBack) {
   Opened("t1");
   Triaged("t1", type::v1::SEVERITY_URGENT);
@@ -1874,6 +2414,12 @@ TEST_F(AccountHealth, ShowsSuspectedSpamAsAdviceUntilAnAgentConfirmsIt) {
     EXPECT_EQ(allowed.advice(0).rule(), "suspected_spam");
     EXPECT_EQ(allowed.advice(0).subject_id(), "t1");
   }
+  // An agent confirmed it at intake, whose event is still under way.
+  SetOpenTickets({{"t1", "anna"}});
+  av::CheckOutreachRequest look = CheckOf(kUpsell, "bert");
+  look.set_preview(true);
+  EXPECT_THAT(Rules(Check(look)), Contains("critical_ticket"));
+  SetOpenTickets({});
   const int64_t before = HoldVersion();
   harness_.Advance(absl::Minutes(1));
   Updated("t1", false, /*suspected_spam=*/false);
@@ -1897,6 +2443,7 @@ TEST_F(AccountHealth, TakesAnOptOutThatASurveyWasGiven) {
   const std::string event = harness_.Deliver("survey", "anna", "acme", opted);
   EXPECT_THAT(ContactOf("anna").opted_out(),
               ElementsAre(type::v1::OUTREACH_TOPIC_SURVEY_NPS, kSurvey));
+  EXPECT_EQ(ContactOf("anna").version(), 2) << "who read the contact before writes nothing over it";
   const auto revoked = harness_.Published<ev::ClearanceRevoked>();
   ASSERT_THAT(revoked, SizeIs(1));
   EXPECT_EQ(revoked[0].clearance_id(), survey.clearance_id());
@@ -1975,6 +2522,59 @@ TEST_F(AccountHealth, CountsABreachOnceAndTakesACorrectedOneBack) {
   EXPECT_THAT(Rules(Check(kRenewal, "bert")), ElementsAre("normal_ticket_breached"));
 }
 
+TEST_F(AccountHealth, HoldsForNoMissedCycleButThoseOfTheResolution) {
+  const auto corrected = [&](int cycle) {
+    ev::SlaVerdictCorrected event;
+    event.mutable_clock()->set_ticket_id("t1");
+    event.mutable_clock()->set_metric(type::v1::SLA_METRIC_RESOLUTION);
+    event.mutable_clock()->set_cycle(cycle);
+    event.set_from_verdict("breached");
+    event.set_to_verdict("met");
+    harness_.Deliver("sla_timer", "t1", "acme", event);
+  };
+  Opened("t1", "anna");
+  Triaged("t1", type::v1::SEVERITY_NORMAL);
+  SetOpenTickets({{"t1", "anna"}});
+  Breached("t1", type::v1::SLA_METRIC_FIRST_RESPONSE);
+  EXPECT_EQ(Check(kTraining, "bert").verdict(), av::OUTREACH_VERDICT_ALLOW);
+  av::CheckOutreachRequest look = CheckOf(kRenewal, "bert");
+  look.set_preview(true);
+  EXPECT_EQ(Check(look).verdict(), av::OUTREACH_VERDICT_ALLOW);
+  Breached("t1", type::v1::SLA_METRIC_RESOLUTION, 1);
+  Breached("t1", type::v1::SLA_METRIC_RESOLUTION, 2);
+  corrected(1);
+  EXPECT_THAT(Rules(Check(look)), ElementsAre("normal_ticket_breached")) << "the other one stands";
+  corrected(2);
+  EXPECT_EQ(Check(look).verdict(), av::OUTREACH_VERDICT_ALLOW);
+}
+
+TEST_F(AccountHealth, CountsAnswersOfFourAndFiveAndTheLastRevisionOfEach) {
+  av::ApplyPolicyRequest apply;
+  *apply.mutable_policy() = DefaultPolicy();
+  av::HealthProfile& profile = *apply.mutable_policy()->mutable_health()->mutable_profiles(0);
+  av::HealthGroup voice = profile.groups(4);
+  voice.mutable_measures()->DeleteSubrange(1, 1);
+  profile.clear_groups();
+  *profile.add_groups() = voice;
+  Must<av::ApplyPolicyResponse>("PolicyService/ApplyPolicy", apply);
+  const auto good_of_all = [&](const std::string& survey, int score, int revision) {
+    ev::SurveyAnswered answered;
+    answered.mutable_survey()->set_survey_id(survey);
+    answered.mutable_survey()->set_kind(type::v1::SURVEY_KIND_CSAT);
+    answered.mutable_survey()->set_account_id("acme");
+    answered.set_score(score);
+    answered.set_revision(revision);
+    harness_.Deliver("survey", survey, "acme", answered);
+    const av::MeasureScore csat = Health().groups(0).measures(0);
+    return std::pair(csat.counted(), csat.of());
+  };
+  EXPECT_EQ(good_of_all("s1", 4, 1), std::pair(int64_t{1}, int64_t{1}));
+  EXPECT_EQ(good_of_all("s2", 3, 1), std::pair(int64_t{1}, int64_t{2}));
+  EXPECT_EQ(good_of_all("s2", 5, 2), std::pair(int64_t{2}, int64_t{2}));
+  EXPECT_EQ(good_of_all("s2", 1, 1), std::pair(int64_t{2}, int64_t{2})) << "an older revision";
+  EXPECT_EQ(Health().score(), 10000);
+}
+
 class DefaultWeights : public AccountHealth {
  protected:
   DefaultWeights() : AccountHealth(DefaultPolicy()) {}
@@ -2043,6 +2643,43 @@ TEST_F(AccountHealth, JudgesEveryAccountAnewUnderANewPolicy) {
   EXPECT_EQ(Health("more-119").policy().version(), 1) << "the walk reached the last account";
   EXPECT_THAT(harness_.Published<ev::OutreachCleared>(), SizeIs(1));
   EXPECT_EQ(PendingTimers(), 0);
+}
+
+TEST_F(AccountHealth, RevokesWhatANewPolicyHolds) {
+  Opened("t1", "anna");
+  Triaged("t1", type::v1::SEVERITY_GENERAL);
+  SetOpenTickets({{"t1", "anna"}});
+  harness_.Advance(absl::Minutes(1));
+  const auto allowed = Check(kRenewal, "bert");
+  ASSERT_EQ(allowed.verdict(), av::OUTREACH_VERDICT_ALLOW);
+  av::ApplyPolicyRequest request;
+  *request.mutable_policy() = SupportAlone();
+  for (av::HoldRule& rule : *request.mutable_policy()->mutable_outreach()->mutable_rules()) {
+    if (rule.condition() == av::HOLD_CONDITION_GENERAL_TICKET) {
+      rule.set_scope(av::HOLD_SCOPE_ACCOUNT);
+    }
+  }
+  Must<av::ApplyPolicyResponse>("PolicyService/ApplyPolicy", request);
+  harness_.Settle();
+  const auto revoked = harness_.Published<ev::ClearanceRevoked>();
+  ASSERT_THAT(revoked, SizeIs(1));
+  EXPECT_EQ(revoked[0].clearance_id(), allowed.clearance_id());
+  EXPECT_EQ(revoked[0].reason(), "policy");
+}
+
+// An event of the account may come before the walk of the new policy.
+TEST_F(AccountHealth, TellsWhatAPolicyMovedApartFromTheEventThatCameFirst) {
+  Falsify("health", "acme", records::HealthRecord(), [](records::HealthRecord& health) {
+    health.set_policy_version(77);
+    health.set_score(9000);
+  });
+  Opened("t1");
+  const auto moves = Moves();
+  EXPECT_EQ(moves[1].cause_type(), "policy");
+  EXPECT_EQ(moves[1].from_score(), 9000);
+  EXPECT_EQ(moves[1].to_score(), 10000);
+  EXPECT_EQ(moves[0].cause_type(), "TicketOpened");
+  EXPECT_EQ(moves[0].from_score(), 10000);
 }
 
 // ---- timeline, requesters, journey
@@ -2254,31 +2891,13 @@ TEST_F(AccountHealth, CountsAnewWhatAnotherPolicyCounted) {
   Triaged("t1", type::v1::SEVERITY_NORMAL);
   Opened("t2", "bert");
   Triaged("t2", type::v1::SEVERITY_URGENT);
-  const auto change = [&](const std::string& table, const std::string& key, auto record,
-                          auto&& falsify) {
-    int64_t version = 0;
-    const absl::Status status = harness_.store().reader().Query(
-        {absl::StrCat("SELECT version, body FROM ", table, " WHERE key=$1"), {key}},
-        [&](const store::RowView& row) {
-          version = row.Int(0);
-          EXPECT_TRUE(record.ParseFromString(std::string(row.Text(1))));
-        });
-    EXPECT_TRUE(status.ok()) << status;
-    falsify(record);
-    const store::CommitResult result = harness_.store().Commit(
-        {{table,
-          key,
-          {absl::StrCat("UPDATE ", table, " SET version=$2, body=$3 WHERE key=$1"),
-           {key, version + 1, store::Blob{record.SerializeAsString()}}}}});
-    EXPECT_EQ(result.kind, store::CommitResult::Kind::kCommitted) << result.status;
-  };
-  change("holds", "acme", records::HoldRecord(), [](records::HoldRecord& holds) {
+  Falsify("holds", "acme", records::HoldRecord(), [](records::HoldRecord& holds) {
     holds.set_policy_version(77);
     holds.mutable_account()->clear_issues();
     Count(*holds.mutable_account(), UnfreeTopics(), 5);
   });
-  change("contact_holds", "acme/anna", records::ContactHoldRecord(),
-         [](records::ContactHoldRecord& holds) { holds.mutable_scope()->clear_issues(); });
+  Falsify("contact_holds", "acme/anna", records::ContactHoldRecord(),
+          [](records::ContactHoldRecord& holds) { holds.mutable_scope()->clear_issues(); });
   const int64_t version = HoldVersion();
   Opened("t3", "bert");
   EXPECT_GT(HoldVersion(), version);
