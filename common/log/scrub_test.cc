@@ -13,7 +13,7 @@ namespace {
 TEST(Scrubbed, KeepsOurOwnWords) {
   for (const std::string text :
        {"", "targets[2].respond must be positive", "ticket 01HX-7 of acme/prod:7400 is CLOSED",
-        "can't commit; it's locked", "a+b <= 3 (offset +7)"}) {
+        "can't commit; it's locked", "a+b <= 3 (offset +7)", "moved by +12345 us"}) {
     EXPECT_EQ(Scrubbed(text), text);
   }
 }
@@ -34,6 +34,7 @@ TEST(Scrubbed, TakesOutWhatCameFromPeople) {
       {"no contact <jane@example.com>, sorry", "no contact <<address>>, sorry"},
       {"to=jane@example.com;cc=bob@example.com", "to=<address>;cc=<address>"},
       {"caller +49 30 1234-567 hung up", "caller <phone> hung up"},
+      {"caller +123456 hung up", "caller <phone> hung up"},
       {"name Zo\xC3\xAB is taken", "name Zo<text> is taken"},
       {"\x1B[31mred", "<text>[31mred"},
       {"first\nsecond", "first second"},

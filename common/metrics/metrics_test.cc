@@ -1,6 +1,11 @@
 #include "common/metrics/metrics.h"
 
+#include <sys/statvfs.h>
+
 #include <cstdio>
+#include <ctime>
+#include <filesystem>
+#include <iterator>
 #include <string>
 #include <thread>
 
@@ -19,6 +24,11 @@ size_t Times(const std::string& text, const std::string& part) {
   size_t times = 0;
   for (size_t at = text.find(part); at != std::string::npos; at = text.find(part, at + 1)) ++times;
   return times;
+}
+
+// The value of the first series that begins so.
+double ValueOf(const std::string& text, const std::string& series) {
+  return std::stod(text.substr(text.find("\n" + series + " ") + series.size() + 2));
 }
 
 class MetricsTest : public testing::Test {
@@ -216,15 +226,19 @@ TEST(Metrics, ShowWhatTheKernelSaysOfTheProcess) {
   const std::string text = registry.Text();
   EXPECT_THAT(text, HasSubstr("process_start_time_seconds 1795442400\n"));
   EXPECT_THAT(text, HasSubstr("# TYPE process_cpu_seconds_total counter\n"));
-  const auto value = [](const std::string& shown, const std::string& name) {
-    return std::stod(shown.substr(shown.find("\n" + name + " ") + name.size() + 2));
-  };
-  EXPECT_GT(value(text, "process_resident_memory_bytes"), 1 << 20);
-  EXPECT_GT(value(text, "process_virtual_memory_bytes"),
-            value(text, "process_resident_memory_bytes"));
-  EXPECT_GT(value(text, "process_max_fds"), value(text, "process_open_fds"));
+  EXPECT_NEAR(ValueOf(text, "process_cpu_seconds_total"),
+              static_cast<double>(std::clock()) / CLOCKS_PER_SEC, 1);
+  EXPECT_GT(ValueOf(text, "process_resident_memory_bytes"), 1 << 20);
+  EXPECT_GT(ValueOf(text, "process_virtual_memory_bytes"),
+            ValueOf(text, "process_resident_memory_bytes"));
+  EXPECT_GT(ValueOf(text, "process_max_fds"), ValueOf(text, "process_open_fds"));
+  // One of them is the looking itself.
+  const auto files = std::distance(std::filesystem::directory_iterator("/proc/self/fd"),
+                                   std::filesystem::directory_iterator()) -
+                     1;
+  EXPECT_EQ(ValueOf(text, "process_open_fds"), static_cast<double>(files));
   std::FILE* const file = std::fopen("/dev/null", "r");
-  EXPECT_EQ(value(registry.Text(), "process_open_fds"), value(text, "process_open_fds") + 1);
+  EXPECT_EQ(ValueOf(registry.Text(), "process_open_fds"), static_cast<double>(files + 1));
   std::fclose(file);
 }
 
@@ -238,13 +252,29 @@ TEST(Metrics, OfAManyLinedHistogramAreShownOnceTheyAreUsed) {
   EXPECT_THAT(registry.Text(), Not(HasSubstr("method=\"a\"")));
 }
 
+TEST(Metrics, OfAHistogramCountTheLinesOfItsSumAndCountToo) {
+  Registry registry("1");
+  const Label four{"method", {"a", "b", "c", "d"}};
+  ASSERT_EQ(4 * (LongSeconds().size() + 3), kEagerSeries);
+  const auto fits = registry.In({}).Histograms("tandem_f_seconds", "F.", LongSeconds(), {four});
+  const auto many = registry.In({}).Histograms("tandem_m_seconds", "M.", LatencySeconds(), {four});
+  EXPECT_EQ(Times(registry.Text(), "\ntandem_f_seconds"), kEagerSeries);
+  EXPECT_EQ(Times(registry.Text(), "\ntandem_m_seconds"), 0u);
+}
+
 TEST(DiskGauges, SayHowMuchRoomIsLeft) {
   Registry registry("1");
   const DiskGauges disk(registry.In({{"service", "x"}}), testing::TempDir());
   disk.Measure();
   const std::string text = registry.Text();
-  EXPECT_THAT(text, HasSubstr("tandem_data_free_bytes{service=\"x\"} "));
-  EXPECT_THAT(text, Not(HasSubstr("tandem_data_size_bytes{service=\"x\"} 0\n")));
+  struct statvfs there {};
+  ASSERT_EQ(statvfs(testing::TempDir().c_str(), &there), 0);
+  const auto block = static_cast<double>(there.f_frsize);
+  const double size = static_cast<double>(there.f_blocks) * block;
+  EXPECT_EQ(ValueOf(text, "tandem_data_size_bytes{service=\"x\"}"), size);
+  // Others may write meanwhile.
+  EXPECT_NEAR(ValueOf(text, "tandem_data_free_bytes{service=\"x\"}"),
+              static_cast<double>(there.f_bavail) * block, size / 100);
   DiskGauges(registry.In({{"service", "y"}}), "/no/such/folder").Measure();
 }
 
