@@ -30,12 +30,21 @@ int ScriptedPeer::Asked(const std::string& method) const {
 void ScriptedPeer::Ask(const corridor::CallContext&, std::string_view method,
                        corridor::MessagePtr request, corridor::ReplyCallback done) {
   ++asked_[std::string(method)];
-  const auto it = scripts_.find(method);
-  if (it == scripts_.end()) {
-    done(absl::UnavailableError("the other side is down"));
-    return;
+  auto answer = [this, name = std::string(method), request = std::move(request),
+                 done = std::move(done)]() mutable {
+    const auto it = scripts_.find(name);
+    done(it == scripts_.end() ? absl::UnavailableError("the other side is down")
+                              : it->second(*request));
+  };
+  if (held_.contains(method)) {
+    waiting_.push_back(std::move(answer));
+  } else {
+    answer();
   }
-  done(it->second(*request));
+}
+
+void ScriptedPeer::Release() {
+  for (absl::AnyInvocable<void()>& answer : std::exchange(waiting_, {})) answer();
 }
 
 ServiceHarness::ServiceHarness(std::function<std::unique_ptr<corridor::ServiceDefinition>()> make,

@@ -13,10 +13,12 @@
 #include <map>
 #include <memory>
 #include <optional>
+#include <set>
 #include <string>
 #include <utility>
 #include <vector>
 
+#include "absl/functional/any_invocable.h"
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
@@ -59,6 +61,9 @@ class ScriptedPeer : public corridor::Peer {
     };
   }
   void Down(const std::string& method) { scripts_.erase(method); }
+  // Questions to `method` wait from now on, each until the next Release.
+  void Hold(const std::string& method) { held_.insert(method); }
+  void Release();
   // Questions put to `method` so far.
   int Asked(const std::string& method) const;
 
@@ -68,6 +73,8 @@ class ScriptedPeer : public corridor::Peer {
  private:
   std::map<std::string, Script, std::less<>> scripts_;
   std::map<std::string, int, std::less<>> asked_;
+  std::set<std::string, std::less<>> held_;
+  std::vector<absl::AnyInvocable<void()>> waiting_;
 };
 
 struct HarnessOptions {

@@ -620,6 +620,31 @@ TEST_F(AccountHealth, ReadsEveryPageOfIntakesAnswer) {
   EXPECT_EQ(Check(kRenewal).verdict(), av::OUTREACH_VERDICT_HOLD);
 }
 
+TEST_F(AccountHealth, IsAsOldAsTheOldestPageOfIntakesAnswer) {
+  harness_.peer().On<intake::v1::ListTicketsRequest, intake::v1::ListTicketsResponse>(
+      kListTickets,
+      [](const intake::v1::ListTicketsRequest& request)
+          -> absl::StatusOr<intake::v1::ListTicketsResponse> {
+        intake::v1::ListTicketsResponse answer;
+        if (request.page_token().empty()) answer.set_next_page_token("more");
+        return answer;
+      });
+  harness_.peer().Hold(kListTickets);
+  av::CheckOutreachRequest request = CheckOf(kRenewal);
+  request.set_request_id("slow");
+  const absl::Time asked = harness_.Now();
+  const auto pending = harness_.Begin<av::CheckOutreachResponse>(
+      "tandem.account.v1.OutreachService/CheckOutreach", request);
+  for (int page = 0; page < 2; ++page) {
+    EXPECT_FALSE(pending->has_value());
+    harness_.Advance(absl::Milliseconds(300));
+    harness_.peer().Release();
+    harness_.Settle();
+  }
+  ASSERT_TRUE(pending->has_value() && (*pending)->ok());
+  EXPECT_EQ(time::Instant((**pending)->as_of()), asked);
+}
+
 TEST_F(AccountHealth, HoldsForTheRequesterOfANormalTicketAlone) {
   Opened("t1", "anna");
   Triaged("t1", type::v1::SEVERITY_NORMAL);
