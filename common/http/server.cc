@@ -25,6 +25,7 @@
 #include "absl/strings/str_join.h"
 #include "absl/synchronization/mutex.h"
 #include "common/config/host_port.h"
+#include "common/http/origin.h"
 
 namespace tandem::http {
 namespace {
@@ -47,19 +48,6 @@ Response Plain(int status, std::string body) {
 }
 
 Response Stopped() { return Plain(503, "the service stops\n"); }
-
-// Who counts as one: an IPv4 address, also one written as IPv6, or an IPv6 network.
-std::string Origin(const sockaddr* address) {
-  if (address == nullptr) return "";
-  if (address->sa_family == AF_INET) {
-    const auto* v4 = reinterpret_cast<const sockaddr_in*>(address);
-    return std::string(reinterpret_cast<const char*>(&v4->sin_addr), sizeof(v4->sin_addr));
-  }
-  if (address->sa_family != AF_INET6) return "";
-  const auto* v6 = reinterpret_cast<const sockaddr_in6*>(address);
-  const char* bytes = reinterpret_cast<const char*>(&v6->sin6_addr);
-  return IN6_IS_ADDR_V4MAPPED(&v6->sin6_addr) ? std::string(bytes + 12, 4) : std::string(bytes, 8);
-}
 
 // A socket that listens, or why there is none.
 absl::StatusOr<int> Listen(const config::HostPort& where) {

@@ -9,6 +9,7 @@
 
 #include <algorithm>
 #include <atomic>
+#include <cerrno>
 #include <chrono>
 #include <thread>
 
@@ -50,14 +51,16 @@ class Socket {
     return send(fd_, bytes.data(), bytes.size(), MSG_NOSIGNAL) ==
            static_cast<ssize_t>(bytes.size());
   }
-  // What the server sends until it ends the connection.
+  // What the server sends until it ends the connection; says so if it does not.
   std::string HearAll() const {
     std::string heard;
     char buffer[4096];
-    for (ssize_t got = 0; (got = recv(fd_, buffer, sizeof(buffer), 0)) > 0;) {
+    ssize_t got = 0;
+    while ((got = recv(fd_, buffer, sizeof(buffer), 0)) > 0) {
       heard.append(buffer, static_cast<size_t>(got));
     }
-    return heard;
+    const bool is_open = got < 0 && (errno == EAGAIN || errno == EWOULDBLOCK);
+    return is_open ? heard + " (and the connection stays open)" : heard;
   }
   // What the server sends until `end` is heard.
   std::string HearUntil(const std::string& end) const {
@@ -187,7 +190,8 @@ TEST(HttpServer, AnswersForAHandlerThatDropsOrForgetsItsAnswer) {
   server->Handle({"GET", "/dropped", 0, [](const http::Request&, const Done&) {}});
   server->Handle({"GET", "/forgotten", 0,
                   [&](const http::Request&, Done done) { forgotten.push_back(std::move(done)); }});
-  EXPECT_THAT(Get(*server, "/dropped"), StartsWith("HTTP/1.1 503 "));
+  EXPECT_THAT(Get(*server, "/dropped"),
+              AllOf(StartsWith("HTTP/1.1 503 "), HasSubstr("the service stops")));
   EXPECT_THAT(Get(*server, "/forgotten"),
               AllOf(StartsWith("HTTP/1.1 503 "), HasSubstr("took too long")));
   EXPECT_THAT(Get(*server, "/livez"), StartsWith("HTTP/1.1 200 "));
@@ -235,12 +239,12 @@ TEST(HttpServer, EndsAConnectionWhoseRequestDoesNotCome) {
   });
   EXPECT_EQ(idle.HearAll(), "");
   EXPECT_EQ(half_open.HearAll(), "");
-  dripping.HearAll();
+  EXPECT_THAT(dripping.HearAll(), Not(HasSubstr("stays open")));
   is_over = true;
   drips.join();
   const Socket used(server->port());
   used.Send("GET /livez HTTP/1.1\r\nHost: x\r\n\r\n");
-  EXPECT_THAT(used.HearAll(), StartsWith("HTTP/1.1 200 "));
+  EXPECT_THAT(used.HearAll(), AllOf(StartsWith("HTTP/1.1 200 "), EndsWith("ok\n")));
 }
 
 TEST(HttpServer, AnswersWithin100MsBesideAThousandIdleAndHalfOpenConnections) {
@@ -285,6 +289,73 @@ TEST(HttpServer, GivesAnAddressNoMoreThanItsShareAndTheLongestSilentGivesWay) {
   EXPECT_THAT(other.HearAll(), StartsWith("HTTP/1.1 200 "));
 }
 
+TEST(HttpServer, ClosesAConnectionOfWhoHoldsMostForWhoeverComes) {
+  Options options;
+  options.max_connections = 4;
+  const auto server = Started(options);
+  const Socket other(server->port(), "127.0.0.2");
+  std::vector<std::unique_ptr<Socket>> many;
+  for (int i = 0; i < 3; ++i) many.push_back(std::make_unique<Socket>(server->port()));
+  const Socket newcomer(server->port(), "127.0.0.3");
+  EXPECT_EQ(many[0]->HearAll(), "");
+  for (const Socket* kept :
+       std::vector<const Socket*>{&other, many[1].get(), many[2].get(), &newcomer}) {
+    kept->Send(Request("GET /livez"));
+    EXPECT_THAT(kept->HearAll(), StartsWith("HTTP/1.1 200 "));
+  }
+}
+
+TEST(HttpServer, CountsTheSilenceOfAConnectionFromItsLastAnswer) {
+  Options options;
+  options.max_connections_per_address = 2;
+  const auto server = Started(options);
+  const auto answers = [](const Socket& socket) {
+    socket.Send("GET /livez HTTP/1.1\r\nHost: x\r\n\r\n");
+    return socket.HearUntil("ok\n").ends_with("ok\n");
+  };
+  const Socket first(server->port());
+  ASSERT_TRUE(answers(first));
+  const Socket second(server->port());
+  ASSERT_TRUE(answers(second));
+  ASSERT_TRUE(answers(first));
+  const Socket third(server->port());
+  EXPECT_EQ(second.HearAll(), "");
+  EXPECT_TRUE(answers(third)) << "none is being answered, so there is room for it";
+  EXPECT_TRUE(answers(first));
+}
+
+TEST(HttpServer, EndsAConnectionWhoseClientTakesNoAnswer) {
+  const std::string page(32 << 20, 'x');  // more than sockets keep
+  for (const bool is_late : {false, true}) {
+    Options options;
+    options.write_timeout = absl::Milliseconds(500);
+    options.max_connections = 1;
+    const auto server = Started(options);
+    Done open;
+    absl::Notification asked;
+    server->Handle({"GET", "/page", 0, [&](const http::Request&, Done done) {
+                      if (is_late) {
+                        open = std::move(done);
+                      } else {
+                        done({200, "text/plain", page, {}});
+                      }
+                      asked.Notify();
+                    }});
+    const Socket slow(server->port());
+    slow.Send(Request("GET /page"));
+    asked.WaitForNotification();
+    if (is_late) open({200, "text/plain", page, {}});
+    // Nobody else is let in until it has been ended.
+    const auto give_up = std::chrono::steady_clock::now() + std::chrono::seconds(20);
+    std::string answer;
+    while (!answer.starts_with("HTTP/1.1 200 ") && std::chrono::steady_clock::now() < give_up) {
+      answer = Get(*server, "/livez");
+    }
+    EXPECT_THAT(answer, StartsWith("HTTP/1.1 200 ")) << is_late;
+    EXPECT_LT(slow.HearAll().size(), page.size()) << is_late;
+  }
+}
+
 TEST(HttpServer, EndsNoConnectionThatIsBeingAnsweredForAnother) {
   Options options;
   options.max_connections = 2;
@@ -300,7 +371,9 @@ TEST(HttpServer, EndsNoConnectionThatIsBeingAnsweredForAnother) {
   first.Send(Request("GET /slow"));
   second.Send(Request("GET /slow"));
   both.WaitForNotification();
-  EXPECT_EQ(Socket(server->port()).HearAll(), "");
+  const Socket third(server->port());
+  third.Send(Request("GET /livez"));
+  EXPECT_EQ(third.HearAll(), "") << "all are answered, so the new one is closed";
   for (Done& done : open) done({200, "text/plain", "late", {}});
   EXPECT_THAT(first.HearAll(), EndsWith("late"));
   EXPECT_THAT(second.HearAll(), EndsWith("late"));
