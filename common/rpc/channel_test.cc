@@ -136,8 +136,10 @@ TEST_F(ChannelTest, EndsAtTheContextsDeadline) {
   testing::Held held;
   world_.endpoint.answer = held.Hold();
   world_.Serve();
+  const absl::Time asked = absl::Now();
   EXPECT_EQ(Ask(*world_.Peer(), kEcho, absl::Milliseconds(50)).status().code(),
             absl::StatusCode::kDeadlineExceeded);
+  EXPECT_LT(absl::Now() - asked, absl::Seconds(30)) << "its own deadline is a minute";
 }
 
 TEST_F(ChannelTest, EndsAtItsOwnDeadlineWhenTheContextHasNone) {

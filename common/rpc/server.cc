@@ -218,9 +218,9 @@ class Call final : public grpc::ServerUnaryReactor {
 
   // Before an endpoint has seen it, which logs its own.
   void Refuse(const absl::Status& why) {
-    method_.logger->Log(
-        log::Level::kDebug, "request",
-        {log::Field::Id("method", method_.descriptor->full_name()), log::Field::Error(why)});
+    method_.logger->Log(log::Level::kDebug, "request",
+                        {log::Field::Id("method", corridor::MethodName(method_.descriptor)),
+                         log::Field::Error(why)});
     Answer(why);
   }
 
@@ -240,7 +240,7 @@ class Call final : public grpc::ServerUnaryReactor {
     }
     absl::Status status = reply.status();
     if (IsInternal(status.code())) {
-      const std::string& method = method_.descriptor->full_name();
+      const std::string method = corridor::MethodName(method_.descriptor);
       status = Withheld(
           status.code(),
           method_.logger->LogInternal("call failed", status, {log::Field::Id("method", method)}));

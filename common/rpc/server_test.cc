@@ -1,6 +1,8 @@
 #include "common/rpc/server.h"
 
 #include <gmock/gmock.h>
+#include <grpcpp/generic/generic_stub.h>
+#include <grpcpp/grpcpp.h>
 #include <gtest/gtest.h>
 #include <netinet/in.h>
 #include <sys/resource.h>
@@ -10,6 +12,7 @@
 
 #include <algorithm>
 #include <atomic>
+#include <cerrno>
 #include <chrono>
 #include <functional>
 #include <future>
@@ -18,6 +21,8 @@
 #include <thread>
 
 #include "common/corridor/errors.h"
+#include "common/log/log.h"
+#include "common/rpc/bytes.h"
 #include "common/rpc/channel.h"
 #include "common/rpc/client.h"
 #include "common/rpc/health.pb.h"
@@ -30,14 +35,17 @@ namespace {
 
 using ::testing::AllOf;
 using ::testing::ContainsRegex;
+using ::testing::Each;
 using testing::EchoRequest;
 using testing::EchoResponse;
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
+using ::testing::IsEmpty;
 using ::testing::IsSupersetOf;
 using testing::kEcho;
 using ::testing::MatchesRegex;
 using ::testing::Not;
+using ::testing::SizeIs;
 using ::testing::StartsWith;
 using testing::World;
 
@@ -121,12 +129,27 @@ TEST_P(InternalError, StaysInTheLog) {
       std::string(status.message()).substr(strlen("internal error; reference "));
   EXPECT_THAT(world_.LogLines(),
               ::testing::Contains(AllOf(HasSubstr("row 17 of tickets is broken"),
-                                        HasSubstr(reference), HasSubstr("EchoService.Echo"))));
+                                        HasSubstr(reference), HasSubstr(kEcho))));
 }
 
 INSTANTIATE_TEST_SUITE_P(Codes, InternalError,
                          ::testing::Values(absl::StatusCode::kInternal, absl::StatusCode::kUnknown,
                                            absl::StatusCode::kDataLoss));
+
+TEST_F(ServerTest, WritesAnInternalErrorIntoTheLogOfItsService) {
+  const auto lines = std::make_shared<log::MemorySink>();
+  log::Logger own({.service = "triage", .now = [] { return absl::Now(); }}, lines);
+  world_.server_options.log_of = [&own](const corridor::Endpoint*) { return &own; };
+  world_.endpoint.answer = [](const auto&, const auto&, corridor::ReplyCallback done) {
+    std::move(done)(absl::InternalError("row 17 of tickets is broken"));
+  };
+  world_.Serve();
+  EXPECT_EQ(world_.Call("hello").status().code(), absl::StatusCode::kInternal);
+  world_.server.reset();
+  EXPECT_THAT(lines->lines(), ElementsAre(AllOf(HasSubstr("\"service\":\"triage\""),
+                                                HasSubstr("row 17 of tickets is broken"))));
+  EXPECT_THAT(world_.LogLines(), IsEmpty());
+}
 
 TEST_F(ServerTest, AnswersInternalWhenAnEndpointAnswersWithAnotherMessage) {
   world_.endpoint.answer = [](const auto&, const auto&, corridor::ReplyCallback done) {
@@ -264,10 +287,13 @@ class IdleClient {
     }
     return heard;
   }
-  // The type of the next frame, and its flags; -1 at the end of the connection.
+  // The type of the next frame, and its flags; -1 at the end of the connection, -2 if nothing
+  // comes.
   int HearFrame(int* flags = nullptr) const {
     unsigned char head[9];
-    if (recv(fd_, head, sizeof(head), MSG_WAITALL) != sizeof(head)) return -1;
+    const ssize_t got = recv(fd_, head, sizeof(head), MSG_WAITALL);
+    if (got < 0 && (errno == EAGAIN || errno == EWOULDBLOCK)) return -2;
+    if (got != sizeof(head)) return -1;
     std::string payload((size_t{head[0]} << 16) + (size_t{head[1]} << 8) + head[2], 0);
     if (!payload.empty()) recv(fd_, payload.data(), payload.size(), MSG_WAITALL);
     if (flags != nullptr) *flags = head[4];
@@ -309,8 +335,27 @@ TEST_F(ServerTest, EndsAnIdleConnectionTogetherWithItsGoodbye) {
   EXPECT_EQ(client.HearFrame(), -1) << "no PING that asks the client to confirm it first";
 }
 
+// Its last call is under way as the drain begins, so the goodbye comes before its connection ends.
+TEST_F(ServerTest, DoesNotWaitForAClientThatLiesIdleAfterItsLastCall) {
+  testing::Held held;
+  world_.endpoint.answer = held.Hold();
+  world_.Serve();
+  const IdleClient client(world_.server->port());
+  client.SendCall();
+  held.Wait();
+  auto drained = std::async(std::launch::async,
+                            [this] { world_.server->Drain(absl::Now() + absl::Seconds(60)); });
+  int type = 0;
+  while (type >= 0 && type != 7) type = client.HearFrame();
+  EXPECT_EQ(type, 7) << "GOAWAY";
+  held.Echo();
+  EXPECT_EQ(drained.wait_for(std::chrono::seconds(30)), std::future_status::ready);
+  drained.get();
+}
+
 TEST_F(ServerTest, ClosesAConnectionThatSaysNothing) {
   world_.server_options.handshake_timeout = absl::Milliseconds(300);
+  world_.server_options.keepalive = absl::Hours(1);  // which ends it as well, later
   world_.Serve();
   const int silent = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
   sockaddr_in address{};
@@ -395,6 +440,7 @@ TEST_F(ServerTest, RefusesWhatIsTooLarge) {
   EXPECT_EQ(status.code(), absl::StatusCode::kResourceExhausted);
   EXPECT_THAT(std::string(status.message()), HasSubstr("larger than max"));
   EXPECT_TRUE(world_.Call("the next one").ok());
+  EXPECT_EQ(world_.endpoint.calls(), 1) << "no endpoint saw the large one";
 }
 
 TEST_F(ServerTest, SaysWhenAReplyIsTooLarge) {
@@ -403,8 +449,10 @@ TEST_F(ServerTest, SaysWhenAReplyIsTooLarge) {
     reply->set_text(std::string(5 << 20, 'x'));
     std::move(done)(corridor::MessagePtr(std::move(reply)));
   };
+  world_.client_options.max_message_bytes = 64 << 20;
   world_.Serve();
-  EXPECT_EQ(world_.Call("hello").status().code(), absl::StatusCode::kResourceExhausted);
+  EXPECT_EQ(world_.Call("hello").status().code(), absl::StatusCode::kResourceExhausted)
+      << "also for a client who would take it";
 }
 
 TEST_F(ServerTest, DoesNotKnowOtherMethods) {
@@ -445,6 +493,28 @@ TEST_F(ServerTest, RefusesAHostileCaller) {
   world_.client_options.caller = "";
   world_.client_options.metadata = {{"tandem-caller", "a"}, {"tandem-caller", "b"}};
   EXPECT_EQ(world_.Call("hello").status().code(), absl::StatusCode::kInvalidArgument);
+  EXPECT_EQ(world_.endpoint.calls(), 0);
+  // No endpoint saw them, so nobody else writes the lines of these requests.
+  EXPECT_THAT(world_.LogLines(),
+              AllOf(SizeIs(5),
+                    Each(AllOf(HasSubstr("\"level\":\"debug\""), HasSubstr("\"event\":\"request\""),
+                               HasSubstr(kEcho), HasSubstr("\"code\":\"INVALID_ARGUMENT\"")))));
+}
+
+TEST_F(ServerTest, TakesNoCompressedMessage) {
+  world_.Serve();
+  grpc::GenericStub stub(
+      grpc::CreateChannel(world_.server->address(), grpc::InsecureChannelCredentials()));
+  grpc::ClientContext context;
+  context.set_compression_algorithm(GRPC_COMPRESS_GZIP);
+  EchoRequest long_text;
+  long_text.set_text(std::string(10'000, 'x'));
+  const grpc::ByteBuffer request = ToBytes(long_text);
+  grpc::ByteBuffer reply;
+  std::promise<grpc::Status> answered;
+  stub.UnaryCall(&context, absl::StrCat("/", std::string(kEcho)), grpc::StubOptions(), &request,
+                 &reply, [&](const grpc::Status& status) { answered.set_value(status); });
+  EXPECT_EQ(testing::Get(answered).error_code(), grpc::StatusCode::UNIMPLEMENTED);
   EXPECT_EQ(world_.endpoint.calls(), 0);
 }
 
