@@ -12,8 +12,10 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <atomic>
 #include <condition_variable>
 #include <csignal>
+#include <cstdlib>
 #include <functional>
 #include <mutex>
 #include <stdexcept>
@@ -250,6 +252,31 @@ TEST(Host, IsNotReadyWhileACheckFails) {
   EXPECT_THAT(Get(http, "/livez"), StartsWith("HTTP/1.1 200"));
 }
 
+TEST(Host, TellsAReasonOfBoundedLength) {
+  Child child(nullptr, [](Host& host) {
+    host.AddReadyCheck({"store", [] { return absl::UnavailableError(std::string(9'000, 'x')); }});
+  });
+  const std::string answer = Get(child.Address("http"), "/readyz");
+  EXPECT_THAT(answer, StartsWith("HTTP/1.1 503"));
+  EXPECT_EQ(answer.size() - answer.find("\r\n\r\n") - 4, 2'001u) << "with the end of its line";
+}
+
+// What a check refers to may not be there before.
+TEST(Host, AsksNoCheckBeforeItRuns) {
+  Child child(nullptr, [](Host& host) {
+    static std::atomic<bool> was_asked = false;
+    host.AddHealthCheck({"bus", [] {
+                           was_asked = true;
+                           return absl::OkStatus();
+                         }});
+    Get(host.http_address(), "/healthz");
+    if (was_asked) host.logger().Log(log::Level::kInfo, "asked already", {});
+    host.logger().Log(log::Level::kInfo, "prepared", {});
+  });
+  EXPECT_THAT(child.HearUntil("prepared"), Not(HasSubstr("asked already")));
+  EXPECT_THAT(Get(child.Address("http"), "/healthz"), StartsWith("HTTP/1.1 200"));
+}
+
 TEST(Host, IsReadyButNotHealthyWhileAHealthCheckFails) {
   Child child(nullptr, [](Host& host) {
     host.AddReadyCheck({"store", [] { return absl::OkStatus(); }});
@@ -471,10 +498,11 @@ TEST(HostStart, TriesAgainUntilWhatItNeedsIsThereAndSaysWhatItWaitsFor) {
   const std::string there = testing::TempDir() + "host_start_" + std::to_string(getpid());
   Child child(nullptr, [&](Host& host) {
     SayPrepared(host);
+    int attempts = 0;
     const absl::Status started =
         host.Start({{"first", [] { return absl::OkStatus(); }},
                     {"database", [&] {
-                       return access(there.c_str(), F_OK) == 0
+                       return ++attempts >= 4 && access(there.c_str(), F_OK) == 0
                                   ? absl::OkStatus()
                                   : absl::UnavailableError("nobody listens at db:5432");
                      }}});
@@ -492,6 +520,9 @@ TEST(HostStart, TriesAgainUntilWhatItNeedsIsThereAndSaysWhatItWaitsFor) {
   EXPECT_THAT(Get(http, "/readyz"), StartsWith("HTTP/1.1 200"));
   child.Signal(SIGTERM);
   EXPECT_EQ(child.ExitCode(), 0);
+  const size_t told = child.heard().find("\"step\":\"database\"");
+  EXPECT_EQ(child.heard().find("\"step\":\"database\"", told + 1), std::string::npos)
+      << "one line for each reason, however many attempts fail by it";
   unlink(there.c_str());
 }
 
@@ -596,6 +627,16 @@ TEST(Host, GivesEachServiceALogOfItsOwnName) {
   Child child(nullptr,
               [](Host& host) { host.LoggerOf("triage").Log(log::Level::kInfo, "prepared", {}); });
   child.HearUntil("\"service\":\"triage\",\"event\":\"prepared\"");
+}
+
+TEST(CannotStart, TellsWhatAnOperatorConfiguredAsItIs) {
+  const time::SystemClock clock;
+  ::testing::internal::CaptureStderr();
+  EXPECT_EQ(
+      CannotStart("triage", absl::InvalidArgumentError("no queue 'night' in /etc/a.yaml"), clock),
+      EXIT_FAILURE);
+  EXPECT_THAT(::testing::internal::GetCapturedStderr(),
+              AllOf(HasSubstr("\"service\":\"triage\""), HasSubstr("'night' in /etc/a.yaml")));
 }
 
 TEST(HostOptions, AreReadFromFlags) {
