@@ -106,14 +106,8 @@ class Checks {
     gauges_.push_back(std::move(gauge));
   }
   absl::Status Ask() const {
-    std::vector<std::string> failing;
     absl::MutexLock lock(&mutex_);
-    if (!is_asked_) return absl::OkStatus();
-    for (const Check& check : checks_) {
-      const absl::Status status = check.ask();
-      if (!status.ok()) failing.push_back(absl::StrCat(check.name, ": ", status.message()));
-    }
-    return Reasons(failing);
+    return is_asked_ ? Reasons(Failing(checks_)) : absl::OkStatus();
   }
   // Not before: what they refer to lasts from the beginning to the end of Run.
   void Begin() {
@@ -557,6 +551,15 @@ int CannotStart(const std::string& service, const absl::Status& why, const time:
 absl::Status Reasons(const std::vector<std::string>& reasons) {
   if (reasons.empty()) return absl::OkStatus();
   return absl::UnavailableError(absl::StrJoin(reasons, "; "));
+}
+
+std::vector<std::string> Failing(const std::vector<Check>& checks) {
+  std::vector<std::string> failing;
+  for (const Check& check : checks) {
+    const absl::Status status = check.ask();
+    if (!status.ok()) failing.push_back(absl::StrCat(check.name, ": ", status.message()));
+  }
+  return failing;
 }
 
 void Options::AddTo(config::OptionSet& options) {

@@ -67,6 +67,9 @@ int CannotStart(const std::string& service, const absl::Status& why, const time:
 // OK, or UNAVAILABLE with all of them.
 absl::Status Reasons(const std::vector<std::string>& reasons);
 
+// "NAME: why" of each that does not hold.
+std::vector<std::string> Failing(const std::vector<Check>& checks);
+
 // Three endpoints, one meaning each:
 //   /livez    a restart would not help. It goes off only when a loopback health call, or a
 //             heartbeat through a watched executor, is unanswered for 10 s. Neither touches a

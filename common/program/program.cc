@@ -94,6 +94,8 @@ class Process {
   absl::Status StartPolicy();
   int Run();
   int Fail(const absl::Status& status) const;
+  absl::Status AskKafka() const;
+  absl::Status AskAccess() const;
   metrics::Scope Metrics() { return host_->registry().In({{"service", program_.name}}); }
   std::unique_ptr<executor::Executor> NewExecutor(const std::string& name) {
     return std::make_unique<executor::ThreadedExecutor>(name, &clock_);
@@ -335,34 +337,40 @@ int Process::Serve() {
   return code;
 }
 
+absl::Status Process::AskKafka() const {
+  const bus::KafkaHealth health = bus_->Health();
+  if (!health.unreachable_since.has_value() ||
+      clock_.Now() - *health.unreachable_since < kBrokerPatience) {
+    return absl::OkStatus();
+  }
+  return absl::UnavailableError(
+      absl::StrCat("no broker has answered since ",
+                   absl::FormatTime(*health.unreachable_since, absl::UTCTimeZone()), ": ",
+                   health.trouble.message()));
+}
+
+absl::Status Process::AskAccess() const {
+  std::vector<std::string> reasons;
+  for (const bus::KafkaRefusal& refusal : bus_->Health().refusals) {
+    reasons.push_back(absl::StrCat("refused since ",
+                                   absl::FormatTime(refusal.since, absl::UTCTimeZone()), ": ",
+                                   std::string(refusal.why.message())));
+  }
+  return host::Reasons(reasons);
+}
+
 int Process::Run() {
   host_->AddReadyCheck({program_.name, [this] { return host::Reasons(runtime_->NotReady()); }});
   host_->AddHealthCheck(
       {program_.name + "_work", [this] { return host::Reasons(runtime_->Unhealthy()); }});
-  host_->AddHealthCheck({"policy", [this] { return standing_->status(); }});
-  host_->AddHealthCheck({"kafka", [this]() -> absl::Status {
-                           const bus::KafkaHealth health = bus_->Health();
-                           if (!health.unreachable_since.has_value() ||
-                               clock_.Now() - *health.unreachable_since < kBrokerPatience) {
-                             return absl::OkStatus();
-                           }
-                           return absl::UnavailableError(absl::StrCat(
-                               "no broker has answered since ",
-                               absl::FormatTime(*health.unreachable_since, absl::UTCTimeZone()),
-                               ": ", health.trouble.message()));
-                         }});
-  host_->AddHealthCheck(
-      {"peers", [this] { return host::Reasons(peer_health_->Silent(clock_.Now())); }});
-  host_->AddHealthCheck({"kafka_access", [this] {
-                           std::vector<std::string> reasons;
-                           for (const bus::KafkaRefusal& refusal : bus_->Health().refusals) {
-                             reasons.push_back(
-                                 absl::StrCat("refused since ",
-                                              absl::FormatTime(refusal.since, absl::UTCTimeZone()),
-                                              ": ", std::string(refusal.why.message())));
-                           }
-                           return host::Reasons(reasons);
-                         }});
+  // Of the process and what it stands on. /healthz has them beside the service's own, and so has
+  // its status.
+  const std::vector<host::Check> checks = {
+      {"policy", [this] { return standing_->status(); }},
+      {"kafka", [this] { return AskKafka(); }},
+      {"peers", [this] { return host::Reasons(peer_health_->Silent(clock_.Now())); }},
+      {"kafka_access", [this] { return AskAccess(); }}};
+  for (const host::Check& check : checks) host_->AddHealthCheck(check);
   host_->OnDrain(program_.name, [this](absl::Time deadline) {
     auto drained = std::make_shared<absl::Notification>();
     runtime_->Drain([drained] { drained->Notify(); });
@@ -372,10 +380,14 @@ int Process::Run() {
     return absl::OkStatus();
   });
   auto log_executor = NewExecutor("log");
-  runtime::Admin admin(
-      program_.version,
-      {&clock_, log_executor.get(), bus_.get(), log_reader_.get(), &host_->logger()},
-      {runtime_.get()}, [this] { host_->Stop(absl::OkStatus()); });
+  runtime::Admin admin(program_.version,
+                       {.clock = &clock_,
+                        .executor = log_executor.get(),
+                        .bus = bus_.get(),
+                        .log = log_reader_.get(),
+                        .logger = &host_->logger(),
+                        .unhealthy = [&checks] { return host::Failing(checks); }},
+                       {runtime_.get()}, [this] { host_->Stop(absl::OkStatus()); });
   policy::DeclaredEndpoint declared(runtime_.get());
   absl::Status status = runtime_->Start();
   if (status.ok()) {

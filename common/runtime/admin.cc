@@ -188,13 +188,12 @@ void Admin::GetStatus(ReplyCallback done) {
       v1::ServiceStatus status;
       status.set_service(runtime->definition().name());
       if (sample.ok()) {
-        for (const inbox::PartitionState& state : sample->partitions) {
+        for (size_t p = 0; p < sample->partitions.size(); ++p) {
+          const inbox::PartitionState& state = sample->partitions[p];
           v1::PartitionStatus* partition = status.add_partitions();
           partition->set_partition(state.partition);
           partition->set_next_offset(std::max<int64_t>(0, state.next_offset));
-          if (ports_.log != nullptr) {
-            partition->set_end_offset(ports_.log->BoundsOf(state.partition).end);
-          }
+          partition->set_end_offset(sample->ends[p]);
           partition->set_stopped(state.stopped);
         }
         status.set_outbox_events(sample->outbox_events);
@@ -207,6 +206,9 @@ void Admin::GetStatus(ReplyCallback done) {
         for (const std::string& reason : sample->unhealthy) status.add_unhealthy(reason);
       } else {
         status.add_not_ready("the store cannot be read");
+      }
+      if (ports_.unhealthy) {
+        for (const std::string& reason : ports_.unhealthy()) status.add_unhealthy(reason);
       }
       v1::GetStatusResponse response;
       {

@@ -33,6 +33,9 @@ class Admin : public corridor::Endpoint {
     bus::LogReader* log = nullptr;
     log::Logger* logger = nullptr;        // null = silent
     backup::BackupJob* backup = nullptr;  // null = the databases are a server's
+    // What of the process does not work beside its services, a reason each: the rest of /healthz.
+    // Called from any thread; null = nothing.
+    std::function<std::vector<std::string>()> unhealthy;
   };
   // `drain` begins the end of the process.
   Admin(std::string version, Ports ports, std::vector<ServiceRuntime*> services,

@@ -15,6 +15,9 @@
 namespace tandem::runtime {
 namespace {
 
+// Who asks how it stands gives up after 10 s, and asks most of all while the bus is away.
+constexpr absl::Duration kEndsPatience = absl::Seconds(2);
+
 // Committed state as a view: for queries.
 class CommittedView : public corridor::View {
  public:
@@ -779,11 +782,42 @@ void ServiceRuntime::SampleOnce() {
 
 void ServiceRuntime::Sample(absl::AnyInvocable<void(absl::StatusOr<ServiceSample>)> done) {
   scope_.Post([this, done = std::move(done)]() mutable {
-    absl::StatusOr<ServiceSample> sample = TakeSample();
-    if (sample.ok()) Tell(*sample);
+    absl::StatusOr<ServiceSample> taken = TakeSample();
+    if (taken.ok()) Tell(*taken);
     TellOwn();
-    done(std::move(sample));
+    if (!taken.ok() || taken->partitions.empty()) return done(std::move(taken));
+    struct Open {
+      ServiceSample sample;
+      absl::AnyInvocable<void(absl::StatusOr<ServiceSample>)> done;  // null once it was called
+      size_t questions = 0;
+    };
+    auto open = std::make_shared<Open>(Open{*std::move(taken), std::move(done)});
+    open->questions = open->sample.partitions.size();
+    const auto answer = [this, open] {
+      if (open->done == nullptr) return;
+      FillEnds(open->sample);
+      std::exchange(open->done, nullptr)(std::move(open->sample));
+    };
+    // Questions of its own: those of the lag may have been asked before the sample was taken.
+    const absl::Time now = ports_.clock->Now();
+    for (const inbox::PartitionState& state : open->sample.partitions) {
+      ports_.bus->EndOffset(
+          state.partition,
+          scope_.Callback<absl::StatusOr<int64_t>>(
+              [this, open, answer, now, partition = state.partition](absl::StatusOr<int64_t> end) {
+                if (end.ok()) lag_.Saw(partition, now, *end);
+                if (--open->questions == 0) answer();
+              }));
+    }
+    scope_.PostAt(now + kEndsPatience, answer);
   });
+}
+
+void ServiceRuntime::FillEnds(ServiceSample& sample) {
+  for (const inbox::PartitionState& state : sample.partitions) {
+    const int64_t next = std::max<int64_t>(0, state.next_offset);
+    sample.ends.push_back(next + lag_.Of(state.partition, next, ports_.clock->Now()).events);
+  }
 }
 
 std::vector<std::string> ServiceRuntime::NotReady() const {

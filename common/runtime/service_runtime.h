@@ -60,6 +60,8 @@ struct RuntimeOptions {
 // What an operator asks of a service, taken at one instant.
 struct ServiceSample {
   std::vector<inbox::PartitionState> partitions;
+  // Where the log ends in each of them; as last seen where the bus does not say so in time.
+  std::vector<int64_t> ends;
   int64_t outbox_events = 0;
   absl::Duration outbox_age;
   int64_t timers = 0;
@@ -118,7 +120,8 @@ class ServiceRuntime : public corridor::Endpoint {
             corridor::MessagePtr request, corridor::ReplyCallback done) override;
 
   const corridor::ServiceDefinition& definition() const { return *definition_; }
-  // Takes a sample; `done` on the background executor.
+  // Takes a sample; `done` on the background executor, which waits for no bus: without its answer
+  // after two seconds.
   void Sample(absl::AnyInvocable<void(absl::StatusOr<ServiceSample>)> done);
   // The reasons of the last sample; empty = ready, or nothing else that does not work.
   std::vector<std::string> NotReady() const;
@@ -165,6 +168,7 @@ class ServiceRuntime : public corridor::Endpoint {
   void TellOwn();
   void AskEnds();  // of the partitions, for the lag
   void TellLag();
+  void FillEnds(ServiceSample& sample);  // with what was last seen
   void TakeMeasures();
   absl::StatusOr<ServiceSample> TakeSample();
   void AwaitDrained();

@@ -820,6 +820,47 @@ class AwayBus : public bus::Bus {
   bus::Bus* behind = nullptr;
 };
 
+// A bus that takes questions and answers them only when it is told to.
+class SlowBus : public AwayBus {
+ public:
+  void EndOffset(int, absl::AnyInvocable<void(absl::StatusOr<int64_t>)> done) override {
+    questions.push_back(std::move(done));
+  }
+  std::vector<absl::AnyInvocable<void(absl::StatusOr<int64_t>)>> questions;
+};
+
+TEST(Sample, WaitsForASilentBusNoLongerThanWhoAsks) {
+  testing::HarnessOptions options;
+  SlowBus slow;
+  options.in_front_of_bus = [&slow](bus::Bus* behind) {
+    slow.behind = behind;
+    return &slow;
+  };
+  Ledger ledger({}, options);
+  std::optional<ServiceSample> sample;
+  const auto ask = [&] {
+    sample.reset();
+    slow.questions.clear();
+    ledger.runtime().Sample([&](absl::StatusOr<ServiceSample> s) { sample = *std::move(s); });
+    ledger.Settle();
+  };
+  ask();
+  EXPECT_FALSE(sample.has_value());
+  for (auto& question : slow.questions) std::move(question)(703);
+  ledger.Settle();
+  ASSERT_TRUE(sample.has_value());
+  EXPECT_THAT(sample->ends, ::testing::Each(703));
+  EXPECT_THAT(sample->ends, ::testing::SizeIs(sample->partitions.size()));
+  ask();
+  ledger.Advance(absl::Seconds(2));
+  ASSERT_TRUE(sample.has_value()) << "nobody waits for a bus that does not answer";
+  EXPECT_THAT(sample->ends, ::testing::Each(703)) << "as last seen";
+  // What comes later is too late.
+  for (auto& question : slow.questions) std::move(question)(704);
+  ledger.Settle();
+  EXPECT_THAT(sample->ends, ::testing::Each(703));
+}
+
 TEST(Readiness, LastsForMinutesWhileTheBusTakesNothingAndPeersAreDown) {
   testing::HarnessOptions options;
   options.takes_samples = true;

@@ -137,14 +137,15 @@ int Serve(const ServeOptions& options) {
     }
   }
 
-  (*host)->AddHealthCheck({"policy", [&standings] {
-                             std::vector<std::string> reasons;
-                             for (const auto& standing : standings) {
-                               const absl::Status status = standing->status();
-                               if (!status.ok()) reasons.emplace_back(status.message());
-                             }
-                             return host::Reasons(reasons);
-                           }});
+  const host::Check files = {"policy", [&standings] {
+                               std::vector<std::string> reasons;
+                               for (const auto& standing : standings) {
+                                 const absl::Status status = standing->status();
+                                 if (!status.ok()) reasons.emplace_back(status.message());
+                               }
+                               return host::Reasons(reasons);
+                             }};
+  (*host)->AddHealthCheck(files);
 
   backup::BackupOptions backup_options;
   backup_options.data = options.data;
@@ -159,7 +160,13 @@ int Serve(const ServeOptions& options) {
   executor::ThreadedExecutor backup_executor("backup", &clock);
   backup::BackupJob backup(backup_options, &backup_executor);
   runtime::Admin admin(host::kVersion,
-                       {&clock, &log_executor, log->get(), log->get(), &(*host)->logger(), &backup},
+                       {.clock = &clock,
+                        .executor = &log_executor,
+                        .bus = log->get(),
+                        .log = log->get(),
+                        .logger = &(*host)->logger(),
+                        .backup = &backup,
+                        .unhealthy = [&files] { return host::Failing({files}); }},
                        (*house)->runtimes(), [&host] { (*host)->Stop(absl::OkStatus()); });
   for (runtime::ServiceRuntime* runtime : (*house)->runtimes()) {
     const std::string& name = runtime->definition().name();
