@@ -20,6 +20,7 @@ inline constexpr char kNoContact[] = "no_contact";
 inline constexpr char kOptOut[] = "opt_out";
 inline constexpr char kFatigue[] = "fatigue";
 inline constexpr char kInternal[] = "internal";
+inline constexpr char kSuspectedSpam[] = "suspected_spam";  // and nobody has reviewed it
 inline constexpr char kHeldTooLong[] = "held_too_long";
 // What waits for a peer that cannot be asked waits for this.
 inline constexpr char kUnreachable[] = "unreachable";

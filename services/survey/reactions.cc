@@ -268,6 +268,7 @@ Decided OnTicketOpened(const ev::TicketOpened& fact, const bus::Event& event, co
     ticket.set_category(fact.category());
     ticket.set_channel(fact.channel());
     ticket.set_internal(fact.internal());
+    ticket.set_suspected_spam(fact.suspected_spam());
   });
 }
 
@@ -293,12 +294,23 @@ Decided OnTicketQueued(const ev::TicketQueued& fact, const bus::Event& event, co
 
 Decided OnTicketUpdated(const ev::TicketUpdated& fact, const bus::Event& event, const Inputs&,
                         View& view) {
-  return ChangeTicket(view, fact.ticket_id(), event, [&](TicketRecord& ticket) {
-    ticket.set_account_id(fact.account_id());
-    ticket.set_contact_id(fact.contact_id());
-    ticket.set_segment(fact.segment());
-    ticket.set_category(fact.category());
-  });
+  auto ticket = LoadTicket(view, fact.ticket_id(), event);
+  if (!ticket.ok()) return ticket.status();
+  TicketRecord& after = ticket->after;
+  const bool becomes_internal = fact.internal() && !after.internal();
+  after.set_account_id(fact.account_id());
+  after.set_contact_id(fact.contact_id());
+  after.set_segment(fact.segment());
+  after.set_category(fact.category());
+  after.set_internal(fact.internal());
+  after.set_suspected_spam(fact.suspected_spam());
+  Decision decision;
+  const absl::Status status =
+      becomes_internal ? WithdrawWaiting(fact.ticket_id(), after, event.time, view, decision)
+                       : FollowTicket(*ticket, view, decision);
+  if (!status.ok()) return status;
+  SaveTicket(*std::move(ticket), decision);
+  return decision;
 }
 
 Decided OnTicketRequesterResolved(const ev::TicketRequesterResolved& fact, const bus::Event& event,
@@ -365,6 +377,11 @@ Decided OnInvite(const FiredTimer& timer, const records::SurveyTimer& payload, c
   SurveyRecord& record = change.record();
   sv::Survey& survey = change.survey();
   if (*ticket) change.CopyFacts(**ticket);
+  if (*ticket && (*ticket)->suspected_spam()) {
+    change.Suppress(kSuspectedSpam);
+    change.Save();
+    return decision;
+  }
 
   auto permission =
       AskPermission(survey, kInvite, record.clearance_questions(), in, view, decision,

@@ -847,6 +847,50 @@ TEST_F(Survey, IsWithdrawnWhenTheTicketTurnsOutToBeSpam) {
   EXPECT_THAT(mailer_->letters, IsEmpty());
 }
 
+TEST_F(Survey, IsWithdrawnWhenTheTicketBecomesInternal) {
+  SurveyAtResolution();
+  Open("tkt_1");
+  Resolve("tkt_1");
+  harness_.Advance(absl::Hours(2));
+  ev::TicketUpdated updated;
+  updated.set_account_id("account_1");
+  updated.set_contact_id("contact_1");
+  updated.set_internal(true);
+  Happen("ticket_intake", "tkt_1", updated);
+  harness_.Advance(kSettle);
+  EXPECT_THAT(Story(), ElementsAre("SurveyInvited", "SurveyWithdrawn"));
+  EXPECT_THAT(mailer_->letters, IsEmpty());
+  // Nor for what is resolved from then on.
+  Reopen("tkt_1");
+  Resolve("tkt_1", 2);
+  harness_.Advance(absl::Hours(2));
+  const auto suppressed = harness_.Published<ev::SurveySuppressed>();
+  ASSERT_THAT(suppressed, SizeIs(1));
+  EXPECT_EQ(suppressed[0].reason(), "internal");
+}
+
+TEST_F(Survey, AsksNobodyWhoseTicketWaitsForAReviewAsSpam) {
+  SurveyAtResolution();
+  ev::TicketOpened suspected = Opening();
+  suspected.set_suspected_spam(true);
+  Open("tkt_1", suspected);
+  Resolve("tkt_1");
+  Open("tkt_2", suspected);
+  ev::TicketUpdated found_none;
+  found_none.set_account_id("account_1");
+  found_none.set_contact_id("contact_1");
+  Happen("ticket_intake", "tkt_2", found_none);
+  Resolve("tkt_2");
+  harness_.Advance(absl::Hours(2));
+  const auto suppressed = harness_.Published<ev::SurveySuppressed>();
+  ASSERT_THAT(suppressed, SizeIs(1));
+  EXPECT_EQ(suppressed[0].survey().ticket_id(), "tkt_1");
+  EXPECT_EQ(suppressed[0].reason(), "suspected_spam");
+  const auto invited = harness_.Published<ev::SurveyInvited>();
+  ASSERT_THAT(invited, SizeIs(1));
+  EXPECT_EQ(invited[0].survey().ticket_id(), "tkt_2");
+}
+
 TEST_F(Survey, TakesFactsAboutTicketsThatItNeverSaw) {
   Reopen("tkt_1");
   Close("tkt_2", CLOSE_REASON_SPAM, 0);
