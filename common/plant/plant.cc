@@ -9,7 +9,7 @@
 namespace tandem::plant {
 namespace {
 
-constexpr std::array<std::pair<Mistake, std::string_view>, 12> kNames = {{
+constexpr std::array<std::pair<Mistake, std::string_view>, 24> kNames = {{
     {Mistake::kNoDedupe, "no_dedupe"},
     {Mistake::kNoEpoch, "no_epoch"},
     {Mistake::kRelayCursor, "relay_cursor"},
@@ -22,6 +22,18 @@ constexpr std::array<std::pair<Mistake, std::string_view>, 12> kNames = {{
     {Mistake::kRemindAnswered, "remind_answered"},
     {Mistake::kWallClockOrder, "wall_clock_order"},
     {Mistake::kRetryWithoutId, "retry_without_id"},
+    {Mistake::kStrangerSpeaks, "stranger_speaks"},
+    {Mistake::kStrangerReopens, "stranger_reopens"},
+    {Mistake::kAddressKept, "address_kept"},
+    {Mistake::kUnsettled, "unsettled"},
+    {Mistake::kSuspectMissed, "suspect_missed"},
+    {Mistake::kAsksLeftOut, "asks_left_out"},
+    {Mistake::kSuspectCounts, "suspect_counts"},
+    {Mistake::kExceptionKept, "exception_kept"},
+    {Mistake::kSpecialDayKept, "special_day_kept"},
+    {Mistake::kOlderPolicy, "older_policy"},
+    {Mistake::kDropsInUse, "drops_in_use"},
+    {Mistake::kBuiltInAgain, "built_in_again"},
 }};
 
 }  // namespace

@@ -27,6 +27,18 @@ enum class Mistake : uint8_t {
   kRemindAnswered,    // a reminder goes out after the answer
   kWallClockOrder,    // facts of one aggregate are dated by whichever clock is at hand
   kRetryWithoutId,    // a request is sent again as a new one
+  kStrangerSpeaks,    // a stranger's message is stored as the requester's
+  kStrangerReopens,   // a third party's message moves the ticket
+  kAddressKept,       // who was behind an address is remembered although it has moved
+  kUnsettled,         // a contact's new address finds the next tickets, not those that wait
+  kSuspectMissed,     // nobody is suspected, whatever came from the address
+  kAsksLeftOut,       // what is nobody's request is asked about like any other
+  kExceptionKept,     // a clearance outlives the exception that it was given under
+  kSpecialDayKept,    // a date's own opening hours hold on the day after, too
+  kOlderPolicy,       // a new ticket goes by the policy that was in force by the clock
+  kDropsInUse,        // a policy may drop what is in use
+  kBuiltInAgain,      // a start without a folder applies what is built in
+  kSuspectCounts,     // a ticket that waits for review lowers its account's health
 };
 
 // All of them, in order.

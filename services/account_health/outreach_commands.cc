@@ -452,7 +452,9 @@ absl::StatusOr<Decision> CheckOutreach(const account::v1::CheckOutreachRequest& 
   absl::StatusOr<absl::Time> at = work.CommitInstant(account_id);
   if (!at.ok()) return at.status();
   // It ends with the earliest of what it rests on.
-  const absl::Time expires = std::min(*at + time::Span(policy.clearance_expiry()), exception_until);
+  const absl::Time expires = std::min(
+      *at + time::Span(policy.clearance_expiry()),
+      plant::Has(plant::Mistake::kExceptionKept) ? absl::InfiniteFuture() : exception_until);
   records::ClearanceRecord record;
   Clearance& clearance = *record.mutable_clearance();
   clearance.set_clearance_id(clearance_id);

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <string>
 
+#include "common/plant/plant.h"
 #include "common/time/micros.h"
 #include "services/account_health/health.h"
 #include "services/account_health/holds.h"
@@ -19,7 +20,8 @@ constexpr int kMaxKept = 100;
 
 // What is suspected to be spam lowers no account's health until somebody has looked at it.
 bool CountsInHealth(const TicketRecord& ticket) {
-  return !IsLeftOut(ticket) && !ticket.suspected_spam() && !ticket.account_id().empty();
+  const bool waits = ticket.suspected_spam() && !plant::Has(plant::Mistake::kSuspectCounts);
+  return !IsLeftOut(ticket) && !waits && !ticket.account_id().empty();
 }
 
 template <typename List>

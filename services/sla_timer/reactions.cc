@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "common/plant/plant.h"
 #include "common/time/micros.h"
 #include "common/time/stamp.h"
 #include "services/sla_timer/answers.h"
@@ -132,6 +133,12 @@ absl::StatusOr<Decision> OnOpened(const events::v1::TicketOpened& event, const C
   fact.set_category(event.category());
   fact.set_internal(event.internal());
   fact.set_policy_version(VersionInForce(*history));
+  if (plant::Has(plant::Mistake::kOlderPolicy)) {
+    for (const records::PolicyLine& line : history->lines()) {
+      if (line.applied_us() > fact.at_us()) break;
+      fact.set_policy_version(line.version());
+    }
+  }
   TicketRecord record;
   record.set_account_id(event.account_id());
   record.set_bus_key(context.event.key);

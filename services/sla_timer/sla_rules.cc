@@ -9,6 +9,7 @@
 #include "absl/strings/str_cat.h"
 #include "common/calendar/calendar_proto.h"
 #include "common/config/duration.h"
+#include "common/plant/plant.h"
 #include "common/time/stamp.h"
 
 namespace tandem::sla_timer {
@@ -85,6 +86,15 @@ Calendars ReadCalendars(const sla::v1::SlaPolicy& policy, corridor::Violations& 
       violations.Require(false, absl::StrCat(at, ".", problem.path), problem.what);
     }
     if (!problems.empty()) continue;
+    if (plant::Has(plant::Mistake::kSpecialDayKept)) {
+      for (calendar::DateOverride next : std::vector(spec.overrides)) {
+        ++next.date;
+        if (std::none_of(spec.overrides.begin(), spec.overrides.end(),
+                         [&](const auto& other) { return other.date == next.date; })) {
+          spec.overrides.push_back(std::move(next));
+        }
+      }
+    }
     absl::StatusOr<calendar::Calendar> calendar = calendar::Calendar::Create(std::move(spec));
     if (!calendar.ok()) {
       violations.Require(false, at, std::string(calendar.status().message()));

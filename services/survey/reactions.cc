@@ -297,12 +297,13 @@ Decided OnTicketUpdated(const ev::TicketUpdated& fact, const bus::Event& event, 
   auto ticket = LoadTicket(view, fact.ticket_id(), event);
   if (!ticket.ok()) return ticket.status();
   TicketRecord& after = ticket->after;
-  const bool becomes_internal = fact.internal() && !after.internal();
+  const bool is_internal = fact.internal() && !plant::Has(plant::Mistake::kAsksLeftOut);
+  const bool becomes_internal = is_internal && !after.internal();
   after.set_account_id(fact.account_id());
   after.set_contact_id(fact.contact_id());
   after.set_segment(fact.segment());
   after.set_category(fact.category());
-  after.set_internal(fact.internal());
+  after.set_internal(is_internal);
   after.set_suspected_spam(fact.suspected_spam());
   Decision decision;
   const absl::Status status =
@@ -377,7 +378,7 @@ Decided OnInvite(const FiredTimer& timer, const records::SurveyTimer& payload, c
   SurveyRecord& record = change.record();
   sv::Survey& survey = change.survey();
   if (*ticket) change.CopyFacts(**ticket);
-  if (*ticket && (*ticket)->suspected_spam()) {
+  if (*ticket && (*ticket)->suspected_spam() && !plant::Has(plant::Mistake::kAsksLeftOut)) {
     change.Suppress(kSuspectedSpam);
     change.Save();
     return decision;

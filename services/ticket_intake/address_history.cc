@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "absl/functional/function_ref.h"
+#include "common/plant/plant.h"
 #include "common/time/stamp.h"
 
 namespace tandem::ticket_intake {
@@ -36,7 +37,8 @@ absl::StatusOr<bool> IsSuspected(const TicketRecord& ticket, const Rules& rules,
   if (ticket.address_key().empty() || rules.spam_closures() == 0) return false;
   auto history = view.Load(AddressHistories(), ticket.address_key());
   if (!history.ok()) return history.status();
-  return *history && rules.IsSuspected((*history)->spam_closed_at(), (*history)->resolved(), now);
+  if (!*history || plant::Has(plant::Mistake::kSuspectMissed)) return false;
+  return rules.IsSuspected((*history)->spam_closed_at(), (*history)->resolved(), now);
 }
 
 absl::Status NoteResolved(const TicketRecord& ticket, corridor::View& view,

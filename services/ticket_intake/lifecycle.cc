@@ -3,6 +3,7 @@
 #include "absl/strings/str_cat.h"
 #include "common/config/views.h"
 #include "common/corridor/errors.h"
+#include "common/plant/plant.h"
 
 namespace tandem::ticket_intake {
 
@@ -72,7 +73,8 @@ absl::Status CheckClose(TicketState state, CloseReason reason) {
 MessageEffect EffectOf(TicketState state, AuthorKind author, Visibility visibility,
                        bool is_thank_you, bool third_party_reopens) {
   const bool by_requester = author == AUTHOR_KIND_REQUESTER;
-  const bool is_heard = by_requester || (third_party_reopens && author == AUTHOR_KIND_THIRD_PARTY);
+  const bool hears_all = third_party_reopens || plant::Has(plant::Mistake::kStrangerReopens);
+  const bool is_heard = by_requester || (hears_all && author == AUTHOR_KIND_THIRD_PARTY);
   switch (state) {
     case TICKET_STATE_NEW:
       // NEW means that nobody has worked on it: an agent's public answer ends that.

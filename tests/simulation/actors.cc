@@ -6,6 +6,7 @@
 #include "absl/strings/str_cat.h"
 #include "common/config/yaml_to_proto.h"
 #include "common/plant/plant.h"
+#include "common/policy/policy.h"
 #include "common/policy/policy_file.h"
 #include "common/time/stamp.h"
 #include "services/tandem/policies.h"
@@ -49,6 +50,33 @@ int Level(Dice& dice, double high, double medium, double severe) {
   return dice.Chance(severe) || at < high ? 1 : at < high + medium ? 2 : 3;
 }
 
+// Holidays and dates with hours of their own, within the days that the world lasts.
+void AddSpecialDays(const Plan& plan, Dice dice, sla::v1::SlaPolicy& policy) {
+  const absl::TimeZone utc = absl::UTCTimeZone();
+  const absl::CivilDay last = absl::ToCivilDay(plan.start + plan.length, utc) + 2;
+  for (sla::v1::Calendar& calendar : *policy.mutable_calendars()) {
+    if (calendar.always_open()) continue;
+    for (absl::CivilDay day = absl::ToCivilDay(plan.start, utc); day <= last; ++day) {
+      if (!dice.Chance(0.35)) continue;
+      const std::string date = absl::FormatCivilTime(day);
+      const bool is_annual_one =
+          (day.month() == 1 && day.day() == 1) || (day.month() == 12 && day.day() == 25);
+      if (dice.Chance(0.3)) {
+        if (!is_annual_one) calendar.add_holidays()->set_date(date);
+        continue;
+      }
+      sla::v1::DateOverride& own = *calendar.add_overrides();
+      own.set_date(date);
+      constexpr std::pair<const char*, const char*> kHours[] = {
+          {"06:00", "12:30"}, {"11:00", "11:15"}, {"00:00", "24:00"}, {"21:00", "03:00"}};
+      const auto& [opens, closes] = kHours[dice.Below(std::size(kHours))];
+      sla::v1::DayInterval& hours = *own.add_intervals();
+      hours.set_start(opens);
+      hours.set_end(closes);
+    }
+  }
+}
+
 // What may go well when it is sent again.
 bool IsPassing(absl::StatusCode code) {
   return code == absl::StatusCode::kUnavailable || code == absl::StatusCode::kDeadlineExceeded ||
@@ -85,7 +113,7 @@ struct Actors::Sending {
 Actors::Actors(World* world)
     : world_(*world),
       plan_(world->plan()),
-      stories_(static_cast<size_t>(plan_.tickets)),
+      stories_(static_cast<size_t>(plan_.tickets + plan_.nuisances)),
       jitter_(plan_.seed, "jitter") {}
 
 // ---- calls
@@ -206,6 +234,9 @@ std::shared_ptr<google::protobuf::Message> Actors::PolicyOf(const std::string& k
 void Actors::SetUp() {
   for (const std::string& kind : programs::PolicyKinds()) {
     if (std::shared_ptr<Message> message = PolicyOf(kind)) {
+      if (auto* sla = dynamic_cast<sla::v1::ApplyPolicyRequest*>(message.get())) {
+        AddSpecialDays(plan_, Dice(plan_.seed, "days"), *sla->mutable_policy());
+      }
       Send(absl::StrCat("tandem.", kind, ".v1.PolicyService/ApplyPolicy"), std::move(message), -1,
            nullptr);
     }
@@ -239,6 +270,10 @@ void Actors::SetUp() {
     Call(kAccounts + "PutAccount", request);
   }
   Await();
+  Dice letters(plan_.seed, "addresses");
+  // A company's, so that a contact is made of it, or nobody's.
+  nuisance_ = absl::StrCat("nuisance@", letters.Chance(0.75) ? "a0." : "", std::string(kCanary),
+                           ".example");
   for (int i = 0; i < plan_.accounts; ++i) {
     ac::PutAccountTeamRequest team;
     team.set_account_id(absl::StrCat("acct", i));
@@ -251,14 +286,21 @@ void Actors::SetUp() {
     Call(kAccounts + "PutAccountTeam", team);
     for (int j = 0; j < plan_.contacts; ++j) {
       contacts_.push_back(
-          {absl::StrCat("contact", i, "-", j), absl::StrCat("acct", i),
-           absl::StrCat("person", j, "@a", i, ".", std::string(kCanary), ".example")});
+          {absl::StrCat("contact", i, "-", j),
+           absl::StrCat("acct", i),
+           {absl::StrCat("person", j, "@a", i, ".", std::string(kCanary), ".example")}});
+      // One of a domain that no company has.
+      if (letters.Chance(0.4)) {
+        contacts_.back().addresses.push_back(
+            absl::StrCat("private", i, "-", j, "@", std::string(kCanary), ".invalid"));
+      }
       ac::PutContactRequest request;
       ac::Contact& contact = *request.mutable_contact();
       contact.set_contact_id(contacts_.back().contact_id);
       contact.set_account_id(contacts_.back().account_id);
       contact.set_display_name(absl::StrCat("Ada ", std::string(kCanary)));
-      contact.add_addresses(contacts_.back().address);
+      *contact.mutable_addresses() = {contacts_.back().addresses.begin(),
+                                      contacts_.back().addresses.end()};
       contact.set_level(static_cast<ty::ContactLevel>(dice.Int(1, 3)));
       Call(kAccounts + "PutContact", request);
     }
@@ -281,18 +323,21 @@ void Actors::Begin() {
   }
 }
 
-void Actors::Open(const Action& action, Dice& dice, bool stranger) {
+void Actors::Open(const Action& action, Dice& dice, std::string address) {
   const int number = action.ticket;
   in::OpenTicketRequest request;
   const Contact& contact = dice.Pick(contacts_);
-  if (stranger) {
-    request.mutable_requester()->set_address(
-        absl::StrCat("stranger", number, "@", std::string(kCanary), ".invalid"));
-  } else if (dice.Chance(0.7)) {
-    request.mutable_requester()->set_address(contact.address);
-  } else {
-    request.mutable_requester()->set_contact_id(contact.contact_id);
+  Dice own(action.seed, "address");
+  if (address.empty() && dice.Chance(0.7) && !contact.addresses.empty()) {
+    address = own.Pick(contact.addresses);
+    if (!moved_.empty() && own.Chance(0.4)) address = moved_;
   }
+  if (address.empty()) {
+    request.mutable_requester()->set_contact_id(contact.contact_id);
+  } else {
+    request.mutable_requester()->set_address(address);
+  }
+  stories_[static_cast<size_t>(number)].address = address;
   request.set_subject(NewText("Nobody can sign in"));
   request.set_text(NewText(dice.Chance(0.1) ? "This is unacceptable" : "It says no"));
   request.set_channel(static_cast<ty::Channel>(dice.Int(1, 5)));
@@ -335,7 +380,78 @@ void Actors::Write(const Action& action, Dice& dice, const std::string& text, bo
   });
 }
 
-void Actors::Check(const std::string& account_id, const std::string& contact_id, Dice& dice) {
+// Who it was is told by the address alone: the requester, a colleague, somebody of another company,
+// or a stranger.
+void Actors::WriteFrom(const Action& action, Dice& dice) {
+  const int number = action.ticket;
+  const Story& story = stories_[static_cast<size_t>(number)];
+  const Contact& contact = dice.Pick(contacts_);
+  const double who = dice.Unit();
+  std::string address =
+      absl::StrCat("passer-by", dice.Int(0, 2), "@", std::string(kCanary), ".invalid");
+  if (who < 0.3 && !contact.addresses.empty()) {
+    address = dice.Pick(contact.addresses);
+  } else if (who < 0.45 && !moved_.empty()) {
+    address = moved_;
+  } else if (who < 0.6 && !story.address.empty()) {
+    address = story.address;
+  }
+  constexpr const char* kTexts[] = {"It still says no", "Thank you",
+                                    "This is the third time, unacceptable"};
+  in::AddMessageRequest request;
+  request.set_ticket_id(story.ticket_id);
+  request.set_author_kind(ty::AUTHOR_KIND_REQUESTER);
+  request.set_visibility(ty::VISIBILITY_PUBLIC);
+  request.set_text(NewText(kTexts[dice.Below(std::size(kTexts))]));
+  request.set_sender_address(address);
+  Call(kTickets + "AddMessage", request, number, [this, number](const Message* reply) {
+    if (reply == nullptr) return;
+    stories_[static_cast<size_t>(number)].ticket_id =
+        static_cast<const in::AddMessageResponse&>(*reply).ticket_id();
+  });
+}
+
+void Actors::PutAddresses(size_t contact, Then then) {
+  const Contact& known = contacts_[contact];
+  ac::PutContactRequest request;
+  request.mutable_contact()->set_contact_id(known.contact_id);
+  request.mutable_contact()->set_account_id(known.account_id);
+  *request.mutable_contact()->mutable_addresses() = {known.addresses.begin(),
+                                                     known.addresses.end()};
+  request.mutable_update_mask()->add_paths("addresses");
+  Call(kAccounts + "PutContact", request, -1, std::move(then));
+}
+
+// One is given the address before or after the other gives it up: between the two it is both's, or
+// nobody's.
+void Actors::MoveAddress(Dice& dice) {
+  constexpr size_t kMostAddresses = 10;
+  const size_t from = dice.Below(contacts_.size());
+  size_t to = dice.Below(contacts_.size());
+  if (dice.Chance(0.25)) {
+    to = contacts_.size();
+    const std::string account = absl::StrCat("acct", dice.Int(0, plan_.accounts - 1));
+    contacts_.push_back({absl::StrCat("contact-new", to), account, {}});
+  }
+  if (contacts_[to].addresses.size() >= kMostAddresses) return;
+  if (!strangers_.empty() && dice.Chance(0.25)) {
+    moved_ = dice.Pick(strangers_);
+    std::erase(contacts_[to].addresses, moved_);
+    contacts_[to].addresses.push_back(moved_);
+    return PutAddresses(to);
+  }
+  if (from == to || contacts_[from].addresses.empty()) return;
+  moved_ = dice.Pick(contacts_[from].addresses);
+  std::erase(contacts_[from].addresses, moved_);
+  std::erase(contacts_[to].addresses, moved_);
+  contacts_[to].addresses.push_back(moved_);
+  const bool is_given_first = dice.Chance(0.5);
+  PutAddresses(is_given_first ? to : from,
+               [this, other = is_given_first ? from : to](const Message*) { PutAddresses(other); });
+}
+
+void Actors::Check(const std::string& account_id, const std::string& contact_id, Dice& dice,
+                   ty::OutreachTopic topic) {
   ac::CheckOutreachRequest request;
   request.set_account_id(account_id);
   request.set_contact_id(contact_id);
@@ -343,6 +459,7 @@ void Actors::Check(const std::string& account_id, const std::string& contact_id,
                         ? static_cast<ty::OutreachTopic>(
                               dice.Int(ty::OUTREACH_TOPIC_RENEWAL, ty::OUTREACH_TOPIC_ADVOCACY))
                         : static_cast<ty::OutreachTopic>(dice.Int(1, 10)));
+  if (topic != ty::OUTREACH_TOPIC_UNSPECIFIED) request.set_topic(topic);
   request.set_staff_id(kManager);
   request.set_preview(dice.Chance(0.1));
   const bool gives_back = dice.Chance(0.15);
@@ -357,6 +474,47 @@ void Actors::Check(const std::string& account_id, const std::string& contact_id,
   });
 }
 
+void Actors::Touch(const Contact& contact, ty::OutreachTopic topic, bool inbound) {
+  ac::RecordTouchRequest request;
+  request.set_account_id(contact.account_id);
+  request.set_contact_id(contact.contact_id);
+  request.set_topic(topic);
+  request.set_staff_id(kManager);
+  request.set_inbound(inbound);
+  Call(kOutreach + "RecordTouch", request);
+}
+
+void Actors::UseException(Dice& dice) {
+  const Contact contact = dice.Pick(contacts_);
+  const absl::Time until = world_.Now() + absl::Seconds(dice.Int(2, 40));
+  ac::GrantOutreachExceptionRequest request;
+  request.set_account_id(contact.account_id);
+  request.set_topic(ty::OUTREACH_TOPIC_RENEWAL);
+  request.set_reason(NewText("They asked us to"));
+  *request.mutable_until() = time::Stamp(until);
+  request.set_staff_id(kLead);
+  const uint64_t seed = dice.Next();
+  Call(kOutreach + "GrantOutreachException", request, -1,
+       [this, contact, until, seed](const Message* reply) {
+         if (reply == nullptr) return;
+         Dice own(seed);
+         const std::string whom = own.Chance(0.5) ? contact.contact_id : "";
+         Check(contact.account_id, whom, own, ty::OUTREACH_TOPIC_RENEWAL);
+         const int more = own.Int(1, 4);
+         for (int i = 0; i < more; ++i) {
+           const absl::Time at = until + own.Between(absl::Seconds(-5), absl::Seconds(20));
+           world_.outside().PostAt(
+               std::max(at, world_.Now()), [this, contact, whom, once = own.Next()] {
+                 Dice later(once);
+                 if (later.Chance(0.6)) {
+                   return Touch(contact, ty::OUTREACH_TOPIC_RENEWAL, /*inbound=*/false);
+                 }
+                 Check(contact.account_id, whom, later, ty::OUTREACH_TOPIC_RENEWAL);
+               });
+         }
+       });
+}
+
 void Actors::Do(const Action& action) {
   Dice dice(action.seed);
   Story none;
@@ -364,9 +522,12 @@ void Actors::Do(const Action& action) {
   const int number = action.ticket;
   switch (action.act) {
     case Act::kOpen:
-      return Open(action, dice, false);
+      return Open(action, dice);
     case Act::kOpenByStranger:
-      return Open(action, dice, true);
+      strangers_.push_back(absl::StrCat("stranger", number, "@", std::string(kCanary), ".invalid"));
+      return Open(action, dice, strangers_.back());
+    case Act::kOpenNuisance:
+      return Open(action, dice, nuisance_);
     case Act::kCheckWhileOpening: {
       // As near to the opening as a few milliseconds, before it, and before and after its event is
       // known.
@@ -384,7 +545,7 @@ void Actors::Do(const Action& action) {
       }
       world_.outside().PostAt(world_.Now() + absl::Milliseconds(15), [this, &action] {
         Dice own(action.seed + 1);
-        Open(action, own, false);
+        Open(action, own);
       });
       return;
     }
@@ -394,14 +555,8 @@ void Actors::Do(const Action& action) {
     }
     case Act::kTouch: {
       const Contact& contact = dice.Pick(contacts_);
-      ac::RecordTouchRequest request;
-      request.set_account_id(contact.account_id);
-      request.set_contact_id(contact.contact_id);
-      request.set_topic(static_cast<ty::OutreachTopic>(dice.Int(1, 10)));
-      request.set_staff_id(kManager);
-      request.set_inbound(dice.Chance(0.3));
-      Call(kOutreach + "RecordTouch", request);
-      return;
+      const auto topic = static_cast<ty::OutreachTopic>(dice.Int(1, 10));
+      return Touch(contact, topic, dice.Chance(0.3));
     }
     case Act::kProve: {
       ac::ProveOutreachRequest request;
@@ -421,6 +576,8 @@ void Actors::Do(const Action& action) {
       Call(kOutreach + "GrantOutreachException", request);
       return;
     }
+    case Act::kUseException:
+      return UseException(dice);
     case Act::kAdvanceJourney: {
       ac::AdvanceJourneyRequest request;
       request.set_account_id(dice.Pick(contacts_).account_id);
@@ -437,13 +594,15 @@ void Actors::Do(const Action& action) {
       contact.set_contact_id(known.contact_id);
       contact.set_account_id(known.account_id);
       contact.set_display_name(absl::StrCat("Ada ", std::string(kCanary), " Byron"));
-      contact.add_addresses(known.address);
+      *contact.mutable_addresses() = {known.addresses.begin(), known.addresses.end()};
       contact.set_level(static_cast<ty::ContactLevel>(dice.Int(1, 3)));
       if (dice.Chance(0.2)) contact.add_opted_out(ty::OUTREACH_TOPIC_UPSELL);
       if (dice.Chance(0.5)) request.mutable_update_mask()->add_paths("*");
       Call(kAccounts + "PutContact", request);
       return;
     }
+    case Act::kMoveAddress:
+      return MoveAddress(dice);
     case Act::kAway: {
       tr::SetAvailabilityRequest request;
       request.set_staff_id(Agent(dice));
@@ -475,6 +634,18 @@ void Actors::Do(const Action& action) {
     }
     case Act::kApplyPolicy:
       return ApplyPolicy(dice);
+    case Act::kApplyAsClockGoesBack: {
+      world_.SetClocks(kLargestSkew);
+      const std::string kind = dice.Chance(0.7) ? "sla" : "triage";
+      ApplyPolicy(dice, kind, [this, &action](const Message*) {
+        world_.SetClocks(-kLargestSkew);
+        Dice own(action.seed + 1);
+        Open(action, own);
+      });
+      return;
+    }
+    case Act::kDropInUse:
+      return DropInUse(dice);
     case Act::kRetryDeadLetters:
       return SettleDeadLetters();
     case Act::kClaimNext: {
@@ -492,6 +663,8 @@ void Actors::Do(const Action& action) {
   switch (action.act) {
     case Act::kWrite:
       return Write(action, dice, "It still says no", false, false);
+    case Act::kWriteFrom:
+      return WriteFrom(action, dice);
     case Act::kComplain:
       return Write(action, dice, "This is the third time, unacceptable", false, false);
     case Act::kThank:
@@ -658,6 +831,17 @@ void Actors::Do(const Action& action) {
       Call(kTickets + "CloseTicket", request, number);
       return;
     }
+    case Act::kNotSpam:
+    case Act::kMakeInternal: {
+      in::UpdateTicketRequest request;
+      request.set_ticket_id(story.ticket_id);
+      const bool is_review = action.act == Act::kNotSpam;
+      request.mutable_ticket()->set_internal(dice.Chance(0.6));
+      request.mutable_update_mask()->add_paths(is_review ? "suspected_spam" : "internal");
+      request.set_staff_id(Agent(dice));
+      Call(kTickets + "UpdateTicket", request, number);
+      return;
+    }
     case Act::kCloseFollowUp: {
       const Contact& contact = dice.Pick(contacts_);
       sv::ListFollowUpsRequest question;
@@ -696,8 +880,8 @@ void Actors::Do(const Action& action) {
   }
 }
 
-void Actors::ApplyPolicy(Dice& dice) {
-  const std::string kind = dice.Pick(programs::PolicyKinds());
+void Actors::ApplyPolicy(Dice& dice, std::string kind, Then then) {
+  if (kind.empty()) kind = dice.Pick(programs::PolicyKinds());
   const std::shared_ptr<Message> message = PolicyOf(kind);
   if (message == nullptr) return;
   if (auto* account = dynamic_cast<ac::ApplyPolicyRequest*>(message.get())) {
@@ -708,6 +892,8 @@ void Actors::ApplyPolicy(Dice& dice) {
     *triage->mutable_policy()->mutable_rise_after() = time::StampSpan(absl::Hours(dice.Int(1, 8)));
   } else if (auto* sla = dynamic_cast<sla::v1::ApplyPolicyRequest*>(message.get())) {
     if (dice.Chance(0.5)) sla->mutable_policy()->set_applies_to(sla::v1::POLICY_SCOPE_OPEN_TICKETS);
+    AddSpecialDays(plan_, Dice(dice.Chance(0.5) ? dice.Next() : plan_.seed, "days"),
+                   *sla->mutable_policy());
     for (sla::v1::SlaRule& rule : *sla->mutable_policy()->mutable_rules()) {
       for (sla::v1::SlaTarget& target : *rule.mutable_targets()) {
         if (!target.has_budget()) continue;
@@ -716,7 +902,170 @@ void Actors::ApplyPolicy(Dice& dice) {
       }
     }
   }
-  Send(absl::StrCat("tandem.", kind, ".v1.PolicyService/ApplyPolicy"), message, -1, nullptr);
+  Send(absl::StrCat("tandem.", kind, ".v1.PolicyService/ApplyPolicy"), message, -1,
+       std::move(then));
+}
+
+// A queue, from which the agents were taken before or were not, or an escalation policy.
+void Actors::DropInUse(Dice& dice) {
+  const std::shared_ptr<Message> message = PolicyOf("triage");
+  auto* const request = dynamic_cast<tr::ApplyPolicyRequest*>(message.get());
+  if (request == nullptr) return;
+  tr::TriagePolicy& policy = *request->mutable_policy();
+  if (dice.Chance(0.6)) {
+    const auto is_it = [](const auto& entry) { return entry.name() == "incidents"; };
+    auto& queues = *policy.mutable_queues();
+    queues.erase(std::remove_if(queues.begin(), queues.end(), is_it), queues.end());
+    for (tr::RoutingRule& rule : *policy.mutable_routing()) rule.set_queue("support");
+    for (tr::EscalationPolicy& escalation : *policy.mutable_escalations()) {
+      for (tr::EscalationLevel& level : *escalation.mutable_levels()) {
+        for (tr::EscalationTarget& target : *level.mutable_targets()) {
+          if (target.has_queue()) target.set_queue("support");
+        }
+      }
+    }
+    if (dice.Chance(0.5)) {
+      for (tr::Staff& agent : agents_) {
+        agent.clear_queues();
+        agent.add_queues("support");
+        tr::PutStaffRequest put;
+        *put.mutable_staff() = agent;
+        Call(kStaff + "PutStaff", put);
+      }
+    }
+  } else {
+    // Who is to be rung for what is CRITICAL stays.
+    constexpr const char* kOthers[] = {"executive_alignment", "urgent", "ordinary"};
+    const std::string name = kOthers[dice.Below(std::size(kOthers))];
+    auto& all = *policy.mutable_escalations();
+    all.erase(std::remove_if(all.begin(), all.end(),
+                             [&](const auto& entry) { return entry.name() == name; }),
+              all.end());
+  }
+  world_.outside().PostAt(world_.Now() + absl::Seconds(dice.Int(0, 5)), [this, message] {
+    Send("tandem.triage.v1.PolicyService/ApplyPolicy", message, -1, nullptr);
+  });
+}
+
+// ---- a start with a folder of policies
+
+absl::StatusOr<corridor::MessagePtr> Actors::AskAt(Service service, const std::string& method,
+                                                   corridor::MessagePtr request) {
+  Dice dice(plan_.seed + static_cast<uint64_t>(++requests_), "start");
+  runtime::ServiceRuntime* const runtime = world_.AnyRuntime(service, dice);
+  if (runtime == nullptr) return absl::UnavailableError("nobody serves it");
+  corridor::CallContext context;
+  context.caller = policy::kFileCaller;
+  // May outlive this question.
+  const auto answer = std::make_shared<absl::StatusOr<corridor::MessagePtr>>(
+      absl::UnavailableError("nobody answers"));
+  runtime->Call(
+      context, corridor::FindMethod(method), std::move(request),
+      [answer](absl::StatusOr<corridor::MessagePtr> reply) { *answer = std::move(reply); });
+  for (int i = 0; i < 200 && absl::IsUnavailable(answer->status()); ++i) {
+    world_.RunFor(absl::Milliseconds(10));
+  }
+  return *answer;
+}
+
+void Actors::RollOut(Dice& dice) {
+  const size_t number = dice.Below(kServices);
+  const auto service = static_cast<Service>(number);
+  policy::PolicyStart start = programs::PolicyStarts("")[number];
+  start.compares_only = !plan_.embedded && dice.Chance(0.5);
+  const double what = dice.Unit();
+  if (what < 0.6) {
+    policy::PolicyFile file = start.built_in;
+    file.name = "folder/" + file.kind + ".yaml";
+    // So that it is another one than what is built in, and not verified each minute.
+    const auto replace = [&](const std::string& from, const std::string& to) {
+      for (size_t at = file.text.find(from); at != std::string::npos;
+           at = file.text.find(from, at + to.size())) {
+        file.text.replace(at, from.size(), to);
+      }
+    };
+    replace("every: 1m", absl::StrCat("every: ", dice.Int(10, 12), "h"));
+    replace("rise_after: 8h", absl::StrCat("rise_after: ", dice.Int(3, 6), "h"));
+    replace("hysteresis: 300", absl::StrCat("hysteresis: ", dice.Int(100, 105)));
+    if (what < 0.15) file.text += "no_such_field: 1\n";
+    if (what > 0.45) {
+      replace("  - {name: incidents}\n", "");
+      replace("queue: incidents", "queue: support");
+    }
+    start.declared = std::move(file);
+  } else if (what < 0.7) {
+    start.declared = absl::NotFoundError("cannot read the folder");
+  }
+  if (dice.Chance(0.5)) world_.Restart(service);
+  const auto call = [&](const std::string& method, corridor::MessagePtr request) {
+    return AskAt(service, method, std::move(request));
+  };
+  const auto begin = [&]() -> absl::StatusOr<policy::StartedPolicy> {
+    for (int attempt = 0; attempt < 30 && !world_.ledger().failure().has_value(); ++attempt) {
+      if (!start.declared.has_value() && plant::Has(plant::Mistake::kBuiltInAgain)) {
+        policy::ApplyPolicies({start.built_in}, call).IgnoreError();
+      }
+      absl::StatusOr<policy::StartedPolicy> started = policy::StartPolicy(start, call);
+      if (started.ok() || absl::IsInternal(started.status())) return started;
+      world_.RunFor(absl::Seconds(5));
+    }
+    return absl::CancelledError("nobody is there to start");
+  };
+  const policy::StoredPolicy before = PolicyInForce(service);
+  const absl::StatusOr<policy::StartedPolicy> started = begin();
+  const policy::StoredPolicy after = PolicyInForce(service);
+  const auto fail = [&](const std::string& what_is_wrong) {
+    world_.ledger().Fail(
+        absl::StrCat("a start of ", start.built_in.kind, " with ",
+                     start.declared.has_value() ? "a" : "no", " folder ", what_is_wrong,
+                     ": version ", before.version(), ", then ", after.version()),
+        Witness::kInvariants);
+  };
+  if (absl::IsCancelled(started.status())) return;
+  if (!started.ok()) return fail(std::string(started.status().message()));
+  if (AreOthersAtWork(service, before.version())) return;
+  const bool is_taken =
+      start.declared.has_value() && started->refused.ok() && started->differs.ok();
+  if (!is_taken && after.version() != before.version()) return fail("replaces what was set");
+  if (is_taken && after.content_hash() != started->declared_hash) {
+    return fail("does not bring what it declares into force");
+  }
+  if (is_taken && before.content_hash() == started->declared_hash &&
+      after.version() != before.version()) {
+    return fail("makes a version of what is in force");
+  }
+  const absl::StatusOr<policy::StartedPolicy> again = begin();
+  if (again.ok() && PolicyInForce(service).version() > after.version() &&
+      !AreOthersAtWork(service, after.version())) {
+    fail("applies again what it has applied");
+  }
+}
+
+bool Actors::AreOthersAtWork(Service service, int64_t since) {
+  bool is_others = false;
+  world_.reader(service)
+      .Query(
+          {"SELECT body FROM policies WHERE key > $1 AND key < 'w'", {policy::VersionKey(since)}},
+          [&](const store::RowView& row) {
+            policy::StoredPolicy stored;
+            const std::string_view bytes = row.Text(0);
+            stored.ParseFromArray(bytes.data(), static_cast<int>(bytes.size()));
+            is_others = is_others || stored.applied_by() != policy::kFileCaller;
+          })
+      .IgnoreError();
+  return is_others;
+}
+
+policy::StoredPolicy Actors::PolicyInForce(Service service) {
+  policy::StoredPolicy stored;
+  world_.reader(service)
+      .Query({"SELECT body FROM policies WHERE key = 'current'", {}},
+             [&](const store::RowView& row) {
+               const std::string_view bytes = row.Text(0);
+               stored.ParseFromArray(bytes.data(), static_cast<int>(bytes.size()));
+             })
+      .IgnoreError();
+  return stored;
 }
 
 // ---- operators and the last shift

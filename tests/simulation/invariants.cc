@@ -7,6 +7,7 @@
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "common/id/id.h"
+#include "common/policy/policy.h"
 #include "common/time/micros.h"
 #include "common/time/stamp.h"
 #include "google/protobuf/descriptor.h"
@@ -20,14 +21,18 @@
 #include "tandem/events/v1/survey.pb.h"
 #include "tandem/events/v1/triage.pb.h"
 #include "tandem/intake/v1/ticket_service.pb.h"
+#include "tandem/sla/v1/sla_policy.pb.h"
 #include "tandem/sla/v1/sla_service.pb.h"
-#include "tests/simulation/business_hours.h"
+#include "tandem/triage/v1/triage_policy.pb.h"
+#include "tests/simulation/correspondents.h"
+#include "tests/simulation/left_out.h"
 #include "tests/simulation/world.h"
 
 namespace tandem::simulation {
 namespace {
 
 namespace ev = events::v1;
+namespace tr = triage::v1;
 namespace ty = type::v1;
 using google::protobuf::Message;
 
@@ -386,6 +391,46 @@ void Watch::CheckSurvey(const CommittedEvent& event) {
   }
 }
 
+const std::pair<std::string, ShadowCalendar>* Watch::CalendarOf(int64_t version,
+                                                                const std::string& name) {
+  auto known = calendars_.find(version);
+  if (known == calendars_.end()) {
+    policy::StoredPolicy stored;
+    sla::v1::SlaPolicy policy;
+    const absl::Status read = ports_.reader(kSla).Query(
+        {"SELECT body FROM policies WHERE key = $1", {policy::VersionKey(version)}},
+        [&](const store::RowView& row) {
+          const std::string_view bytes = row.Text(0);
+          stored.ParseFromArray(bytes.data(), static_cast<int>(bytes.size()));
+        });
+    if (!read.ok() || stored.version() != version || !policy.ParseFromString(stored.body())) {
+      return nullptr;
+    }
+    known = calendars_.try_emplace(version).first;
+    for (const sla::v1::Calendar& calendar : policy.calendars()) {
+      absl::StatusOr<ShadowCalendar> made = ShadowCalendar::Make(calendar);
+      if (!made.ok()) continue;
+      known->second.try_emplace(calendar.name(), calendar.SerializeAsString(), *std::move(made));
+    }
+  }
+  const auto found = known->second.find(name);
+  return found == known->second.end() ? nullptr : &found->second;
+}
+
+std::optional<absl::Duration> Watch::BusinessTime(int64_t version, const std::string& calendar,
+                                                  absl::Time from, absl::Time to) {
+  const auto* const found = CalendarOf(version, calendar);
+  if (found == nullptr) return std::nullopt;
+  return found->second.OpenTime(from, to);
+}
+
+bool Watch::HaveSameHours(int64_t version, int64_t other, const std::string& calendar) {
+  if (version == other) return true;
+  const auto* const mine = CalendarOf(version, calendar);
+  const auto* const theirs = CalendarOf(other, calendar);
+  return mine != nullptr && theirs != nullptr && mine->first == theirs->first;
+}
+
 // A clock that was paused goes on with what is left of its budget, by its calendar.
 void Watch::CheckClock(const CommittedEvent& event) {
   const std::unique_ptr<Message> body = Parse(event.type, event.body);
@@ -411,28 +456,42 @@ void Watch::CheckClock(const CommittedEvent& event) {
     } else if (clock.runs_from > absl::InfinitePast() && at >= clock.runs_from &&
                !clock.is_paused) {
       // Another target: what was used by the old one's calendar stays used.
-      clock.used += BusinessTime(clock.calendar, clock.runs_from, at);
-      clock.runs_from = at;
+      // A version that means other hours may have taken it before, without a word.
+      const std::optional<absl::Duration> used =
+          HaveSameHours(clock.version, ref.policy().version(), clock.calendar)
+              ? BusinessTime(clock.version, clock.calendar, clock.runs_from, at)
+              : std::nullopt;
+      clock.used += used.value_or(absl::ZeroDuration());
+      clock.runs_from = used.has_value() ? at : absl::InfinitePast();
     } else {
       clock.runs_from = absl::InfinitePast();
     }
     clock.is_unclassified = ref.severity() == ty::SEVERITY_UNSPECIFIED;
     clock.target = time::Span(started.target());
     clock.rule = rule;
+    clock.version = ref.policy().version();
     clock.calendar = started.calendar();
     if (is_classified && clock.is_paused) {
       // It counts from the opening on here too; after several pauses no event says which pieces.
-      if (clock.pauses == 1) {
-        clock.used =
-            BusinessTime(clock.calendar, time::Instant(started.started_at()), clock.paused_at);
+      const std::optional<absl::Duration> used =
+          clock.pauses == 1 ? BusinessTime(clock.version, clock.calendar,
+                                           time::Instant(started.started_at()), clock.paused_at)
+                            : std::nullopt;
+      if (used.has_value()) {
+        clock.used = *used;
       } else {
         clock.target = absl::ZeroDuration();
       }
     }
   } else if (name == "SlaClockPaused") {
     const absl::Duration used = time::Span(static_cast<const ev::SlaClockPaused&>(*body).used());
-    if (clock.runs_from > absl::InfinitePast() && at >= clock.runs_from) {
-      const absl::Duration own = clock.used + BusinessTime(clock.calendar, clock.runs_from, at);
+    const std::optional<absl::Duration> since =
+        clock.runs_from > absl::InfinitePast() && at >= clock.runs_from &&
+                HaveSameHours(clock.version, ref.policy().version(), clock.calendar)
+            ? BusinessTime(clock.version, clock.calendar, clock.runs_from, at)
+            : std::nullopt;
+    if (since.has_value()) {
+      const absl::Duration own = clock.used + *since;
       if (own != used) {
         Fail(absl::StrCat("ticket ", ref.ticket_id(), ", ", ty::SlaMetric_Name(ref.metric()),
                           ": paused after ", absl::FormatDuration(used), " of business time (",
@@ -449,11 +508,14 @@ void Watch::CheckClock(const CommittedEvent& event) {
   } else if (name == "SlaClockResumed") {
     const absl::Time due = time::Instant(static_cast<const ev::SlaClockResumed&>(*body).due_at());
     if (rule != clock.rule) clock.target = absl::ZeroDuration();
-    if (clock.is_paused && clock.used < clock.target) {
-      const absl::Duration left = BusinessTime(clock.calendar, at, due);
-      if (left != clock.target - clock.used) {
+    const std::optional<absl::Duration> left =
+        clock.is_paused && clock.used < clock.target
+            ? BusinessTime(clock.version, clock.calendar, at, due)
+            : std::nullopt;
+    if (left.has_value()) {
+      if (*left != clock.target - clock.used) {
         Fail(absl::StrCat("ticket ", ref.ticket_id(), ", ", ty::SlaMetric_Name(ref.metric()),
-                          ": goes on with ", absl::FormatDuration(left), " (", clock.calendar,
+                          ": goes on with ", absl::FormatDuration(*left), " (", clock.calendar,
                           "), ", absl::FormatDuration(clock.target - clock.used), " are left"));
       }
     }
@@ -699,6 +761,48 @@ class Look {
             Fail(absl::StrCat("timeline of ", key, " ends at ", last[key], ", its journal at ",
                               journal.last_sequence()));
           }
+        });
+  }
+
+  // What is in use the policy still has.
+  void InUse() {
+    tr::TriagePolicy policy;
+    const absl::Status read = world_.reader(kTriage).Query(
+        {"SELECT body FROM policies WHERE key = 'current'", {}}, [&](const store::RowView& row) {
+          policy::StoredPolicy stored;
+          const std::string_view bytes = row.Text(0);
+          stored.ParseFromArray(bytes.data(), static_cast<int>(bytes.size()));
+          policy.ParseFromString(stored.body());
+        });
+    if (!read.ok()) return Fail(std::string(read.message()));
+    std::set<std::string> queues, escalations;
+    for (const auto& queue : policy.queues()) queues.insert(queue.name());
+    for (const auto& escalation : policy.escalations()) escalations.insert(escalation.name());
+    Each<triage::records::TicketRecord>(
+        kTriage, "SELECT key, body FROM tickets",
+        [&](const std::string& key, const triage::records::TicketRecord& ticket) {
+          if (ticket.phase() != triage::records::PHASE_OPEN || ticket.queue().empty() ||
+              queues.contains(ticket.queue())) {
+            return;
+          }
+          Fail(absl::StrCat("triage: ticket ", key, " is open in the queue ", ticket.queue(),
+                            ", which the policy does not have"));
+        });
+    Each<triage::records::StaffRecord>(
+        kTriage, "SELECT key, body FROM staff",
+        [&](const std::string& key, const triage::records::StaffRecord& record) {
+          for (const std::string& queue : record.staff().queues()) {
+            if (!record.staff().active() || queues.contains(queue)) continue;
+            Fail(absl::StrCat("triage: ", key, " claims from the queue ", queue,
+                              ", which the policy does not have"));
+          }
+        });
+    Each<triage::records::EscalationRecord>(
+        kTriage, "SELECT key, body FROM escalations WHERE state < 3",
+        [&](const std::string& key, const triage::records::EscalationRecord& record) {
+          if (escalations.contains(record.policy().name())) return;
+          Fail(absl::StrCat("triage: the escalation ", key, " goes by ", record.policy().name(),
+                            ", which the policy does not have"));
         });
   }
 
@@ -1205,6 +1309,7 @@ void CheckState(World& world) {
   look.Timers();
   look.Timeline();
   look.Holds();
+  look.InUse();
 }
 
 void CheckQuiet(World& world) {
@@ -1212,6 +1317,8 @@ void CheckQuiet(World& world) {
   QuietLook look(world);
   look.Published();
   look.NoMoreDeadLetters();
+  CheckCorrespondents(world);
+  CheckLeftOut(world);
   look.NoClearanceBehindAnAcknowledgement();
   look.NoClearanceAgainstOpenTickets();
   look.NobodyCarriesWhoIsGone();
@@ -1227,6 +1334,8 @@ void CheckEnd(World& world) {
   look.Acknowledged();
   look.SameTickets();
   look.WholeTimeline();
+  CheckCorrespondents(world);
+  CheckLeftOut(world);
   look.NoClearanceBehindAnAcknowledgement();
   look.NothingHeld();
   look.Clocks();

@@ -8,6 +8,7 @@
 #include <cstdint>
 #include <functional>
 #include <map>
+#include <optional>
 #include <set>
 #include <string>
 #include <utility>
@@ -23,6 +24,7 @@
 #include "tests/simulation/ledger.h"
 #include "tests/simulation/plan.h"
 #include "tests/simulation/process.h"
+#include "tests/simulation/shadow_calendar.h"
 
 namespace tandem::simulation {
 
@@ -114,12 +116,21 @@ class Watch {
   void CheckRing(const CommittedEvent& event);
   void CheckSurvey(const CommittedEvent& event);
   void CheckClock(const CommittedEvent& event);
+  // What the calendar of that version counts, or none where it cannot be told.
+  std::optional<absl::Duration> BusinessTime(int64_t version, const std::string& calendar,
+                                             absl::Time from, absl::Time to);
+  // Whether two versions mean the same hours by the name.
+  bool HaveSameHours(int64_t version, int64_t other, const std::string& calendar);
+  const std::pair<std::string, ShadowCalendar>* CalendarOf(int64_t version,
+                                                           const std::string& name);
   void CheckClearances(const std::vector<store::Write>& batch);
   void Fail(std::string message) { ports_.ledger->Fail(std::move(message), Witness::kInvariants); }
 
   const Ports ports_;
   std::array<PerService, kServices> services_;
   int64_t commits_ = 0, events_applied_ = 0, timers_fired_ = 0;
+  // Of a version of the SLA policy, by name.
+  std::map<int64_t, std::map<std::string, std::pair<std::string, ShadowCalendar>>> calendars_;
 
   struct Stream {
     int64_t sequence = 0;
@@ -142,6 +153,7 @@ class Watch {
   struct Clock {
     absl::Duration target, used;
     std::string calendar, rule;
+    int64_t version = 0;  // of the policy
     bool is_paused = false, is_unclassified = false;
     absl::Time paused_at;
     int pauses = 0;

@@ -47,6 +47,8 @@ constexpr std::string_view kActNames[] = {
     "open",
     "open_by_stranger",
     "write",
+    "open_nuisance",
+    "write_from",
     "thank",
     "complain",
     "self_resolve",
@@ -67,6 +69,8 @@ constexpr std::string_view kActNames[] = {
     "reopen",
     "close",
     "spam",
+    "not_spam",
+    "make_internal",
     "move_account",
     "away",
     "leave",
@@ -77,11 +81,15 @@ constexpr std::string_view kActNames[] = {
     "touch",
     "prove",
     "grant_exception",
+    "use_exception",
     "advance_journey",
     "close_follow_up",
     "assign_requester",
     "put_contact",
+    "move_address",
     "apply_policy",
+    "apply_as_clock_goes_back",
+    "drop_in_use",
     "retry_dead_letters",
 };
 static_assert(std::size(kActNames) == static_cast<size_t>(Act::kRetryDeadLetters) + 1);
@@ -159,6 +167,87 @@ absl::Duration Somewhere(absl::Duration end, Dice& dice) {
   return dice.Between(absl::ZeroDuration(), end);
 }
 
+// Addresses that move, some of them just before somebody writes, and messages by mail.
+void DrawLetters(Plan& plan, Dice dice) {
+  std::vector<absl::Duration> openings;
+  for (const Action& action : plan.actions) {
+    if (action.act == Act::kOpen || action.act == Act::kOpenByStranger) {
+      openings.push_back(action.at);
+    }
+  }
+  const int moves = dice.Int(0, plan.accounts + plan.contacts);
+  for (int i = 0; i < moves; ++i) {
+    absl::Duration at = Somewhere(plan.length, dice);
+    if (dice.Chance(0.6) && !openings.empty()) {
+      at = std::max<absl::Duration>(absl::ZeroDuration(),
+                                    dice.Pick(openings) - Somewhere(absl::Seconds(5), dice));
+    }
+    plan.actions.push_back({at, Act::kMoveAddress, -1, dice.Next()});
+  }
+  const int letters = dice.Int(0, plan.tickets);
+  for (int i = 0; i < letters; ++i) {
+    const int ticket = dice.Int(0, plan.tickets - 1);
+    plan.actions.push_back({Somewhere(plan.length, dice), Act::kWriteFrom, ticket, dice.Next()});
+  }
+}
+
+// Whoever sends spam twice is suspected the third time, and may be wronged; and tickets that turn
+// out to be no customer's.
+void DrawNuisances(Plan& plan, Dice dice) {
+  plan.nuisances = dice.Chance(0.5) ? dice.Int(3, 5) : 0;
+  absl::Duration at = Somewhere(plan.length / 2, dice);
+  const absl::Duration most =
+      std::min<absl::Duration>(absl::Hours(1), plan.length / 20) + absl::Seconds(2);
+  for (int i = 0; i < plan.nuisances; ++i) {
+    const int ticket = plan.tickets + i;
+    const auto add = [&](Act act) { plan.actions.push_back({at, act, ticket, dice.Next()}); };
+    const auto later = [&] { at += Somewhere(most, dice); };
+    add(Act::kOpenNuisance);
+    later();
+    if (i < 2 && dice.Chance(0.9)) {
+      add(Act::kSpam);
+      later();
+      continue;
+    }
+    // It waits for review meanwhile.
+    const int steps = dice.Int(1, 3);
+    for (int step = 0; step < steps; ++step) {
+      constexpr Act kMeanwhile[] = {Act::kCheck, Act::kCheck, Act::kWrite,
+                                    Act::kReply, Act::kTouch, Act::kClaimTogether};
+      add(kMeanwhile[dice.Below(std::size(kMeanwhile))]);
+      later();
+    }
+    constexpr Act kVerdicts[] = {Act::kNotSpam, Act::kNotSpam, Act::kSpam, Act::kResolve,
+                                 Act::kSelfResolve};
+    add(kVerdicts[dice.Below(std::size(kVerdicts))]);
+    later();
+    if (dice.Chance(0.5)) add(Act::kCheck);
+    if (dice.Chance(0.3)) add(Act::kReopen);
+    if (dice.Chance(0.4)) add(Act::kSpam);
+    later();
+  }
+  const int changes = dice.Int(0, plan.tickets / 2);
+  for (int i = 0; i < changes; ++i) {
+    const int ticket = dice.Int(0, plan.tickets - 1);
+    plan.actions.push_back({Somewhere(plan.length, dice), Act::kMakeInternal, ticket, dice.Next()});
+  }
+}
+
+// Exceptions that end, and policies that change under what is there.
+void DrawChanges(Plan& plan, Dice dice) {
+  const auto add = [&](Act act, int ticket) {
+    plan.actions.push_back({Somewhere(plan.length, dice), act, ticket, dice.Next()});
+  };
+  const int exceptions = dice.Int(0, 3);
+  for (int i = 0; i < exceptions; ++i) add(Act::kUseException, -1);
+  const int jumps = dice.Int(0, 2);
+  for (int i = 0; i < jumps; ++i) {
+    add(Act::kApplyAsClockGoesBack, dice.Int(0, plan.tickets - 1));
+  }
+  const int drops = dice.Int(0, 3);
+  for (int i = 0; i < drops; ++i) add(Act::kDropInUse, -1);
+}
+
 void DrawActions(Plan& plan, Dice dice) {
   // Half of them come in crowds, as they do when something breaks.
   const absl::Duration crowds[] = {Somewhere(plan.length / 2, dice),
@@ -199,6 +288,9 @@ void DrawActions(Plan& plan, Dice dice) {
     plan.actions.push_back(
         {Somewhere(plan.length, people), Act::kBecomeCritical, ticket, people.Next()});
   }
+  DrawLetters(plan, Dice(plan.seed, "letters"));
+  DrawNuisances(plan, Dice(plan.seed, "nuisances"));
+  DrawChanges(plan, Dice(plan.seed, "changes"));
   std::erase_if(plan.actions, [&](const Action& action) { return action.at >= plan.length; });
   std::stable_sort(plan.actions.begin(), plan.actions.end(),
                    [](const Action& a, const Action& b) { return a.at < b.at; });

@@ -65,6 +65,8 @@ enum class Act : uint8_t {
   kOpen,
   kOpenByStranger,
   kWrite,
+  kOpenNuisance,  // from the address whose tickets are spam
+  kWriteFrom,     // by mail: who wrote is told by the address alone
   kThank,
   kComplain,
   kSelfResolve,
@@ -86,6 +88,8 @@ enum class Act : uint8_t {
   kReopen,
   kClose,
   kSpam,
+  kNotSpam,       // what is suspected to be spam is found to be none
+  kMakeInternal,  // or a customer's again
   kMoveAccount,
   kAway,
   kLeave,           // or comes back, or claims from one queue less
@@ -97,12 +101,16 @@ enum class Act : uint8_t {
   kTouch,
   kProve,
   kGrantException,
+  kUseException,  // one of seconds: asks under it, and contacts before and after its end
   kAdvanceJourney,
   kCloseFollowUp,
   kAssignRequester,
   kPutContact,
+  kMoveAddress,  // to another contact, a new one among them, or a stranger's to a contact
   // operators
   kApplyPolicy,
+  kApplyAsClockGoesBack,  // and opens a ticket at once
+  kDropInUse,             // from the triage policy
   kRetryDeadLetters,
 };
 std::string_view NameOf(Act act);
@@ -132,6 +140,7 @@ struct Plan {
   int contacts = 1;  // of each account
   int agents = 1;
   int tickets = 1;
+  int nuisances = 0;  // stories behind those of `tickets`, all from one address
   // Of the policies.
   absl::Duration auto_close, survey_delay, reminder_after, expires_after, retry_every, retry_for;
   bool survey_at_resolution = false;

@@ -30,13 +30,16 @@ void PlayTo(World& world, Actors& actors) {
   actors.Begin();
   Dice dice(world.plan().seed, "looks");
   const int looks = dice.Int(2, 5);
-  for (int i = 0; i < looks && !is_over(); ++i) {
+  Dice folders(world.plan().seed, "folders");
+  // A start that nobody answers may last beyond the end.
+  for (int i = 0; i < looks && !is_over() && world.Now() < end; ++i) {
     world.RunUntil(world.Now() + (end - world.Now()) * dice.Unit());
     if (!is_over()) CheckState(world);
     if (!is_over()) CompareSomeWithShadows(world, dice);
+    if (!is_over() && folders.Chance(0.25)) actors.RollOut(folders);
   }
   if (is_over()) return;
-  world.RunUntil(end);
+  world.RunUntil(std::max(end, world.Now()));
 
   // Liveness: nothing goes wrong any more, so everything comes to rest.
   if (is_over()) return;

@@ -104,13 +104,12 @@ TEST_P(ShadowedMistakes, AreCaughtByTheShadowsAlone) {
   ADD_FAILURE() << "not caught within " << kSeeds << " seeds";
 }
 
-INSTANTIATE_TEST_SUITE_P(Of, ShadowedMistakes,
-                         ::testing::Values(plant::Mistake::kPauseOffCalendar,
-                                           plant::Mistake::kStaleClearance,
-                                           plant::Mistake::kHoldKept),
-                         [](const auto& mistake) {
-                           return std::string(plant::NameOf(mistake.param));
-                         });
+INSTANTIATE_TEST_SUITE_P(
+    Of, ShadowedMistakes,
+    ::testing::Values(plant::Mistake::kPauseOffCalendar, plant::Mistake::kStaleClearance,
+                      plant::Mistake::kHoldKept, plant::Mistake::kExceptionKept,
+                      plant::Mistake::kSpecialDayKept, plant::Mistake::kOlderPolicy),
+    [](const auto& mistake) { return std::string(plant::NameOf(mistake.param)); });
 
 // One that leaves out whatever it is unsure of would agree with everything.
 TEST(TheShadows, CompareNearlyAllThatTheyLookAt) {

@@ -383,6 +383,24 @@ void World::BeginFaults() {
   Episodes(Fault::kPoison, 3, [this](Dice& dice) { Poison(dice); });
 }
 
+void World::Restart(Service service) {
+  for (Place& place : places_) {
+    if (place.process == nullptr) continue;
+    for (const Service served : place.services) {
+      if (served == service) place.process->Doom();
+    }
+  }
+}
+
+void World::SetClocks(absl::Duration skew) {
+  if (!weather_.is_on() || plan_.mix[static_cast<size_t>(Fault::kClockJump)] == 0) return;
+  weather_.Count(Fault::kClockJump);
+  for (Place& place : places_) {
+    place.skew = skew;
+    if (place.process != nullptr) place.process->SetSkew(skew);
+  }
+}
+
 void World::EndFaults() {
   weather_.SetOn(false);
   broker_->SetDown(false);
@@ -410,12 +428,7 @@ void World::Rewind(Dice& dice) {
   const auto service = static_cast<Service>(dice.Below(kServices));
   const auto partition = static_cast<int64_t>(dice.Below(static_cast<uint64_t>(plan_.partitions)));
   const double share = dice.Unit();
-  for (Place& place : places_) {
-    if (place.process == nullptr) continue;
-    for (const Service served : place.services) {
-      if (served == service) place.process->Doom();
-    }
-  }
+  Restart(service);
   // Before any of them is started again.
   fate_->Post([this, service, partition, share] {
     const int64_t next =

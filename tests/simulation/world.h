@@ -90,6 +90,11 @@ class World {
   int64_t Number(Service service, const std::string& sql, std::vector<store::Value> params = {});
   // Some runtime of the service that is alive; null = none is.
   runtime::ServiceRuntime* AnyRuntime(Service service, Dice& dice);
+  // Kills every process of the service; each is started again.
+  void Restart(Service service);
+  // Sets all clocks as far ahead or back as they may be; nothing in a world whose clocks do not
+  // jump.
+  void SetClocks(absl::Duration skew);
   // Why it has not drained; empty = it has.
   std::string WhatIsLeft();
   // Calls of actors that were not answered yet.
