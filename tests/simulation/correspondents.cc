@@ -32,18 +32,6 @@ namespace ty = type::v1;
 // The shipped policy's requester_valid_for, and what clocks may differ.
 constexpr absl::Duration kRemembered = absl::Seconds(610);
 
-template <typename E>
-bool Is(const CommittedEvent& event) {
-  return event.type == E::descriptor()->full_name();
-}
-
-template <typename E>
-E Read(const CommittedEvent& event) {
-  E body;
-  body.ParseFromString(event.body);
-  return body;
-}
-
 // The actors' calls of that kind, by the cause that their commits name.
 template <typename Request>
 absl::flat_hash_map<std::string, const CallRecord*> CallsOf(const Ledger& ledger) {
@@ -81,10 +69,10 @@ class AddressBook {
                                commit_.front()->committed_at != event.committed_at)) {
         EndCommit();
       }
-      if (Is<ev::ContactChanged>(event)) {
+      if (IsA<ev::ContactChanged>(event)) {
         Changed(event, puts);
-      } else if (Is<ev::RequesterAssigned>(event)) {
-        const auto assigned = Read<ev::RequesterAssigned>(event);
+      } else if (IsA<ev::RequesterAssigned>(event)) {
+        const auto assigned = BodyAs<ev::RequesterAssigned>(event);
         const auto entry = entries_.find(assigned.requester_id());
         if (entry != entries_.end() && !entry->second.empty()) {
           now_[entry->second] = {assigned.contact_id()};
@@ -152,7 +140,7 @@ class AddressBook {
 
   void Changed(const CommittedEvent& event,
                const absl::flat_hash_map<std::string, const CallRecord*>& puts) {
-    const auto changed = Read<ev::ContactChanged>(event);
+    const auto changed = BodyAs<ev::ContactChanged>(event);
     const std::string& contact = changed.contact_id();
     const bool is_new = accounts_.insert_or_assign(contact, changed.account_id()).second;
     commit_.push_back(&event);
@@ -222,14 +210,14 @@ class Correspondence {
     const auto messages = CallsOf<in::AddMessageRequest>(world_.ledger());
     for (const CommittedEvent& event : world_.ledger().committed) {
       if (event.service != kIntake) continue;
-      if (Is<ev::TicketOpened>(event)) {
+      if (IsA<ev::TicketOpened>(event)) {
         const auto call = openings.find(event.cause);
         Opened(event, call == openings.end() ? nullptr : call->second);
-      } else if (Is<ev::TicketRequesterResolved>(event)) {
-        const auto resolved = Read<ev::TicketRequesterResolved>(event);
+      } else if (IsA<ev::TicketRequesterResolved>(event)) {
+        const auto resolved = BodyAs<ev::TicketRequesterResolved>(event);
         tickets_[resolved.ticket_id()].contact = resolved.contact_id();
-      } else if (Is<ev::TicketUpdated>(event)) {
-        const auto updated = Read<ev::TicketUpdated>(event);
+      } else if (IsA<ev::TicketUpdated>(event)) {
+        const auto updated = BodyAs<ev::TicketUpdated>(event);
         Ticket& ticket = tickets_[updated.ticket_id()];
         // The address was the other's; whether what became of the ticket still counts for it the
         // product does not say.
@@ -238,15 +226,15 @@ class Correspondence {
           ticket.address.clear();
         }
         ticket.contact = updated.contact_id();
-      } else if (Is<ev::TicketResolved>(event)) {
+      } else if (IsA<ev::TicketResolved>(event)) {
         if (History* history = HistoryOf(event.subject)) history->resolved.insert(event.subject);
-      } else if (Is<ev::TicketClosed>(event)) {
+      } else if (IsA<ev::TicketClosed>(event)) {
         Closed(event);
-      } else if (Is<ev::TicketMessageAdded>(event)) {
+      } else if (IsA<ev::TicketMessageAdded>(event)) {
         const auto call = messages.find(event.cause);
         Added(event, call == messages.end() ? nullptr : call->second);
       } else {
-        if (Is<ev::TicketReopened>(event)) {
+        if (IsA<ev::TicketReopened>(event)) {
           if (History* history = HistoryOf(event.subject)) history->resolved.erase(event.subject);
         }
         if (!third_parties_.contains(event.cause)) continue;
@@ -281,7 +269,7 @@ class Correspondence {
   }
   void Closed(const CommittedEvent& event) {
     History* const history = HistoryOf(event.subject);
-    if (history == nullptr || Read<ev::TicketClosed>(event).reason() != ty::CLOSE_REASON_SPAM) {
+    if (history == nullptr || BodyAs<ev::TicketClosed>(event).reason() != ty::CLOSE_REASON_SPAM) {
       return;
     }
     ++history->spam;
@@ -289,7 +277,7 @@ class Correspondence {
   }
 
   void Opened(const CommittedEvent& event, const CallRecord* call) {
-    const auto opened = Read<ev::TicketOpened>(event);
+    const auto opened = BodyAs<ev::TicketOpened>(event);
     Ticket& ticket = tickets_[opened.ticket_id()];
     ticket.contact = opened.contact_id();
     const bool goes_on = !opened.follow_up_of().empty();
@@ -318,7 +306,7 @@ class Correspondence {
   }
 
   void Added(const CommittedEvent& event, const CallRecord* call) {
-    const auto added = Read<ev::TicketMessageAdded>(event);
+    const auto added = BodyAs<ev::TicketMessageAdded>(event);
     const bool is_third_party = added.author_kind() == ty::AUTHOR_KIND_THIRD_PARTY;
     if (is_third_party) third_parties_.insert(event.cause);
     // What is asked for beside it is SYSTEM's.

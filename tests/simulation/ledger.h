@@ -56,6 +56,18 @@ struct CommittedEvent {
   absl::Time committed_at;
 };
 
+template <typename E>
+bool IsA(const CommittedEvent& event) {
+  return event.type == E::descriptor()->full_name();
+}
+
+template <typename E>
+E BodyAs(const CommittedEvent& event) {
+  E body;
+  body.ParseFromString(event.body);
+  return body;
+}
+
 // Who says that a promise was broken.
 enum class Witness : uint8_t {
   kWorld,       // those who take part: what cannot go on

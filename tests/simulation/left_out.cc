@@ -21,18 +21,6 @@ namespace {
 namespace ev = events::v1;
 namespace ty = type::v1;
 
-template <typename E>
-bool Is(const CommittedEvent& event) {
-  return event.type == E::descriptor()->full_name();
-}
-
-template <typename E>
-E Read(const CommittedEvent& event) {
-  E body;
-  body.ParseFromString(event.body);
-  return body;
-}
-
 // Why a ticket is left out from some instant on; empty = it is not.
 struct Change {
   absl::Time known_at;  // to the service in question
@@ -52,12 +40,12 @@ class LeftOut {
     for (const CommittedEvent& event : world_.ledger().committed) {
       if (event.service != kIntake) continue;
       std::string why;
-      if (Is<ev::TicketOpened>(event)) {
-        why = WhyLeftOut(Read<ev::TicketOpened>(event));
-      } else if (Is<ev::TicketUpdated>(event)) {
-        why = WhyLeftOut(Read<ev::TicketUpdated>(event));
-      } else if (Is<ev::TicketClosed>(event) &&
-                 Read<ev::TicketClosed>(event).reason() == ty::CLOSE_REASON_SPAM) {
+      if (IsA<ev::TicketOpened>(event)) {
+        why = WhyLeftOut(BodyAs<ev::TicketOpened>(event));
+      } else if (IsA<ev::TicketUpdated>(event)) {
+        why = WhyLeftOut(BodyAs<ev::TicketUpdated>(event));
+      } else if (IsA<ev::TicketClosed>(event) &&
+                 BodyAs<ev::TicketClosed>(event).reason() == ty::CLOSE_REASON_SPAM) {
         why = "spam";
       } else {
         continue;
@@ -69,10 +57,10 @@ class LeftOut {
     }
     for (const CommittedEvent& event : world_.ledger().committed) {
       if (event.service != kSurvey) continue;
-      if (Is<ev::SurveyInvited>(event)) {
-        Asked(event, Read<ev::SurveyInvited>(event).survey().ticket_id(), changes);
-      } else if (Is<ev::SurveyReminded>(event)) {
-        Asked(event, Read<ev::SurveyReminded>(event).survey().ticket_id(), changes);
+      if (IsA<ev::SurveyInvited>(event)) {
+        Asked(event, BodyAs<ev::SurveyInvited>(event).survey().ticket_id(), changes);
+      } else if (IsA<ev::SurveyReminded>(event)) {
+        Asked(event, BodyAs<ev::SurveyReminded>(event).survey().ticket_id(), changes);
       }
     }
   }
