@@ -278,6 +278,7 @@ class Clocks : public Interview {
     tolerance.arrivals_known = !HasSkew(world_);
     std::vector<ArrivedEvent> events;
     absl::Time opening_known = absl::InfiniteFuture();
+    absl::Time closing_known = absl::InfiniteFuture(), closed_at = absl::InfiniteFuture();
     for (const CommittedEvent& committed : world_.ledger().committed) {
       if (committed.subject != ticket_id) continue;
       if (committed.service == kSla) {
@@ -292,6 +293,9 @@ class Clocks : public Interview {
       if (committed.time > first) return false;
       if (committed.type == events::v1::TicketOpened::descriptor()->full_name()) {
         opening_known = known_since;
+      } else if (committed.type == events::v1::TicketClosed::descriptor()->full_name()) {
+        closing_known = known_since;
+        closed_at = committed.time;
       }
       event.arrived_at = tolerance.arrivals_known ? known_since : committed.time;
       events.push_back(std::move(event));
@@ -308,6 +312,9 @@ class Clocks : public Interview {
       const auto committed = committed_at_.find(policy.version);
       if (committed == committed_at_.end() || committed->second == opening_known) return false;
       policy.at_opening = committed->second < opening_known;
+      // It takes tickets that are open, by the order of commits too: where the clocks tell another
+      // one, whether it took this one they do not show.
+      if ((committed->second < closing_known) != (policy.applied_at < closed_at)) return false;
       // Open tickets take it some time after its application, as facts that are late.
       if (!*policy.at_opening) tolerance.arrivals_known = false;
     }
