@@ -124,6 +124,10 @@ absl::StatusOr<RestoreReport> Restore(const RestoreOptions& options) {
   absl::StatusOr<BackupManifest> manifest = ReadManifest(options.backup);
   if (!manifest.ok()) return manifest.status();
   report.manifest = *std::move(manifest);
+  if (report.manifest.services_size() > 0) {
+    return absl::FailedPreconditionError(absl::StrCat(
+        options.backup, " is a backup of PostgreSQL; restore it into a database with --store"));
+  }
   say(absl::StrCat("checking ", report.manifest.files_size(), " files"));
   if (absl::Status s = CheckFiles(options.backup, report.manifest); !s.ok()) return s;
 

@@ -34,7 +34,8 @@ struct RestoreReport {
 // Blocks. Until it has come to its end every program refuses the folder and says how to go on, and
 // run again it starts over. Errors say what to do:
 //   NOT_FOUND            no whole backup
-//   FAILED_PRECONDITION  the folder holds something else, or is in use
+//   FAILED_PRECONDITION  the folder holds something else, or is in use; or the backup is of
+//                        PostgreSQL (common/server_backup)
 //   DATA_LOSS            the backup is damaged
 absl::StatusOr<RestoreReport> Restore(const RestoreOptions& options);
 
