@@ -36,7 +36,8 @@ constexpr size_t kMaxFolderBytes = 4095;
 
 absl::Status NoBackup() {
   return absl::UnimplementedError(
-      "the databases of this process are a server's, which this does not copy");
+      "the databases of this process are a server's: run `tandemctl backup --store "
+      "postgresql://…`");
 }
 
 // Lists see and write positions; tokens are made of them, and read, here (page_token.h).

@@ -2,10 +2,12 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <cstdlib>
 #include <filesystem>
 #include <string>
 #include <vector>
 
+#include "common/backup/manifest.h"
 #include "services/tandemctl/testing.h"
 #include "tandem/admin/v1/admin_service.pb.h"
 
@@ -14,6 +16,7 @@ namespace {
 
 using ::testing::AllOf;
 using ::testing::HasSubstr;
+using ::testing::Not;
 namespace v1 = admin::v1;
 
 class BackupTest : public testing::ProgramTest {
@@ -81,11 +84,76 @@ TEST_F(BackupTest, OfAProcessThatWasRestartedMeanwhileHasFailed) {
   EXPECT_THAT(ran.messages, HasSubstr("the process was restarted"));
 }
 
+TEST_F(BackupTest, OfADatabaseDoesNotQuoteWhatMayHoldAPassword) {
+  const testing::Ran ran = RunAt({"backup", "--to", "/here", "--store", "mysql://me:secret@db/x"});
+  EXPECT_EQ(ran.code, 2);
+  EXPECT_THAT(ran.messages,
+              AllOf(HasSubstr("--store: is not postgresql://"), Not(HasSubstr("secret"))));
+}
+
+TEST_F(BackupTest, OfADatabaseEachNamesThatOfEveryServiceOnce) {
+  std::vector<std::string> words = {"backup", "--to", "/here"};
+  for (const char* service : {"ticket_intake", "triage", "sla_timer", "survey"}) {
+    words.insert(words.end(), {"--store", std::string(service) + "=postgresql://me@db/x"});
+  }
+  testing::Ran ran = RunAt(words);
+  EXPECT_EQ(ran.code, 2);
+  EXPECT_THAT(ran.messages, HasSubstr("--store: does not name the database of account_health"));
+  words.insert(words.end(), {"--store", "survey=postgresql://me@db/y"});
+  ran = RunAt(words);
+  EXPECT_EQ(ran.code, 2);
+  EXPECT_THAT(ran.messages, HasSubstr("--store: names survey twice"));
+}
+
+TEST_F(BackupTest, ARestoreGoesToAFolderOrToADatabaseWithItsTopic) {
+  testing::Ran ran = RunAt({"restore", "--from", "/nowhere"});
+  EXPECT_EQ(ran.code, 2);
+  EXPECT_THAT(ran.messages, HasSubstr("either --data or --store"));
+  ran = RunAt({"restore", "--from", "/nowhere", "--data", "/x", "--store", "postgresql://o@db/x"});
+  EXPECT_EQ(ran.code, 2);
+  EXPECT_THAT(ran.messages, HasSubstr("either --data or --store"));
+  ran = RunAt({"restore", "--from", "/nowhere", "--store", "postgresql://o@db/x"});
+  EXPECT_EQ(ran.code, 2);
+  EXPECT_THAT(ran.messages, HasSubstr("--bus is required"));
+  ran = RunAt({"restore", "--from", "/nowhere", "--data", "/x", "--bus", "kafka:db:9092"});
+  EXPECT_EQ(ran.code, 2);
+  EXPECT_THAT(ran.messages, HasSubstr("--bus, --topic"));
+}
+
+// A folder with the manifest of a backup and nothing else.
+std::string FolderWith(const backup::BackupManifest& manifest) {
+  std::string folder = (std::filesystem::temp_directory_path() / "backup_XXXXXX").string();
+  EXPECT_NE(mkdtemp(folder.data()), nullptr);
+  EXPECT_TRUE(backup::WriteManifest(folder, manifest).ok());
+  return folder;
+}
+
+TEST_F(BackupTest, OfOneEngineIsNotRestoredIntoTheOther) {
+  const std::string files = FolderWith(backup::BackupManifest());
+  testing::Ran ran = RunAt({"restore", "--from", files, "--store", "postgresql://o@127.0.0.1:1/x",
+                            "--bus", "kafka:127.0.0.1:1"});
+  EXPECT_EQ(ran.code, 1);
+  EXPECT_THAT(ran.messages, AllOf(HasSubstr("files of `tandem serve`"), HasSubstr("--data")));
+  backup::BackupManifest of_a_database;
+  of_a_database.add_services()->set_service("triage");
+  const std::string dump = FolderWith(of_a_database);
+  const std::string data = dump + "/data";
+  ran = RunAt({"restore", "--from", dump, "--data", data});
+  EXPECT_EQ(ran.code, 1);
+  EXPECT_THAT(ran.messages, AllOf(HasSubstr("PostgreSQL"), HasSubstr("--store")));
+  EXPECT_FALSE(std::filesystem::exists(data));
+  std::filesystem::remove_all(files);
+  std::filesystem::remove_all(dump);
+}
+
 TEST_F(BackupTest, ARestoreOfNothingMakesNothing) {
   const testing::Ran ran = RunAt({"restore", "--from", "/nowhere", "--data", "/nowhere-either"});
   EXPECT_EQ(ran.code, 1);
   EXPECT_THAT(ran.messages, AllOf(HasSubstr("NOT_FOUND"), HasSubstr("/nowhere holds no backup")));
   EXPECT_FALSE(std::filesystem::exists("/nowhere-either"));
+  const testing::Ran json =
+      RunAt({"restore", "--from", "/nowhere", "--data", "/nowhere-either", "--output", "json"});
+  EXPECT_THAT(json.messages, HasSubstr("\"code\":\"NOT_FOUND\""));
 }
 
 }  // namespace

@@ -13,6 +13,7 @@
 #include "absl/strings/str_split.h"
 #include "absl/strings/strip.h"
 #include "common/cli/json.h"
+#include "common/cli/text_width.h"
 #include "common/cli/yaml.h"
 #include "common/config/error_list.h"
 #include "common/config/text_file.h"
@@ -560,6 +561,17 @@ int Fail(Context& context, const absl::Status& status,
     *context.messages << "  to try again without doing it twice: --request-id " << id
                       << (again.empty() ? "" : " ") << again << "\n";
   }
+  return kFailed;
+}
+
+int FailHere(Context& context, const absl::Status& status) {
+  if (absl::IsInvalidArgument(status)) return UsageError(context, std::string(status.message()));
+  if (context.json) {
+    *context.messages << ErrorJson(status, "", "");
+    return kFailed;
+  }
+  *context.messages << "tandemctl: " << absl::StatusCodeToString(status.code()) << ": "
+                    << cli::Printable(std::string(status.message())) << "\n";
   return kFailed;
 }
 

@@ -47,6 +47,8 @@ struct Context {
 // request id, each with its value.
 int Fail(Context& context, const absl::Status& status,
          const std::map<std::string, std::string>& flags = {}, const std::string& again = "");
+// Likewise, of a command that did its work by itself and asked no service.
+int FailHere(Context& context, const absl::Status& status);
 int UsageError(Context& context, const std::string& what);
 // Prints the reply as JSON or YAML, or as `text` for people.
 int Print(Context& context, const google::protobuf::Message& reply,

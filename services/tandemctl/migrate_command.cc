@@ -7,7 +7,6 @@
 #include "absl/strings/str_replace.h"
 #include "common/cli/human.h"
 #include "common/cli/table.h"
-#include "common/cli/text_width.h"
 #include "common/kafka/kafka_flags.h"
 #include "common/transfer/source.h"
 #include "common/transfer/transfer.h"
@@ -97,13 +96,11 @@ std::string Show(const MigrationReport& report, const Migration& migration, cons
 }
 
 int FailMigration(Context& context, const absl::Status& status) {
-  if (absl::IsInvalidArgument(status)) return UsageError(context, std::string(status.message()));
-  *context.messages << "tandemctl: " << absl::StatusCodeToString(status.code()) << ": "
-                    << cli::Printable(std::string(status.message())) << "\n";
-  if (absl::IsUnavailable(status) || absl::IsDeadlineExceeded(status)) {
-    *context.messages << "  run the same command again: it goes on where it stopped\n";
+  const int code = FailHere(context, status);
+  if (!context.json && (absl::IsUnavailable(status) || absl::IsDeadlineExceeded(status))) {
+    *context.messages << "  to resume, run the same command again\n";
   }
-  return kFailed;
+  return code;
 }
 
 // The folder is served again: whoever says so has decided which of the two is the truth.
