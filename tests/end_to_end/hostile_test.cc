@@ -278,23 +278,18 @@ const FieldDescriptor* MaskOf(const Descriptor& request) {
   return nullptr;
 }
 
+// A server of its own for each: one test makes what another takes for unknown.
 class Hostile : public testing::Test {
  protected:
-  static void SetUpTestSuite() {
-    folder_ = new TempFolder();
-    auto program = Program::Serve(TANDEM_BINARY, folder_->File("data"));
+  void SetUp() override {
+    auto program = Program::Serve(TANDEM_BINARY, folder_.File("data"));
     ASSERT_TRUE(program.ok()) << program.status();
-    program_ = new Program(*std::move(program));
+    program_.emplace(*std::move(program));
     rpc::ClientOptions options;
     options.target = program_->address();
     options.caller = "hostile-test";
     options.timeout = absl::Seconds(20);
-    client_ = new rpc::Client(*rpc::Client::Create(options));
-  }
-  static void TearDownTestSuite() {
-    delete client_;
-    delete program_;
-    delete folder_;
+    client_.emplace(*rpc::Client::Create(options));
   }
   static bool IsTheCallers(const absl::Status& status) {
     switch (status.code()) {
@@ -309,13 +304,10 @@ class Hostile : public testing::Test {
         return true;
     }
   }
-  static TempFolder* folder_;
-  static Program* program_;
-  static rpc::Client* client_;
+  TempFolder folder_;
+  std::optional<Program> program_;
+  std::optional<rpc::Client> client_;
 };
-TempFolder* Hostile::folder_ = nullptr;
-Program* Hostile::program_ = nullptr;
-rpc::Client* Hostile::client_ = nullptr;
 
 TEST_F(Hostile, EveryFieldOfEveryRpcIsAnsweredToTheCaller) {
   const std::vector<const MethodDescriptor*> methods = AllMethods();
