@@ -50,6 +50,7 @@ class LeftOut {
       } else {
         continue;
       }
+      left_out_[event.subject] = why;
       const auto record = records_.find(event.id);
       if (record == records_.end()) continue;
       changes[event.subject].push_back(
@@ -81,10 +82,7 @@ class LeftOut {
           const auto found = tickets.find(key);
           if (found == tickets.end()) return;
           const intake::v1::Ticket& ticket = found->second.ticket();
-          if (ticket.internal() || ticket.suspected_spam() || ticket.account_id().empty() ||
-              ticket.close_reason() == ty::CLOSE_REASON_SPAM) {
-            return;
-          }
+          if (ticket.account_id().empty() || !left_out_[key].empty()) return;
           Counts& counts = should[ticket.account_id()];
           const bool is_unresolved = ticket.state() == ty::TICKET_STATE_NEW ||
                                      ticket.state() == ty::TICKET_STATE_OPEN ||
@@ -146,6 +144,9 @@ class LeftOut {
 
   World& world_;
   absl::flat_hash_map<std::string, const bus::Record*> records_;  // on the bus, by event
+  // Why, as it was told last, by ticket. A ticket that is closed unreviewed stays suspected, though
+  // nobody has to review it any more.
+  std::map<std::string, std::string> left_out_;
 };
 
 }  // namespace
