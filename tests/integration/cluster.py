@@ -16,6 +16,8 @@ import urllib.request
 
 HERE = pathlib.Path(__file__).resolve().parent
 SERVICES = ["ticket_intake", "triage", "sla_timer", "survey", "account_health"]
+# Exit codes of tandemctl with an answer: 3 is "no", as of an outreach check that says HOLD.
+ANSWERED = (0, 3)
 PEERS = {
     "ticket_intake": ["account_health", "triage"],
     "triage": ["ticket_intake", "account_health"],
@@ -213,7 +215,7 @@ class Cluster:
         """The answer, or None if it was refused or not given."""
         done = subprocess.run([str(self.tools / "tandemctl"), "--address", self.address(service, replica), *words,
                                "--output", "json"], capture_output=True, text=True, timeout=60)
-        return json.loads(done.stdout) if done.returncode == 0 else None
+        return json.loads(done.stdout) if done.returncode in ANSWERED else None
 
     def ctl_any(self, service, *words):
         for replica in self.replicas:
