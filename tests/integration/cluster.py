@@ -7,12 +7,12 @@ import pathlib
 import select
 import shlex
 import signal
-import socket
 import subprocess
 import sys
 import time
 import urllib.error
 import urllib.request
+from ports import free_ports
 
 HERE = pathlib.Path(__file__).resolve().parent
 SERVICES = ["ticket_intake", "triage", "sla_timer", "survey", "account_health"]
@@ -48,15 +48,6 @@ def with_option(words, option, value):
         at = words.index(option)
         del words[at:at + 2]
     return [*words, option, value]
-
-
-def free_ports(count):
-    """Free now; a port taken meanwhile makes its program say so."""
-    with contextlib.ExitStack() as stack:
-        sockets = [stack.enter_context(socket.socket()) for _ in range(count)]
-        for one in sockets:
-            one.bind(("127.0.0.1", 0))
-        return [one.getsockname()[1] for one in sockets]
 
 
 def until(what, reached, within_s=DONE_WITHIN_S, shown=lambda: ""):
