@@ -33,15 +33,14 @@ std::string PathOf(const std::string& folder, const std::string& name) {
 absl::Status MakeEmptyFolder(const std::string& folder) {
   std::error_code error;
   const bool is_new = fs::create_directories(folder, error);
-  if (error) return absl::ErrnoToStatus(error.value(), absl::StrCat("cannot make ", folder));
+  if (error) return store::FileError("make", folder, error.value());
   if (is_new) {
     // Owner only: customers' words are in there.
     fs::permissions(folder, fs::perms::owner_all, error);
-    return error ? absl::ErrnoToStatus(error.value(), absl::StrCat("cannot protect ", folder))
-                 : absl::OkStatus();
+    return error ? store::FileError("protect", folder, error.value()) : absl::OkStatus();
   }
   const bool is_empty = fs::is_empty(folder, error);
-  if (error) return absl::ErrnoToStatus(error.value(), absl::StrCat("cannot look into ", folder));
+  if (error) return store::FileError("look into", folder, error.value());
   if (is_empty) return absl::OkStatus();
   return absl::FailedPreconditionError(
       absl::StrCat(folder, " is not empty; name a folder that is empty or absent"));
@@ -50,7 +49,7 @@ absl::Status MakeEmptyFolder(const std::string& folder) {
 absl::StatusOr<BackupFile> Describe(const std::string& folder, const std::string& name) {
   const std::string path = PathOf(folder, name);
   const int fd = open(path.c_str(), O_RDONLY | O_CLOEXEC);
-  if (fd < 0) return absl::ErrnoToStatus(errno, absl::StrCat("cannot open ", path));
+  if (fd < 0) return store::FileError("open", path, errno);
   const auto closed = absl::MakeCleanup([fd] { close(fd); });
   const std::unique_ptr<EVP_MD_CTX, decltype(&EVP_MD_CTX_free)> hash(EVP_MD_CTX_new(),
                                                                      &EVP_MD_CTX_free);
@@ -62,7 +61,7 @@ absl::StatusOr<BackupFile> Describe(const std::string& folder, const std::string
   for (;;) {
     const ssize_t size = read(fd, buffer.data(), buffer.size());
     if (size < 0 && errno == EINTR) continue;
-    if (size < 0) return absl::ErrnoToStatus(errno, absl::StrCat("cannot read ", path));
+    if (size < 0) return store::FileError("read", path, errno);
     if (size == 0) break;
     EVP_DigestUpdate(hash.get(), buffer.data(), static_cast<size_t>(size));
     bytes += size;

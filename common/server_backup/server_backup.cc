@@ -264,7 +264,7 @@ absl::Status ServerBackup::Dump(const Source& source, const std::string& service
   std::error_code error;
   std::filesystem::permissions(
       path, std::filesystem::perms::owner_read | std::filesystem::perms::owner_write, error);
-  if (error) return absl::ErrnoToStatus(error.value(), absl::StrCat("cannot protect ", path));
+  if (error) return store::FileError("protect", path, error.value());
   if (absl::Status s = store::SyncPath(path); !s.ok()) return s;
   absl::StatusOr<BackupFile> file = Describe(folder_, DumpName(service));
   if (!file.ok()) return file.status();
